@@ -1,0 +1,20 @@
+//! What Phalanx tells about itself: metrics, logs, and the one place where the clock is read.
+//!
+//! Invariant: every label value comes from a closed set or from configuration, never from a peer, so the number of
+//! series is bounded (DESIGN.md, section 7).
+//! Elsewhere: which metrics a component has (the component); where they are served (`phalanx-admin`, `phalanx-api`).
+
+pub mod clock;
+mod durations;
+pub mod escape;
+#[cfg(test)]
+mod exposition;
+pub mod host;
+pub mod logs;
+pub mod registry;
+pub mod replicas;
+pub mod requests;
+pub mod upstream;
+mod writers;
+
+pub use durations::DurationTotals;
