@@ -1,0 +1,97 @@
+//! `phalanx.toml`: the file as written becomes a checked configuration, or a list of every fault in it.
+//!
+//! Invariant: a [`Config`] in memory is usable as it is; nobody checks it again. Pure: the caller reads the file and the
+//! environment.
+//! The way of a file: text → tree (`syntax`) → tree of known keys and types, texts expanded (`fit`) → raw structs
+//! (`raw`) → [`Config`] (`check`). Each step reports what it drops and goes on with the rest, so one look at the report
+//! is enough; it also sees to it that nothing is reported that merely follows from another fault (`report`).
+//! Elsewhere: what the values mean (`phalanx-gateway`, `phalanx-fleet`).
+//! Fails with [`Faults`], which miette paints.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use toml::de::ValueDeserializer;
+
+mod check;
+mod expand;
+mod fault;
+mod fit;
+mod located;
+mod model;
+mod raw;
+mod report;
+mod schema;
+mod source;
+mod suggest;
+mod syntax;
+mod text;
+
+pub use fault::{Fault, Faults};
+pub use model::*;
+pub use report::FAULTS_LISTED_MAX;
+pub use schema::schema;
+
+use crate::{expand::Environment, fit::Fit, report::Report, source::SourceFile};
+
+/// Bytes of a configuration file; far above any that a person can oversee.
+pub const FILE_BYTES_MAX: usize = 1 << 20;
+
+/// The topology that runs where there is no file, as a file.
+pub const BUILTIN: &str = include_str!("builtin.toml");
+
+impl Config {
+    /// Reads `source`, the text of the file `name`.
+    ///
+    /// # Errors
+    /// With every fault of the file.
+    pub fn parse(
+        name: &str,
+        source: &str,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Faults> {
+        // The mark that some editors put before a text would count as a character in every place on the first line.
+        let text = source.strip_prefix('\u{feff}').unwrap_or(source);
+        let source = Arc::new(SourceFile::new(name, text));
+        let mut report = Report::new(source.clone());
+        let config =
+            read(text, environment, &mut report).and_then(|file| check::config(file, source, &mut report));
+        report.finish(config)
+    }
+
+    /// The built-in topology, [`BUILTIN`], whose replicas run `program`.
+    ///
+    /// # Errors
+    /// When `program` cannot be one, as with a NUL byte in it.
+    pub fn builtin(program: &str) -> Result<Self, Faults> {
+        Self::parse("builtin.toml", BUILTIN, &|name| (name == "PHALANX_PROGRAM").then(|| program.to_owned()))
+    }
+
+    /// A fault that shows only in use, in the form of those that [`Self::parse`] finds: a `command` that does not exist.
+    #[must_use]
+    pub fn fault_at(&self, span: Span, message: impl Into<String>, help: impl Into<String>) -> Faults {
+        let mut report = Report::new(self.source.clone());
+        report.fault(span, message, help);
+        report.into_faults()
+    }
+}
+
+/// The file as raw structs; what does not fit them is reported and left out.
+fn read(text: &str, environment: Environment<'_>, report: &mut Report) -> Option<raw::File> {
+    if text.len() > FILE_BYTES_MAX {
+        let message = format!("the file has {} bytes, at most {FILE_BYTES_MAX} are read", text.len());
+        report.fault(Span::default(), message, "is this the file that was meant?");
+        return None;
+    }
+    let mut tree = syntax::parse(text, report);
+    Fit::new(report, environment).file(&mut tree, &schema::FILE);
+    match raw::File::deserialize(ValueDeserializer::from(tree)) {
+        Ok(file) => Some(file),
+        Err(error) => {
+            // Serde's own words are withheld: they show values, also those from the environment.
+            let span = error.span().unwrap_or_default().into();
+            report.fault(span, "this cannot be read", "compare it with the configuration reference");
+            None
+        }
+    }
+}

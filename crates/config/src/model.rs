@@ -1,0 +1,280 @@
+//! The checked configuration: what the rest of Phalanx works with.
+
+use std::{
+    collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroUsize, ops::Range, sync::Arc, time::Duration,
+};
+
+use crate::source::SourceFile;
+
+/// A whole, checked `phalanx.toml`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `[gateway]`
+    pub gateway: Gateway,
+    /// `[[route]]`, in the order of the file.
+    pub routes: Vec<Route>,
+    /// `[service.NAME]`, by name.
+    pub services: BTreeMap<ServiceName, Service>,
+    /// `[admin]`
+    pub admin: Admin,
+    /// `[log]`
+    pub log: Log,
+    /// What it was read from, for faults that show only in use.
+    pub(crate) source: Arc<SourceFile>,
+}
+
+/// The name of a service: a metric label and a part of instance names, so 1 to 63 of `a-z`, `0-9`, `-`, `_`, beginning with
+/// a letter.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceName(pub(crate) Arc<str>);
+
+impl ServiceName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// `[gateway]`: where it listens and with how many workers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gateway {
+    /// Worker threads; `None`: one per core that this process may use.
+    pub workers: Option<NonZeroUsize>,
+    /// Plain HTTP listeners; at least one.
+    pub http: Vec<SocketAddr>,
+    /// How long open requests may go on after TERM or INT before their connections are cut.
+    pub drain_deadline: Duration,
+}
+
+/// `[[route]]`: which requests, and what happens to them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// `None`: every host.
+    pub host: Option<HostPattern>,
+    /// Which paths.
+    pub path: PathPattern,
+    /// Methods that are let through; `None`: those of RFC 9110 and PATCH.
+    pub methods: Option<Vec<String>>,
+    /// Percent-encoded characters that may stand in the path although they can hide a separator, as `%2F`; upper case.
+    pub allow_encoded: Vec<String>,
+    /// What happens.
+    pub action: Action,
+}
+
+/// The hosts of a route; always lower case, without a port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HostPattern {
+    /// `api.example.com`
+    Exact(String),
+    /// `*.example.com`, held as `.example.com`: any name that ends so and has at least one more label.
+    Suffix(String),
+}
+
+/// The paths of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PathPattern {
+    /// `path`: every path that begins so; `/api` and `/api/` both hold `/api/x`, neither holds `/apix`.
+    Prefix(String),
+    /// `path_exact`: this path alone.
+    Exact(String),
+}
+
+/// What a route does with a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// `service`: forwards to an endpoint of this service, which exists in [`Config::services`].
+    Forward {
+        /// The service.
+        service: ServiceName,
+        /// `timeouts`
+        timeouts: Timeouts,
+    },
+    /// `respond`: answers by itself, as text/plain.
+    Respond {
+        /// 200 to 599.
+        status: u16,
+        /// The body, at most 64 KiB.
+        body: String,
+    },
+}
+
+/// `timeouts` of a route. `send` and `read` bound the time *between* two bytes, not the whole message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until a connection to the endpoint stands; default 5 s.
+    pub connect: Duration,
+    /// While sending to the endpoint makes no progress; default 60 s.
+    pub send: Duration,
+    /// While the endpoint sends nothing; default 60 s.
+    pub read: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let minute = Duration::from_mins(1);
+        Self { connect: Duration::from_secs(5), send: minute, read: minute }
+    }
+}
+
+/// `[service.NAME]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// Idle connections kept to each endpoint, per worker; default 64.
+    pub keepalive: usize,
+    /// Where its endpoints come from.
+    pub source: Source,
+}
+
+/// Where the endpoints of a service come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// `endpoints`: fixed addresses, at least one, none twice.
+    Endpoints {
+        /// The addresses.
+        endpoints: Vec<Endpoint>,
+        /// `passive_health`; has a default.
+        passive_health: PassiveHealth,
+        /// `active_health`; without it an endpoint is believed until it fails.
+        active_health: Option<ActiveHealth>,
+    },
+    /// `command`: processes that Phalanx runs.
+    Replicas(Replicas),
+}
+
+/// One fixed endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its share of the traffic, 1 to 1000; default 1.
+    pub weight: u16,
+}
+
+/// `passive_health`: after `max_fails` failed attempts within `fail_timeout` an endpoint gets no requests for
+/// `fail_timeout`; `max_fails = 0` switches it off. Default 1 and 10 s, as nginx has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PassiveHealth {
+    /// Failed attempts until the endpoint is taken out.
+    pub max_fails: u32,
+    /// The window in which they are counted, and the time the endpoint is out.
+    pub fail_timeout: Duration,
+}
+
+impl Default for PassiveHealth {
+    fn default() -> Self {
+        Self { max_fails: 1, fail_timeout: Duration::from_secs(10) }
+    }
+}
+
+/// `active_health`: a `GET` that must answer 2xx.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActiveHealth {
+    /// The path that is asked for.
+    pub path: String,
+    /// Time between two checks of an endpoint; default 5 s.
+    pub interval: Duration,
+    /// Time for one check; default 3 s, at most `interval`.
+    pub timeout: Duration,
+    /// Good checks in a row until the endpoint serves again; default 1.
+    pub healthy: u32,
+    /// Bad checks in a row until it is taken out; default 3.
+    pub unhealthy: u32,
+}
+
+/// Processes that Phalanx runs for a service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replicas {
+    /// Program and arguments; the program is not empty.
+    pub command: Vec<String>,
+    /// Where `command` stands in the file, for a fault that shows only when it is started.
+    pub command_span: Span,
+    /// How many; at least 1, at most 1000.
+    pub replicas: u32,
+    /// `env`: added to the environment that Phalanx has itself.
+    pub env: BTreeMap<String, String>,
+    /// `probes.startup`; default: readiness's probe, each second, 60 failures.
+    pub startup: Probe,
+    /// `probes.readiness`; default: `GET`-less, a TCP connection that is accepted.
+    pub readiness: Probe,
+    /// Time between TERM and KILL; default 30 s.
+    pub shutdown_grace: Duration,
+}
+
+/// A probe, with the rules of Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// `path`: a `GET` that must answer 200 to 399; `None`: a TCP connection that is accepted.
+    pub path: Option<String>,
+    /// Before the first probe; default 0 s.
+    pub initial_delay: Duration,
+    /// Between two probes; default 1 s.
+    pub period: Duration,
+    /// For one probe; default 1 s.
+    pub timeout: Duration,
+    /// Good probes in a row until ready; default 1.
+    pub success: u32,
+    /// Bad probes in a row until not ready; default 3.
+    pub failure: u32,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// A loopback address; default `127.0.0.1:9900`.
+    pub listen: SocketAddr,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Default: text.
+    pub format: LogFormat,
+    /// Default: info.
+    pub level: LogLevel,
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// The least severe level that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Faults that need a person.
+    Error,
+    /// What may become one.
+    Warn,
+    /// What happens in the life of a fleet.
+    Info,
+    /// For finding a fault.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// A byte range in the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+impl From<Range<usize>> for Span {
+    fn from(range: Range<usize>) -> Self {
+        Self { start: range.start, end: range.end }
+    }
+}

@@ -1,0 +1,216 @@
+//! Files without a fault, and what is made of them.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, also in its helpers")]
+
+use expect_test::expect;
+use phalanx_config::{BUILTIN, Config, Service, Source, Span, schema};
+use serde_json::Value;
+
+/// Every table, with no key in it that may be left out.
+const SPARSE: &str = r#"
+[[route]]
+path = "/"
+service = "fixed"
+
+[[route]]
+path_exact = "/health"
+respond = {}
+
+[service.fixed]
+endpoints = [{ address = "127.0.0.1:3000" }]
+active_health = { path = "/ready" }
+
+[service.run]
+command = ["server"]
+"#;
+
+/// The tables that a sparse file does without.
+const EMPTY_TABLES: &str = r#"
+[gateway]
+[admin]
+[log]
+
+[[route]]
+path = "/"
+service = "fixed"
+timeouts = {}
+
+[[route]]
+path_exact = "/health"
+respond = {}
+
+[service.fixed]
+endpoints = [{ address = "127.0.0.1:3000" }]
+passive_health = {}
+active_health = { path = "/ready" }
+
+[service.run]
+command = ["server"]
+probes = { startup = {}, readiness = {} }
+"#;
+
+fn parse(source: &str) -> Config {
+    Config::parse("phalanx.toml", source, &|_| None).unwrap_or_else(|faults| panic!("{faults:#?}\n{source}"))
+}
+
+/// All that does not tell where in the file it stands.
+fn meaning(config: Config) -> String {
+    let Config { gateway, routes, mut services, admin, log, .. } = config;
+    for Service { source, .. } in services.values_mut() {
+        if let Source::Replicas(replicas) = source {
+            replicas.command_span = Span::default();
+        }
+    }
+    let routes: String = routes.iter().map(|route| format!("{route:?}\n")).collect();
+    let services: String = services.iter().map(|(name, service)| format!("{name} {service:?}\n")).collect();
+    format!("{gateway:?}\n{routes}{services}{admin:?}\n{log:?}\n")
+}
+
+#[test]
+fn defaults_are_those_that_the_schema_names() {
+    let mut written_out: toml::Table = toml::from_str(EMPTY_TABLES).unwrap();
+    let added = write_out_defaults(&mut written_out, &schema());
+    assert!(added > 20, "{written_out}");
+    let written_out = meaning(parse(&written_out.to_string()));
+    assert_eq!(written_out, meaning(parse(EMPTY_TABLES)));
+    assert_eq!(written_out, meaning(parse(SPARSE)));
+}
+
+/// Adds to each table the defaults of the keys that it has not; how many these are.
+fn write_out_defaults(table: &mut toml::Table, schema: &Value) -> usize {
+    // These would be refused as being without effect, since the service has endpoints.
+    let of_command: &[&str] =
+        if table.contains_key("endpoints") { &["replicas", "env", "shutdown_grace"] } else { &[] };
+    let Some(keys) = schema["properties"].as_object() else {
+        let inside = table.iter_mut().filter_map(|(_, value)| value.as_table_mut());
+        return inside.map(|table| write_out_defaults(table, &schema["additionalProperties"])).sum();
+    };
+    let mut added = 0;
+    for (name, schema) in keys.iter().filter(|(name, _)| !of_command.contains(&name.as_str())) {
+        match (table.get_mut(name), schema.get("default")) {
+            (Some(toml::Value::Table(table)), _) => added += write_out_defaults(table, schema),
+            (Some(toml::Value::Array(items)), _) => {
+                let items = items.iter_mut().filter_map(toml::Value::as_table_mut);
+                added += items.map(|item| write_out_defaults(item, &schema["items"])).sum::<usize>();
+            }
+            (None, Some(default)) => {
+                table.insert(name.clone(), toml::Value::try_from(default).unwrap());
+                added += 1;
+            }
+            _ => {}
+        }
+    }
+    added
+}
+
+#[test]
+fn the_builtin_topology_is_a_gateway_before_three_replicas() {
+    let config = Config::builtin("/usr/bin/phalanx").unwrap();
+    expect![[r#"
+        Gateway { workers: None, http: [0.0.0.0:8080], drain_deadline: 30s }
+        Route { host: None, path: Prefix("/"), methods: None, allow_encoded: [], action: Forward { service: ServiceName("api"), timeouts: Timeouts { connect: 5s, send: 60s, read: 60s } } }
+        api Service { keepalive: 64, source: Replicas(Replicas { command: ["/usr/bin/phalanx", "api"], command_span: Span { start: 0, end: 0 }, replicas: 3, env: {"DATA_DIR": "./.phalanx"}, startup: Probe { path: Some("/ready"), initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 60 }, readiness: Probe { path: Some("/ready"), initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 3 }, shutdown_grace: 30s }) }
+        Admin { listen: 127.0.0.1:9900 }
+        Log { format: Text, level: Info }
+    "#]]
+    .assert_eq(&meaning(config));
+}
+
+#[test]
+fn the_builtin_file_runs_the_phalanx_of_the_path_where_it_is_copied_to() {
+    let config = parse(BUILTIN);
+    let Source::Replicas(replicas) = &config.services.values().next().unwrap().source else {
+        panic!("a command makes replicas")
+    };
+    assert_eq!(replicas.command, ["phalanx", "api"]);
+}
+
+#[test]
+fn an_impossible_program_is_a_fault_of_the_builtin_topology() {
+    assert_eq!(Config::builtin("phalanx\0").unwrap_err().len(), 1);
+}
+
+#[test]
+fn every_key_has_its_meaning() {
+    let config = parse(
+        r#"
+        [gateway]
+        workers = 4
+        http = ["localhost:8080", "[::1]:0"]
+        drain_deadline = "1m30s"
+
+        [[route]]
+        host = "API.example.com"
+        path = "/api/"
+        methods = ["GET", "PURGE"]
+        allow_encoded = ["%2f"]
+        service = "api_1"
+        timeouts = { connect = "1s", send = "2s", read = "3s" }
+
+        [[route]]
+        host = "*.example.com"
+        path_exact = "/gone"
+        respond = { status = 410, body = "gone\n" }
+
+        [service.api_1]
+        balance = "round_robin"
+        keepalive = 0
+        endpoints = [{ address = "10.0.0.1:80", weight = 3 }, { address = "[::1]:81" }]
+        passive_health = { max_fails = 0, fail_timeout = "1h" }
+        active_health = { path = "/h", interval = "10s", timeout = "10s", healthy = 2, unhealthy = 5 }
+
+        [service.run]
+        command = ["node", "server.js", ""]
+        replicas = 5
+        env = { NODE_ENV = "production" }
+        shutdown_grace = "0s"
+
+        [service.run.probes]
+        startup = { failure = 9 }
+        readiness = { path = "/r", initial_delay = "4s", period = "5s", timeout = "6s", success = 7, failure = 8 }
+
+        [admin]
+        listen = "[::1]:9901"
+
+        [log]
+        format = "json"
+        level = "trace"
+        "#,
+    );
+    expect![[r#"
+        Gateway { workers: Some(4), http: [127.0.0.1:8080, [::1]:0], drain_deadline: 90s }
+        Route { host: Some(Exact("api.example.com")), path: Prefix("/api/"), methods: Some(["GET", "PURGE"]), allow_encoded: ["%2F"], action: Forward { service: ServiceName("api_1"), timeouts: Timeouts { connect: 1s, send: 2s, read: 3s } } }
+        Route { host: Some(Suffix(".example.com")), path: Exact("/gone"), methods: None, allow_encoded: [], action: Respond { status: 410, body: "gone\n" } }
+        api_1 Service { keepalive: 0, source: Endpoints { endpoints: [Endpoint { address: 10.0.0.1:80, weight: 3 }, Endpoint { address: [::1]:81, weight: 1 }], passive_health: PassiveHealth { max_fails: 0, fail_timeout: 3600s }, active_health: Some(ActiveHealth { path: "/h", interval: 10s, timeout: 10s, healthy: 2, unhealthy: 5 }) } }
+        run Service { keepalive: 64, source: Replicas(Replicas { command: ["node", "server.js", ""], command_span: Span { start: 0, end: 0 }, replicas: 5, env: {"NODE_ENV": "production"}, startup: Probe { path: Some("/r"), initial_delay: 4s, period: 1s, timeout: 6s, success: 1, failure: 9 }, readiness: Probe { path: Some("/r"), initial_delay: 4s, period: 5s, timeout: 6s, success: 7, failure: 8 }, shutdown_grace: 0ns }) }
+        Admin { listen: [::1]:9901 }
+        Log { format: Json, level: Trace }
+    "#]]
+    .assert_eq(&meaning(config));
+}
+
+#[test]
+fn variables_stand_in_texts() {
+    let environment = |name: &str| (name == "KEY").then(|| "a \"b\"\n[admin]".to_owned());
+    let source = r#"
+        [[route]]
+        path = "/${SUB:-x}"
+        service = "run"
+        [service.run]
+        command = ["run", "--key=${KEY}", "$${KEY}", "$KEY"]
+        env = { "${KEY}" = "${KEY}" }
+    "#;
+    let config = Config::parse("phalanx.toml", source, &environment).unwrap();
+    let Some(Source::Replicas(replicas)) = config.services.values().next().map(|service| &service.source)
+    else {
+        panic!("a command makes replicas")
+    };
+    assert_eq!(replicas.command, ["run", "--key=a \"b\"\n[admin]", "${KEY}", "$KEY"]);
+    assert_eq!(replicas.env["${KEY}"], "a \"b\"\n[admin]");
+    assert_eq!(config.routes[0].path, phalanx_config::PathPattern::Prefix("/x".to_owned()));
+}
+
+#[test]
+fn files_from_other_editors_are_read() {
+    assert_eq!(meaning(parse(&format!("\u{feff}{}", SPARSE.replace('\n', "\r\n")))), meaning(parse(SPARSE)));
+}

@@ -1,0 +1,121 @@
+//! `docs/configuration.md`, made of the schema: what it says of a key is what the raw structs say.
+//!
+//! To write it anew: `UPDATE_EXPECT=1 cargo test -p phalanx-config --test reference`
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, also in its helpers")]
+
+use std::fmt::Write;
+
+use expect_test::expect_file;
+use phalanx_config::{BUILTIN, Config, schema};
+use serde_json::Value;
+
+/// Tables in the order in which a reader meets them.
+const SECTIONS: [(&str, &str, &str); 5] = [
+    ("[gateway]", "gateway", ""),
+    ("[[route]]", "route", "/items"),
+    ("[service.NAME]", "service", "/additionalProperties"),
+    ("[admin]", "admin", ""),
+    ("[log]", "log", ""),
+];
+
+const INTRODUCTION: &str = "\
+# Configuration
+
+<!-- Made of the doc comments in crates/config/src/raw.rs by `UPDATE_EXPECT=1 cargo test -p phalanx-config --test reference`. -->
+
+Phalanx reads one file, `phalanx.toml`, in [TOML](https://toml.io). `phalanx check` shows every fault in it at once;
+`phalanx check --schema` prints its JSON Schema, for editors. Unknown keys are faults.
+
+* **Durations** are whole numbers with a unit, `ms`, `s`, `m` or `h`, also several: `\"1h30m\"`. The longest is 30 days.
+* **Addresses** are an IP address, or `localhost`, and a port: `\"10.0.1.10:3000\"`, `\"[::1]:3000\"`. Names are not resolved.
+* **Paths** begin with `/` and are written as they are compared: without `//`, `.` or `..` segments, query or fragment, and
+  percent-encoded, with digits in upper case, only where a character needs it.
+* **Variables** of the environment can stand in every text, but not in names: `${VAR}`; `${VAR:-default}`, if it is not set or
+  empty; `${VAR:?message}`, which is a fault then. `$$` is a dollar sign. They are put in after the file is parsed, so a
+  value cannot add keys; and no message shows one.
+* A file has at most 1 MiB.
+";
+
+#[test]
+fn the_reference_is_up_to_date() {
+    expect_file!["../../../docs/configuration.md"].assert_eq(&reference());
+}
+
+#[test]
+fn every_table_has_a_section() {
+    let schema = schema();
+    let mut tables: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
+    tables.sort_by_key(|table| SECTIONS.iter().position(|(_, section, _)| section == table));
+    assert_eq!(tables, SECTIONS.map(|(_, section, _)| section));
+}
+
+#[test]
+fn the_examples_make_a_file_without_a_fault() {
+    let reference = reference();
+    let examples = reference.split("```toml\n").skip(1).map(|part| part.split("```").next().unwrap());
+    // The first is a whole file, the others are its sections.
+    let (whole, sections): (Vec<_>, Vec<_>) = examples.enumerate().partition(|(index, _)| *index == 0);
+    assert_eq!(sections.len(), SECTIONS.len());
+    for examples in [whole, sections] {
+        let source: String = examples.into_iter().map(|(_, example)| example).collect();
+        assert!(Config::parse("configuration.md", &source, &|_| None).is_ok(), "{source}");
+    }
+}
+
+fn reference() -> String {
+    let schema = schema();
+    let mut page = format!("{INTRODUCTION}\n## A whole file\n\n```toml\n{BUILTIN}```\n");
+    for (title, table, inside) in SECTIONS {
+        let table = schema.pointer(&format!("/properties/{table}{inside}")).unwrap();
+        write!(page, "\n## `{title}`\n\n{}\n\n", text(&table["description"])).unwrap();
+        page.push_str("| key | takes | default | meaning |\n|---|---|---|---|\n");
+        rows(&mut page, "", table);
+    }
+    page
+}
+
+/// A row for each key, and for each key of the tables among them.
+fn rows(page: &mut String, prefix: &str, table: &Value) {
+    for (name, schema) in table["properties"].as_object().unwrap() {
+        let default = schema.get("default").map(|default| format!("`{}`", toml(default))).unwrap_or_default();
+        let about = text(&schema["description"]).replace('\n', " ");
+        writeln!(page, "| `{prefix}{name}` | {} | {default} | {about} |", takes(schema)).unwrap();
+        if schema.get("properties").is_some() {
+            rows(page, &format!("{prefix}{name}."), schema);
+        } else if schema.pointer("/items/properties").is_some() {
+            rows(page, &format!("{prefix}{name}[]."), &schema["items"]);
+        }
+    }
+}
+
+/// What a key takes, in words.
+fn takes(schema: &Value) -> String {
+    match (text(&schema["type"]), schema.get("title"), schema.get("enum")) {
+        ("string", Some(title), _) => text(title).to_owned(),
+        ("string", None, Some(choices)) => {
+            let choices: Vec<_> =
+                choices.as_array().unwrap().iter().map(|choice| format!("`{choice}`")).collect();
+            choices.join(", ")
+        }
+        ("string", None, None) => "text".to_owned(),
+        ("integer", ..) => format!("{} to {}", schema["minimum"], schema["maximum"]),
+        ("array", ..) => format!("list of {}", plural(&schema["items"])),
+        ("object", ..) if schema.get("properties").is_some() => "table".to_owned(),
+        ("object", ..) => format!("table of {}", plural(&schema["additionalProperties"])),
+        (other, ..) => panic!("no words for {other}"),
+    }
+}
+
+fn plural(schema: &Value) -> String {
+    let one = takes(schema);
+    if one.ends_with('s') { format!("{one}es") } else { format!("{one}s") }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn toml(value: &Value) -> String {
+    toml::Value::try_from(value).unwrap().to_string()
+}
