@@ -1,0 +1,171 @@
+//! Field names that mean something to a gateway, and the lists in their values.
+
+/// What a field is to the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum FieldKind {
+    /// Nothing in particular: it is copied, unless `Connection` names it.
+    Plain,
+    /// Copied even when `Connection` names it: to let a client strip these would turn an upstream's checks off.
+    Protected,
+    Host,
+    ContentLength,
+    TransferEncoding,
+    Connection,
+    Expect,
+    /// For one connection only (RFC 9110, section 7.6.1): never copied.
+    HopByHop,
+    RequestId,
+    /// Said by the gateway itself: what a client says of it is never copied.
+    Forwarding,
+}
+
+/// The kind of a field, by its name.
+pub(crate) fn kind_of(name: &[u8]) -> FieldKind {
+    known_of_length(name.len())
+        .iter()
+        .find(|(known, _)| name.eq_ignore_ascii_case(known))
+        .map_or(FieldKind::Plain, |(_, kind)| *kind)
+}
+
+/// The names that mean something, by length: most fields of most requests are told apart by that alone.
+fn known_of_length(length: usize) -> &'static [(&'static [u8], FieldKind)] {
+    match length {
+        2 => &[(b"te", FieldKind::HopByHop)],
+        4 => &[(b"host", FieldKind::Host)],
+        6 => &[(b"cookie", FieldKind::Protected), (b"expect", FieldKind::Expect)],
+        7 => &[(b"upgrade", FieldKind::HopByHop)],
+        9 => &[(b"x-real-ip", FieldKind::Forwarding), (b"forwarded", FieldKind::Forwarding)],
+        10 => &[
+            (b"connection", FieldKind::Connection),
+            (b"keep-alive", FieldKind::HopByHop),
+            (b"set-cookie", FieldKind::Protected),
+        ],
+        12 => &[
+            (b"content-type", FieldKind::Protected),
+            (b"x-request-id", FieldKind::RequestId),
+            (b"x-auth-roles", FieldKind::Forwarding),
+        ],
+        13 => &[(b"authorization", FieldKind::Protected), (b"cache-control", FieldKind::Protected)],
+        14 => &[
+            (b"content-length", FieldKind::ContentLength),
+            (b"x-auth-subject", FieldKind::Forwarding),
+            (b"x-auth-session", FieldKind::Forwarding),
+            (b"http2-settings", FieldKind::HopByHop),
+        ],
+        15 => &[(b"x-forwarded-for", FieldKind::Forwarding)],
+        16 => &[
+            (b"x-forwarded-host", FieldKind::Forwarding),
+            (b"proxy-connection", FieldKind::HopByHop),
+            (b"content-encoding", FieldKind::Protected),
+        ],
+        17 => &[
+            (b"transfer-encoding", FieldKind::TransferEncoding),
+            (b"x-forwarded-proto", FieldKind::Forwarding),
+        ],
+        18 => &[(b"proxy-authenticate", FieldKind::HopByHop)],
+        19 => &[(b"proxy-authorization", FieldKind::HopByHop)],
+        _ => &[],
+    }
+}
+
+/// Whether a name is written with an underscore. A request loses such a field, whatever it is: many servers read an underscore
+/// as a hyphen, so `X_Auth_User` would reach an application under a name that the gateway, or a route, vouches for.
+pub(crate) fn has_underscore(name: &[u8]) -> bool {
+    memchr::memchr(b'_', name).is_some()
+}
+
+/// The elements of a comma-separated list (RFC 9110, section 5.6.1), trimmed, without the empty ones.
+pub(crate) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+}
+
+/// A `Content-Length` value: decimal digits alone (RFC 9110, section 8.6), within 64 bits.
+pub(crate) fn content_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0_u64, |length, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        length.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// The values of all `Connection` lines together. Each line of a head is compared with each option, and a head full of both
+/// would take a thousand times as long as any other of its size.
+pub(crate) const CONNECTION_BYTES_MAX: usize = 256;
+
+/// `Connection` is longer than [`CONNECTION_BYTES_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectionTooLong;
+
+/// What `Connection` asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ConnectionOptions {
+    pub(crate) close: bool,
+    pub(crate) keep_alive: bool,
+    /// Names fields, which are for this connection only.
+    pub(crate) names_fields: bool,
+    value_bytes: usize,
+}
+
+impl ConnectionOptions {
+    /// Adds the options of one `Connection` line.
+    pub(crate) fn read(&mut self, value: &[u8]) -> Result<(), ConnectionTooLong> {
+        self.value_bytes += value.len();
+        if self.value_bytes > CONNECTION_BYTES_MAX {
+            return Err(ConnectionTooLong);
+        }
+        for option in elements(value) {
+            if option.eq_ignore_ascii_case(b"close") {
+                self.close = true;
+            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                self.keep_alive = true;
+            } else {
+                self.names_fields = true;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_length_is_decimal_digits_within_64_bits() {
+        for (value, expected) in [
+            ("0", Some(0)),
+            ("010", Some(10)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("", None),
+            ("+5", None),
+            ("-48", None),
+            ("0x10", None),
+            ("1_0", None),
+            ("1Z", None),
+            ("5, 5", None),
+            ("1 0", None),
+        ] {
+            assert_eq!(content_length(value.as_bytes()), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_kind_is_found_whatever_the_case() {
+        for (name, expected) in [
+            ("Host", FieldKind::Host),
+            ("hOST", FieldKind::Host),
+            ("Post", FieldKind::Plain),
+            ("Content-Length", FieldKind::ContentLength),
+            ("Content_Length", FieldKind::Plain),
+            ("X-Forwarded-Fox", FieldKind::Plain),
+            ("Accept", FieldKind::Plain),
+            ("", FieldKind::Plain),
+        ] {
+            assert_eq!(kind_of(name.as_bytes()), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Heads for the other side, made from the bytes received: the lines that stay are copied in runs, the gateway's own are
+//! added behind them.
+//!
+//! Invariant: the framing that a rewritten head announces is the one that was judged, in its plainest form. What the
+//! gateway vouches for is written after everything a peer sent has been dropped.
+
+use crate::{
+    field::FieldKind,
+    head::Version,
+    request::{RequestBody, RequestHead},
+    response::{ResponseBody, ResponseHead},
+    target::Target,
+};
+
+/// What the gateway tells the upstream about a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Forwarded<'a> {
+    /// The client's address, as text.
+    pub client_ip: &'a str,
+    /// `http` or `https`: how the client came.
+    pub scheme: &'static str,
+    /// The request's id.
+    pub request_id: &'a [u8],
+    /// The `Host` for a request that has none, which only HTTP/1.0 allows.
+    pub default_host: &'a str,
+}
+
+/// Appends the head for an HTTP/1.1 upstream to `out`.
+pub fn request(head: &RequestHead<'_, '_>, forwarded: &Forwarded<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(head.method);
+    match &head.target {
+        Target::Resource { path, query, .. } => {
+            put(out, &[b" ", path.as_bytes(), query]);
+        }
+        Target::Server => out.extend_from_slice(b" *"),
+    }
+    let host = head.authority.unwrap_or(forwarded.default_host.as_bytes());
+    put(out, &[b" HTTP/1.1\r\nHost: ", host, b"\r\n"]);
+    head.lines.copy(out, |kind, name| match kind {
+        FieldKind::Plain => !head.connection.names_fields || !head.lines.connection_names(name),
+        FieldKind::Protected => true,
+        _ => false,
+    });
+    put(
+        out,
+        &[
+            b"X-Forwarded-For: ",
+            forwarded.client_ip.as_bytes(),
+            b"\r\nX-Real-IP: ",
+            forwarded.client_ip.as_bytes(),
+            b"\r\nX-Forwarded-Proto: ",
+            forwarded.scheme.as_bytes(),
+            b"\r\nX-Forwarded-Host: ",
+            host,
+            b"\r\nX-Request-Id: ",
+            forwarded.request_id,
+            b"\r\n",
+        ],
+    );
+    match head.body {
+        RequestBody::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        // A length of zero is told only where it was told: a GET without one stays so.
+        RequestBody::Length(length) if head.lines.has(FieldKind::ContentLength) => {
+            content_length(out, length);
+        }
+        RequestBody::Length(_) => {}
+    }
+    if head.expects_continue {
+        out.extend_from_slice(b"Expect: 100-continue\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Whether the client's connection goes on after a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// Another request may come.
+    KeepAlive,
+    /// It is closed.
+    Close,
+}
+
+/// How the body of a response reaches the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// No body.
+    None,
+    /// As many bytes as the upstream announced.
+    Length(u64),
+    /// In chunks.
+    Chunked,
+    /// As bytes that end with the connection, for HTTP/1.0.
+    UntilClose,
+}
+
+impl Delivery {
+    /// The delivery of `body` to a client of this version.
+    #[must_use]
+    pub fn of(body: ResponseBody, client: Version) -> Self {
+        match (body, client) {
+            (ResponseBody::None, _) => Self::None,
+            (ResponseBody::Length(length), _) => Self::Length(length),
+            (ResponseBody::Chunked | ResponseBody::UntilClose, Version::Http11) => Self::Chunked,
+            (ResponseBody::Chunked | ResponseBody::UntilClose, Version::Http10) => Self::UntilClose,
+        }
+    }
+}
+
+/// Appends the head of a final response for a client of version `client` to `out`.
+pub fn response(
+    head: &ResponseHead<'_, '_>,
+    client: Version,
+    delivery: Delivery,
+    persistence: Persistence,
+    out: &mut Vec<u8>,
+) {
+    response_lines(head, out);
+    match (delivery, head.content_length) {
+        (Delivery::Length(length), _) | (Delivery::None, Some(length)) => content_length(out, length),
+        (Delivery::Chunked, _) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        (Delivery::None, None) | (Delivery::UntilClose, _) => {}
+    }
+    out.extend_from_slice(connection_line(client, persistence));
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the head of an interim response to `out`.
+pub fn interim(head: &ResponseHead<'_, '_>, out: &mut Vec<u8>) {
+    response_lines(head, out);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn response_lines(head: &ResponseHead<'_, '_>, out: &mut Vec<u8>) {
+    let status = [
+        b'0' + u8::try_from(head.status / 100).unwrap_or(5),
+        b'0' + u8::try_from(head.status / 10 % 10).unwrap_or(0),
+        b'0' + u8::try_from(head.status % 10).unwrap_or(0),
+    ];
+    put(out, &[b"HTTP/1.1 ", &status, b" ", head.reason.as_bytes(), b"\r\n"]);
+    head.lines.copy(out, |kind, name| match kind {
+        FieldKind::Connection
+        | FieldKind::HopByHop
+        | FieldKind::TransferEncoding
+        | FieldKind::ContentLength => false,
+        FieldKind::Plain if head.connection.names_fields => !head.lines.connection_names(name),
+        _ => true,
+    });
+}
+
+/// The `Connection` line that a client of this version needs to hear; empty where its default already says so.
+#[must_use]
+pub fn connection_line(client: Version, persistence: Persistence) -> &'static [u8] {
+    match (client, persistence) {
+        (Version::Http11, Persistence::KeepAlive) => b"",
+        (Version::Http10, Persistence::KeepAlive) => b"Connection: keep-alive\r\n",
+        (_, Persistence::Close) => b"Connection: close\r\n",
+    }
+}
+
+fn content_length(out: &mut Vec<u8>, length: u64) {
+    use std::io::Write as _;
+    write!(out, "Content-Length: {length}\r\n").expect("a Vec takes every write");
+}
+
+fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
