@@ -1,0 +1,9 @@
+//! Which endpoint gets a request, and which endpoints may get any: balancing and health, without I/O and without a clock.
+//!
+//! Invariant: time is an argument and randomness is a seed, so every decision here can be replayed.
+//! Elsewhere: connections and in-flight counts (`phalanx-gateway`), probes (`phalanx-gateway::health`, `phalanx-fleet`).
+
+pub mod health;
+mod weighted;
+
+pub use weighted::{SmoothWeighted, Weight};
