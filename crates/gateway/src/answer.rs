@@ -1,0 +1,91 @@
+//! What the gateway answers by itself: configured responses, and its own errors as RFC 9457 problem documents.
+
+use phalanx_http1::{
+    Version,
+    rewrite::{self, Persistence},
+};
+use phalanx_telemetry::clock;
+
+/// An answer that no endpoint gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// `respond` of a route.
+    Text { status: u16, body: String },
+    /// An error.
+    Problem { status: u16, detail: String, field: Option<(&'static str, String)> },
+    /// 204 to `OPTIONS *`: the gateway itself has nothing to tell.
+    Empty,
+}
+
+impl Answer {
+    pub(crate) fn problem(status: u16, detail: impl Into<String>) -> Self {
+        Self::Problem { status, detail: detail.into(), field: None }
+    }
+
+    /// 503, for a service without an endpoint that could take a request.
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
+        Self::Problem { status: 503, detail: detail.into(), field: Some(("Retry-After", "1".to_owned())) }
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::Text { status, .. } | Self::Problem { status, .. } => *status,
+            Self::Empty => 204,
+        }
+    }
+}
+
+/// Whether the body of an answer is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodySent {
+    Yes,
+    /// The request was `HEAD`: the head alone, as if the body came.
+    No,
+}
+
+/// Appends the whole response to `out`.
+pub(crate) fn write(
+    answer: &Answer,
+    client: Version,
+    body_sent: BodySent,
+    persistence: Persistence,
+    out: &mut Vec<u8>,
+) {
+    let status = answer.status();
+    let (content_type, body) = match answer {
+        Answer::Text { body, .. } => ("text/plain; charset=utf-8", body.clone()),
+        Answer::Problem { detail, .. } => ("application/problem+json", problem_document(status, detail)),
+        Answer::Empty => ("", String::new()),
+    };
+    let date = httpdate::fmt_http_date(clock::wall());
+    let mut head = format!("HTTP/1.1 {status} {}\r\nDate: {date}\r\n", reason(status));
+    if !content_type.is_empty() {
+        head += &format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len());
+    }
+    if let Answer::Problem { field: Some((name, value)), .. } = answer {
+        head += &format!("{name}: {value}\r\n");
+    }
+    out.extend_from_slice(head.as_bytes());
+    out.extend_from_slice(rewrite::connection_line(client, persistence));
+    out.extend_from_slice(b"\r\n");
+    if body_sent == BodySent::Yes {
+        out.extend_from_slice(body.as_bytes());
+    }
+}
+
+fn problem_document(status: u16, detail: &str) -> String {
+    let title = reason(status);
+    serde_json::json!({
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "error": title,
+    })
+    .to_string()
+}
+
+/// The reason phrase of a status that the gateway sends (RFC 9110, section 15); empty for any other.
+fn reason(status: u16) -> &'static str {
+    http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default()
+}

@@ -1,0 +1,86 @@
+//! One client connection: request after request, each received, decided, and answered before the next is looked at.
+//!
+//! Elsewhere: how a request becomes a decision ([`receive`]), how it is forwarded (`crate::exchange`).
+
+mod client;
+mod receive;
+
+use std::{net::SocketAddr, rc::Rc};
+
+pub(crate) use client::{CLIENT_WRITE_STALL_MAX, Client};
+use phalanx_http1::rewrite::Persistence;
+pub(crate) use receive::{Forward, Request};
+use receive::{Plan, Received};
+use tokio::net::TcpStream;
+
+use crate::{
+    answer::{self, Answer, BodySent},
+    exchange,
+    worker::Worker,
+};
+
+/// What becomes of a connection after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// The next request may come.
+    Next,
+    /// Everything was said, but the client may still be sending: it is closed so that the answer arrives.
+    Linger,
+    /// The client must notice that the response is not whole.
+    Reset,
+    /// The client is gone.
+    Gone,
+}
+
+/// Serves a connection until either side has had enough.
+pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+    // Answers are written whole, so waiting for more to send would only delay them.
+    let _ = stream.set_nodelay(true);
+    let mut client = Client::new(&worker, stream, peer);
+    loop {
+        let after = match client.receive(&worker).await {
+            Received::Request(mut request) => {
+                let after = answer_to(&worker, &mut client, &mut request).await;
+                request.count_end();
+                after
+            }
+            Received::Closed => return,
+        };
+        match after {
+            After::Next => {}
+            After::Linger => return client.linger().await,
+            After::Reset => return client.reset(),
+            After::Gone => return,
+        }
+    }
+}
+
+async fn answer_to(worker: &Worker, client: &mut Client, request: &mut Request) -> After {
+    match std::mem::replace(&mut request.plan, Plan::Done) {
+        Plan::Forward(forward) => exchange::forward(worker, client, request, forward).await,
+        Plan::Answer(answer) => respond(worker, client, request, &answer).await,
+        Plan::Done => After::Next,
+    }
+}
+
+/// Answers a request without an endpoint.
+pub(crate) async fn respond(
+    worker: &Worker,
+    client: &mut Client,
+    request: &mut Request,
+    answer: &Answer,
+) -> After {
+    request.status = answer.status();
+    let persistence = match request.keep_alive && !worker.is_draining() && client.discard_body(request) {
+        true => Persistence::KeepAlive,
+        false => Persistence::Close,
+    };
+    let body_sent = if request.is_head() { BodySent::No } else { BodySent::Yes };
+    let mut out = worker.buffers.output();
+    answer::write(answer, request.version, body_sent, persistence, &mut out);
+    match (client.write(&out).await, persistence) {
+        (Err(_), _) => After::Gone,
+        (Ok(()), Persistence::KeepAlive) => After::Next,
+        (Ok(()), Persistence::Close) => After::Linger,
+    }
+}

@@ -1,0 +1,99 @@
+//! The client's side of a connection: its socket, the bytes it has sent ahead, its deadlines.
+
+use std::{net::SocketAddr, rc::Rc, time::Duration};
+
+use phalanx_http1::request::RequestBody;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+
+use super::Request;
+use crate::worker::{Deadline, Lease, Worker, WriteError, write_all};
+
+/// The longest time for which a client takes no byte of an answer.
+pub(crate) const CLIENT_WRITE_STALL_MAX: Duration = Duration::from_secs(60);
+/// How long a client that was answered early may go on sending before the connection is closed under it.
+const LINGER: Duration = Duration::from_secs(2);
+/// How much of that is read.
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+
+/// A client.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    /// Its address, as it stands in `X-Forwarded-For`.
+    pub(crate) ip: Box<str>,
+    /// Bytes received; `None` while it is idle.
+    pub(crate) input: Option<Lease>,
+    /// For what it sends, and for what is sent to an endpoint in its name.
+    pub(crate) reading: Deadline,
+    /// For what it is sent, and for what an endpoint sends.
+    pub(crate) writing: Deadline,
+}
+
+impl Client {
+    pub(super) fn new(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) -> Self {
+        Self {
+            stream,
+            ip: peer.ip().to_canonical().to_string().into(),
+            input: None,
+            reading: worker.deadlines.deadline(),
+            writing: worker.deadlines.deadline(),
+        }
+    }
+
+    /// The bytes received and not yet consumed.
+    pub(crate) fn received(&self) -> &[u8] {
+        self.input.as_ref().map_or(&[], |input| input.filled())
+    }
+
+    /// Gives up the first `count` bytes received.
+    pub(crate) fn consume(&mut self, count: usize) {
+        if let Some(input) = &mut self.input {
+            input.consume(count);
+        }
+    }
+
+    /// Consumes the body of a request that nobody wants, if all of it is here; whether the next request can follow.
+    pub(super) fn discard_body(&mut self, request: &Request) -> bool {
+        match request.body {
+            RequestBody::Length(length) => match usize::try_from(length) {
+                Ok(length) if length <= self.received().len() => {
+                    self.consume(length);
+                    true
+                }
+                _ => false,
+            },
+            RequestBody::Chunked => false,
+        }
+    }
+
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        write_all(&mut self.stream, bytes, &[], &self.writing, CLIENT_WRITE_STALL_MAX).await
+    }
+
+    /// Ends the connection so that the client reads the answer: to close while it still sends would reset the connection and
+    /// with it what the client has not read yet (RFC 9112, section 9.6).
+    pub(super) async fn linger(mut self) {
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let Some(mut input) = self.input.take() else { return };
+        let stream = &mut self.stream;
+        let drained = async {
+            let mut left = LINGER_BYTES_MAX;
+            while left > 0 {
+                let here = input.filled().len();
+                input.consume(here);
+                match input.fill(stream).await {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => left = left.saturating_sub(count),
+                }
+            }
+        };
+        let _ = self.reading.within(LINGER, drained).await;
+    }
+
+    /// Ends the connection with a reset.
+    pub(super) fn reset(self) {
+        // Without it the end of a truncated response would look like any other end.
+        let _ = self.stream.set_zero_linger();
+    }
+}

@@ -1,0 +1,260 @@
+//! From bytes to a decision: the head is parsed, routed and rewritten while it is borrowed, and what stays is a [`Request`]
+//! that owns all it needs.
+
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use phalanx_config::Timeouts;
+use phalanx_http1::{
+    FieldSlots, HeadLimits, HeadScan, RequestFault, Target, Version,
+    request::{self, RequestBody, RequestHead},
+    response::RequestKind,
+    rewrite::{self, Forwarded},
+};
+use phalanx_telemetry::{
+    clock,
+    requests::{MethodLabel, RequestSeries},
+};
+
+use super::Client;
+use crate::{
+    answer::Answer,
+    table::{Action, Verdict},
+    worker::{Elapsed, LocalService, LocalTable, Output, Repeatable, Worker},
+};
+
+/// How long a connection may stay between two requests.
+const IDLE_MAX: Duration = Duration::from_secs(75);
+/// From the first byte of a head to its last.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The status under which a request counts whose client left (nginx's convention).
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// What came from a client.
+pub(crate) enum Received {
+    Request(Request),
+    /// It has left, or it was idle for too long.
+    Closed,
+}
+
+/// One request, decided.
+pub(crate) struct Request {
+    pub(crate) version: Version,
+    pub(crate) kind: RequestKind,
+    pub(crate) repeatable: Repeatable,
+    pub(crate) body: RequestBody,
+    pub(crate) keep_alive: bool,
+    pub(crate) plan: Plan,
+    /// The status it is counted under.
+    pub(crate) status: u16,
+    begun: Instant,
+    method: MethodLabel,
+    series: Arc<RequestSeries>,
+    is_counted: bool,
+}
+
+/// What is to be done.
+pub(crate) enum Plan {
+    Forward(Forward),
+    Answer(Answer),
+    /// Somebody has taken the plan.
+    Done,
+}
+
+/// A request on its way to an endpoint.
+pub(crate) struct Forward {
+    pub(crate) service: Rc<LocalService>,
+    pub(crate) timeouts: Timeouts,
+    /// The head for the endpoint, whichever it is.
+    pub(crate) head: Output,
+}
+
+impl Request {
+    pub(crate) fn is_head(&self) -> bool {
+        self.kind == RequestKind::Head
+    }
+
+    /// Time since its head was complete.
+    pub(crate) fn elapsed(&self) -> Duration {
+        clock::now().saturating_duration_since(self.begun)
+    }
+
+    /// Counts the request under the status it has.
+    pub(super) fn count_end(&mut self) {
+        if !std::mem::replace(&mut self.is_counted, true) {
+            self.series.ended(self.method, self.status, self.elapsed());
+        }
+    }
+
+    /// A request that is refused before its head could be read to the end.
+    fn refused(table: &LocalTable, answer: Answer) -> Self {
+        let series = table.series(None).clone();
+        series.begun();
+        Self {
+            version: Version::Http11,
+            kind: RequestKind::Other,
+            repeatable: Repeatable::No,
+            // Where the next request would begin is not known.
+            body: RequestBody::Length(u64::MAX),
+            keep_alive: false,
+            plan: Plan::Answer(answer),
+            status: CLIENT_CLOSED_REQUEST,
+            begun: clock::now(),
+            method: MethodLabel::Other,
+            series,
+            is_counted: false,
+        }
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        // A request that was cut, at the drain deadline or by a panic, is counted too.
+        self.count_end();
+    }
+}
+
+impl Client {
+    /// Waits for the next request.
+    pub(super) async fn receive(&mut self, worker: &Rc<Worker>) -> Received {
+        if self.received().is_empty() {
+            self.input = None;
+            let stream = &self.stream;
+            let readable = std::future::poll_fn(|context| stream.poll_read_ready(context));
+            match self.reading.within_unless_draining(IDLE_MAX, readable).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(Elapsed) => return Received::Closed,
+            }
+        }
+        let mut input = self.input.take().unwrap_or_else(|| worker.buffers.lease());
+        let (stream, ip) = (&mut self.stream, &self.ip);
+        let head = async {
+            let mut scan = HeadScan::new();
+            loop {
+                if !input.filled().is_empty() {
+                    match admit(worker, ip, input.filled(), &mut scan) {
+                        Ok(None) => {}
+                        Ok(Some((request, consumed))) => {
+                            input.consume(consumed);
+                            return Received::Request(request);
+                        }
+                        Err(fault) => {
+                            tracing::debug!(client = %ip, %fault, "refused a request");
+                            let answer = Answer::problem(fault.status(), fault.to_string());
+                            return Received::Request(Request::refused(&worker.table(), answer));
+                        }
+                    }
+                }
+                match input.fill(stream).await {
+                    Ok(0) | Err(_) => return Received::Closed,
+                    Ok(_) => {}
+                }
+            }
+        };
+        let received = self.reading.within(HEAD_TIMEOUT, head).await;
+        self.input = Some(input);
+        received.unwrap_or_else(|Elapsed| {
+            let answer = Answer::problem(408, "the head of the request did not arrive in time");
+            Received::Request(Request::refused(&worker.table(), answer))
+        })
+    }
+}
+
+/// The request that `bytes` begin with, and how many of them are its head; `None` until the head is complete.
+fn admit(
+    worker: &Worker,
+    client_ip: &str,
+    bytes: &[u8],
+    scan: &mut HeadScan,
+) -> Result<Option<(Request, usize)>, RequestFault> {
+    let skipped = request::leading_empty_lines(bytes)?;
+    let mut slots = FieldSlots::new();
+    let Some((head, head_bytes)) = request::parse(&bytes[skipped..], scan, &mut slots, &HeadLimits::REQUEST)?
+    else {
+        return Ok(None);
+    };
+    let request = decide(worker, client_ip, &head);
+    Ok(Some((request, skipped + head_bytes)))
+}
+
+fn decide(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>) -> Request {
+    let table = worker.table();
+    let (route, plan) = plan(worker, &table, client_ip, head);
+    let series = table.series(route).clone();
+    series.begun();
+    let method = MethodLabel::of(head.method);
+    Request {
+        version: head.version,
+        kind: if method == MethodLabel::Head { RequestKind::Head } else { RequestKind::Other },
+        repeatable: match method {
+            // RFC 9110, section 9.2.2; of any other method nothing is known.
+            MethodLabel::Get
+            | MethodLabel::Head
+            | MethodLabel::Options
+            | MethodLabel::Put
+            | MethodLabel::Delete => Repeatable::Yes,
+            MethodLabel::Post | MethodLabel::Patch | MethodLabel::Other => Repeatable::No,
+        },
+        body: head.body,
+        keep_alive: head.keep_alive,
+        plan,
+        status: CLIENT_CLOSED_REQUEST,
+        begun: clock::now(),
+        method,
+        series,
+        is_counted: false,
+    }
+}
+
+fn plan(
+    worker: &Worker,
+    table: &LocalTable,
+    client_ip: &str,
+    head: &RequestHead<'_, '_>,
+) -> (Option<usize>, Plan) {
+    let Target::Resource { path, .. } = &head.target else {
+        return (None, Plan::Answer(Answer::Empty));
+    };
+    let Some((index, route)) = table.routes.find(head.authority, path.as_bytes()) else {
+        return (None, Plan::Answer(Answer::problem(404, "no route takes this host and path")));
+    };
+    let plan = match (route.judge(head.method, path), &route.action) {
+        (Verdict::Takes, Action::Respond { status, body }) => {
+            Plan::Answer(Answer::Text { status: *status, body: body.clone() })
+        }
+        (Verdict::Takes, Action::Forward { service, timeouts }) => {
+            let service = table.services[*service].clone();
+            let head = rewritten(worker, client_ip, head, &service);
+            Plan::Forward(Forward { service, timeouts: *timeouts, head })
+        }
+        (Verdict::MethodNotAllowed { allow }, _) => Plan::Answer(Answer::Problem {
+            status: 405,
+            detail: "the route does not take this method".to_owned(),
+            field: Some(("Allow", allow)),
+        }),
+        (Verdict::MethodUnknown, _) => Plan::Answer(Answer::problem(501, "no route was told of this method")),
+        (Verdict::HiddenSeparator, _) => Plan::Answer(Answer::problem(
+            400,
+            "the path hides a separator in an encoding that this route does not allow",
+        )),
+    };
+    (Some(index), plan)
+}
+
+fn rewritten(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>, service: &LocalService) -> Output {
+    let fresh_id;
+    let request_id = match head.request_id {
+        Some(id) => id,
+        None => {
+            fresh_id = worker.request_ids.next();
+            &fresh_id
+        }
+    };
+    let mut out = worker.buffers.output();
+    let forwarded = Forwarded { client_ip, scheme: "http", request_id, default_host: service.name.as_str() };
+    rewrite::request(head, &forwarded, &mut out);
+    out
+}

@@ -1,0 +1,194 @@
+//! One attempt: a connection to one endpoint, the request sent, the response relayed.
+
+use std::{cell::Cell, future::Future as _, pin::pin, rc::Rc, sync::Arc, task::Poll};
+
+use phalanx_http1::rewrite::Persistence;
+use phalanx_telemetry::upstream::EndpointCounters;
+use tokio::net::TcpStream;
+
+use super::{
+    Sending,
+    download::{Broken, Delivered, Download},
+    failure::Failure,
+    upload::{self, Upload},
+};
+use crate::{
+    connection::{After, Client, Forward, Request},
+    worker::{Elapsed, Repeatable, Upstream, UpstreamConnection, Worker, WriteError, write_all},
+};
+
+/// Which connections an attempt may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connections {
+    /// An idle one if there is one for such a request, else a new one.
+    IdleOrFresh(Repeatable),
+    /// A new one.
+    Fresh,
+}
+
+/// Whether a connection was idle before this attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Idle,
+    Fresh,
+}
+
+/// Everything one attempt works with.
+pub(super) struct Attempt<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) client: &'a mut Client,
+    pub(super) request: &'a mut Request,
+    pub(super) forward: &'a Forward,
+    pub(super) upstream: &'a Rc<Upstream>,
+    pub(super) sending: Sending,
+}
+
+impl Attempt<'_> {
+    /// Makes the attempt. A failure leaves the client untold, and the request as it was unless its body was being streamed.
+    pub(super) async fn run(mut self, connections: Connections) -> Result<After, Failure> {
+        let (mut connection, origin) = self.connect(connections).await?;
+        let _in_flight = InFlight::begin(&self.upstream.counters);
+        let outcome = match self.sending {
+            Sending::Whole(body_bytes) => self.exchange_whole(&mut connection, body_bytes).await,
+            Sending::Stream => self.exchange_stream(&mut connection).await,
+        };
+        match outcome {
+            Ok(delivered) => {
+                self.request.status = delivered.status;
+                if delivered.is_reusable {
+                    self.upstream.put_idle(connection, self.worker.deadlines.now());
+                }
+                Ok(match delivered.persistence {
+                    Persistence::KeepAlive => After::Next,
+                    Persistence::Close => After::Linger,
+                })
+            }
+            Err(Broken::Untold(Failure::Closed | Failure::Reset(_))) if origin == Origin::Idle => {
+                Err(Failure::IdleConnectionClosed)
+            }
+            Err(Broken::Untold(failure)) => Err(failure),
+            Err(Broken::Truncated { status }) => {
+                self.request.status = status;
+                self.upstream.counters.failed();
+                Ok(After::Reset)
+            }
+            // The status stays that of a client that left.
+            Err(Broken::ClientGone) => Ok(After::Gone),
+        }
+    }
+
+    async fn connect(&self, connections: Connections) -> Result<(UpstreamConnection, Origin), Failure> {
+        if let Connections::IdleOrFresh(repeatable) = connections
+            && let Some(connection) = self.upstream.take_idle(repeatable, self.worker.deadlines.now())
+        {
+            return Ok((connection, Origin::Idle));
+        }
+        let connecting = TcpStream::connect(self.upstream.endpoint.address);
+        let stream = self
+            .client
+            .reading
+            .within(self.forward.timeouts.connect, connecting)
+            .await
+            .map_err(|Elapsed| Failure::ConnectTimeout)?
+            .map_err(Failure::Connect)?;
+        // A request is written whole, so waiting for more to send would only delay it.
+        let _ = stream.set_nodelay(true);
+        Ok((UpstreamConnection::new(stream, self.upstream.counters.clone()), Origin::Fresh))
+    }
+
+    /// Sends head and body, and then relays the response.
+    async fn exchange_whole(
+        &mut self,
+        connection: &mut UpstreamConnection,
+        body_bytes: usize,
+    ) -> Result<Delivered, Broken> {
+        let Client { stream: client, input, reading, writing, .. } = &mut *self.client;
+        let body = input.as_ref().map_or(&[][..], |input| &input.filled()[..body_bytes]);
+        let upstream = connection.stream();
+        match write_all(upstream, &self.forward.head, body, reading, self.forward.timeouts.send).await {
+            // An endpoint may answer and close without reading the body; what it said is still there to be read.
+            Ok(()) | Err(WriteError::Io) => {}
+            Err(WriteError::Stalled) => return Err(Broken::Untold(Failure::SendTimeout)),
+        }
+        let download = Download {
+            worker: self.worker,
+            request: self.request,
+            counters: &self.upstream.counters,
+            deadline: writing,
+            read_timeout: self.forward.timeouts.read,
+            upload_is_done: &Cell::new(true),
+            has_begun: &Cell::new(false),
+        };
+        let outcome = download.run(upstream, client).await;
+        if let (Some(input), false) = (input, matches!(outcome, Err(Broken::Untold(_)))) {
+            input.consume(body_bytes);
+        }
+        outcome
+    }
+
+    /// Sends the body as it comes while the response is relayed as it comes: either may end first.
+    async fn exchange_stream(&mut self, connection: &mut UpstreamConnection) -> Result<Delivered, Broken> {
+        let upload_is_done = Cell::new(false);
+        let has_begun = Cell::new(false);
+        let outcome = {
+            let Client { stream: client, input, reading, writing, .. } = &mut *self.client;
+            let (mut from_client, mut to_client) = client.split();
+            let (mut from_upstream, mut to_upstream) = connection.stream().split();
+            let upload = Upload {
+                buffers: &self.worker.buffers,
+                deadline: reading,
+                send_timeout: self.forward.timeouts.send,
+                body: self.request.body,
+            };
+            let download = Download {
+                worker: self.worker,
+                request: self.request,
+                counters: &self.upstream.counters,
+                deadline: writing,
+                read_timeout: self.forward.timeouts.read,
+                upload_is_done: &upload_is_done,
+                has_begun: &has_begun,
+            };
+            let input = input.get_or_insert_with(|| self.worker.buffers.lease());
+            let mut upload = pin!(upload.run(&self.forward.head, input, &mut from_client, &mut to_upstream));
+            let mut download = pin!(download.run(&mut from_upstream, &mut to_client));
+            let mut upload_has_ended = false;
+            std::future::poll_fn(|context| {
+                if !upload_has_ended && let Poll::Ready(ended) = upload.as_mut().poll(context) {
+                    upload_has_ended = true;
+                    match ended {
+                        Ok(()) => upload_is_done.set(true),
+                        // The endpoint may have answered before it stopped reading: the download tells.
+                        Err(upload::Interrupted::EndpointGone) => {}
+                        Err(interrupted) => return Poll::Ready(Err(interrupted.broken(has_begun.get()))),
+                    }
+                }
+                download.as_mut().poll(context)
+            })
+            .await
+        };
+        if !upload_is_done.get() {
+            // Where the next request begins is unknown.
+            self.request.keep_alive = false;
+        }
+        outcome
+    }
+}
+
+/// A request in flight to an endpoint, counted until it is dropped.
+struct InFlight<'a> {
+    counters: &'a Arc<EndpointCounters>,
+}
+
+impl<'a> InFlight<'a> {
+    fn begin(counters: &'a Arc<EndpointCounters>) -> Self {
+        counters.request_begun();
+        Self { counters }
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.counters.request_ended();
+    }
+}

@@ -1,0 +1,399 @@
+//! The control side: starts the workers, publishes tables, and waits until they are in force.
+
+use std::{
+    collections::HashMap,
+    fmt, io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use phalanx_balance::{Weight, health::Standing};
+use phalanx_config::{Config, ServiceName, Source};
+use phalanx_telemetry::{
+    requests::RequestFamily,
+    upstream::{EndpointTotals, UpstreamFamily},
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    health::HealthLoop,
+    listen::Listeners,
+    table::{Endpoint, Routes, Service, Table},
+    worker::{self, Seat},
+};
+
+/// Failed attempts that wait to be judged; more say nothing new.
+const FAILED_ATTEMPTS_MAX: usize = 1024;
+/// How often an endpoint that drains is looked at: to be told would cost every request a wake-up.
+const DRAIN_POLL: Duration = Duration::from_millis(5);
+
+/// A worker thread that could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start worker thread {index}")]
+pub struct StartError {
+    /// The worker, from zero.
+    pub index: usize,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// A gateway that runs.
+pub struct Started {
+    /// What changes it and tells about it.
+    pub gateway: Gateway,
+    /// Its threads.
+    pub workers: Workers,
+    /// Judges its fixed endpoints; to be run as long as the gateway.
+    pub health: HealthLoop,
+}
+
+/// A handle to a running gateway.
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    members: Mutex<Members>,
+    tables: watch::Sender<Arc<Table>>,
+    /// The generation that each worker works with.
+    applied: Vec<watch::Receiver<u64>>,
+    connections: Vec<Arc<AtomicUsize>>,
+    addresses: Vec<SocketAddr>,
+    requests: RequestFamily,
+    upstreams: UpstreamFamily,
+    stop: CancellationToken,
+}
+
+/// All endpoints, those that get no requests included.
+struct Members {
+    generation: u64,
+    routes: Arc<Routes>,
+    services: Vec<ServiceMembers>,
+}
+
+struct ServiceMembers {
+    name: ServiceName,
+    keepalive: usize,
+    members: Vec<Member>,
+}
+
+struct Member {
+    endpoint: Arc<Endpoint>,
+    standing: Standing,
+}
+
+/// A gateway at one moment.
+#[derive(Clone, Debug)]
+pub struct GatewayState {
+    /// Where it listens.
+    pub listeners: Vec<SocketAddr>,
+    /// Worker threads.
+    pub workers: usize,
+    /// Open client connections.
+    pub connections: usize,
+    /// Requests begun and not ended.
+    pub requests_in_flight: i64,
+    /// Every service, in the order of their names.
+    pub services: Vec<ServiceName>,
+    /// Every endpoint of every service.
+    pub endpoints: Vec<EndpointState>,
+}
+
+/// An endpoint at one moment.
+#[derive(Clone, Debug)]
+pub struct EndpointState {
+    /// Its service.
+    pub service: ServiceName,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its share.
+    pub weight: u16,
+    /// Whether it gets requests.
+    pub standing: Standing,
+    /// What was counted of it.
+    pub totals: EndpointTotals,
+}
+
+impl Gateway {
+    /// Starts one worker for each set of listeners.
+    ///
+    /// Fixed endpoints serve at once; those of a service with replicas come by [`Gateway::admit`].
+    ///
+    /// # Errors
+    /// [`StartError`] when a thread cannot be had.
+    pub fn start(
+        config: &Config,
+        listeners: Listeners,
+        requests: RequestFamily,
+        upstreams: UpstreamFamily,
+    ) -> Result<Started, StartError> {
+        let members = Members::new(config);
+        let (tables, _) = watch::channel(Arc::new(members.table()));
+        let (failed_attempts, failed_attempts_queue) = mpsc::channel(FAILED_ATTEMPTS_MAX);
+        let stop = CancellationToken::new();
+        let addresses = listeners.addresses().to_vec();
+        let mut workers = Workers { ends: Vec::new() };
+        let (mut applied, mut connections) = (Vec::new(), Vec::new());
+        for (index, listeners) in listeners.per_worker.into_iter().enumerate() {
+            let (applied_sender, applied_receiver) = watch::channel(0);
+            applied.push(applied_receiver);
+            connections.push(Arc::new(AtomicUsize::new(0)));
+            let seat = Seat {
+                index,
+                listeners,
+                tables: tables.subscribe(),
+                applied: applied_sender,
+                connections: connections[index].clone(),
+                requests: requests.clone(),
+                upstreams: upstreams.clone(),
+                failed_attempts: failed_attempts.clone(),
+                stop: stop.clone(),
+                drain_deadline: config.gateway.drain_deadline,
+            };
+            workers.start(seat)?;
+        }
+        let members = Mutex::new(members);
+        let shared = Shared { members, tables, applied, connections, addresses, requests, upstreams, stop };
+        let gateway = Self { shared: Arc::new(shared) };
+        let health = HealthLoop::new(config, gateway.clone(), failed_attempts_queue);
+        Ok(Started { gateway, workers, health })
+    }
+
+    /// Lets requests go to `address`; returns when every worker knows. An endpoint that is there already stays as it is.
+    pub async fn admit(&self, service: &ServiceName, address: SocketAddr, weight: Weight) {
+        let generation = self.publish(|members| {
+            let Some(service) = members.service(service) else { return };
+            if service.members.iter().all(|member| member.endpoint.address != address) {
+                let endpoint = Arc::new(Endpoint { address, weight });
+                service.members.push(Member { endpoint, standing: Standing::Serving });
+            }
+        });
+        self.in_force(generation).await;
+    }
+
+    /// Takes `address` out for good; returns when no worker will begin another request to it.
+    pub async fn withdraw(&self, service: &ServiceName, address: SocketAddr) {
+        let generation = self.publish(|members| {
+            if let Some(service) = members.service(service) {
+                service.members.retain(|member| member.endpoint.address != address);
+            }
+        });
+        self.in_force(generation).await;
+    }
+
+    /// Returns when no request is in flight to an endpoint that was withdrawn. Its series end with this, also when the wait is
+    /// given up.
+    pub async fn drained(&self, service: &ServiceName, address: SocketAddr) {
+        let endpoint = address.to_string();
+        let upstreams = &self.shared.upstreams;
+        let _forget = Forget { upstreams, service: service.as_str(), endpoint: &endpoint };
+        while upstreams.totals(service.as_str(), &endpoint).in_flight > 0 {
+            tokio::time::sleep(DRAIN_POLL).await;
+        }
+    }
+
+    /// Stops accepting and begins to drain; [`Workers::ended`] tells when that is done.
+    pub fn stop(&self) {
+        self.shared.stop.cancel();
+    }
+
+    /// The gateway at this moment.
+    #[must_use]
+    pub fn state(&self) -> GatewayState {
+        let members = self.members();
+        let endpoints = members.services.iter().flat_map(|service| {
+            service.members.iter().map(|member| EndpointState {
+                service: service.name.clone(),
+                address: member.endpoint.address,
+                weight: member.endpoint.weight.get(),
+                standing: member.standing,
+                totals: self
+                    .shared
+                    .upstreams
+                    .totals(service.name.as_str(), &member.endpoint.address.to_string()),
+            })
+        });
+        GatewayState {
+            listeners: self.shared.addresses.clone(),
+            workers: self.shared.connections.len(),
+            connections: self.shared.connections.iter().map(|count| count.load(Ordering::Relaxed)).sum(),
+            requests_in_flight: self.shared.requests.in_flight(),
+            services: members.services.iter().map(|service| service.name.clone()).collect(),
+            endpoints: endpoints.collect(),
+        }
+    }
+
+    /// The endpoints of a service with how they stand.
+    pub(crate) fn endpoints(&self, service: &ServiceName) -> Vec<(Arc<Endpoint>, Standing)> {
+        self.members()
+            .service(service)
+            .map(|service| {
+                service.members.iter().map(|member| (member.endpoint.clone(), member.standing)).collect()
+            })
+            .unwrap_or_default()
+    }
+
+    /// Lets an endpoint get requests, or not.
+    pub(crate) fn set_standing(&self, endpoint: &Arc<Endpoint>, standing: Standing) {
+        self.publish(|members| {
+            let all = members.services.iter_mut().flat_map(|service| &mut service.members);
+            for member in all.filter(|member| Arc::ptr_eq(&member.endpoint, endpoint)) {
+                member.standing = standing;
+            }
+        });
+    }
+
+    pub(crate) fn upstreams(&self) -> &UpstreamFamily {
+        &self.shared.upstreams
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        // A change either happens or does not: a panic elsewhere leaves the members whole.
+        self.shared.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the members and publishes the table that follows; its generation.
+    fn publish(&self, change: impl FnOnce(&mut Members)) -> u64 {
+        let mut members = self.members();
+        change(&mut members);
+        members.generation += 1;
+        // Under the lock: tables are published in the order of their generations.
+        self.shared.tables.send_replace(Arc::new(members.table()));
+        members.generation
+    }
+
+    async fn in_force(&self, generation: u64) {
+        for applied in &self.shared.applied {
+            // A worker that has ended sends no requests either.
+            let _ = applied.clone().wait_for(|applied| *applied >= generation).await;
+        }
+    }
+}
+
+impl Members {
+    fn new(config: &Config) -> Self {
+        let indices: HashMap<ServiceName, usize> = config.services.keys().cloned().zip(0..).collect();
+        let services = config.services.iter().map(|(name, service)| ServiceMembers {
+            name: name.clone(),
+            keepalive: service.keepalive,
+            members: match &service.source {
+                Source::Endpoints { endpoints, .. } => endpoints.iter().map(Member::new).collect(),
+                Source::Replicas(_) => Vec::new(),
+            },
+        });
+        Self {
+            generation: 1,
+            routes: Arc::new(Routes::new(&config.routes, &indices)),
+            services: services.collect(),
+        }
+    }
+
+    fn service(&mut self, name: &ServiceName) -> Option<&mut ServiceMembers> {
+        self.services.iter_mut().find(|service| service.name == *name)
+    }
+
+    fn table(&self) -> Table {
+        let services = self.services.iter().map(|service| Service {
+            name: service.name.clone(),
+            keepalive: service.keepalive,
+            endpoints: service
+                .members
+                .iter()
+                .filter(|member| member.standing == Standing::Serving)
+                .map(|member| member.endpoint.clone())
+                .collect(),
+        });
+        Table { generation: self.generation, routes: self.routes.clone(), services: services.collect() }
+    }
+}
+
+impl Member {
+    fn new(endpoint: &phalanx_config::Endpoint) -> Self {
+        // The configuration holds weights from 1.
+        let weight = Weight::try_from(endpoint.weight).unwrap_or(Weight::ONE);
+        Self {
+            endpoint: Arc::new(Endpoint { address: endpoint.address, weight }),
+            standing: Standing::Serving,
+        }
+    }
+}
+
+struct Forget<'a> {
+    upstreams: &'a UpstreamFamily,
+    service: &'a str,
+    endpoint: &'a str,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.upstreams.forget(self.service, self.endpoint);
+    }
+}
+
+/// The threads of a gateway.
+pub struct Workers {
+    ends: Vec<oneshot::Receiver<io::Result<()>>>,
+}
+
+impl Workers {
+    fn start(&mut self, seat: Seat) -> Result<(), StartError> {
+        let index = seat.index;
+        let (ended, end) = oneshot::channel();
+        thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(move || {
+                // Nobody listens when the process is ending anyway.
+                let _ = ended.send(worker::run(seat));
+            })
+            .map_err(|source| StartError { index, source })?;
+        self.ends.push(end);
+        Ok(())
+    }
+
+    /// Returns when every worker has ended: after [`Gateway::stop`] and draining, or because one failed.
+    ///
+    /// # Errors
+    /// [`WorkerError`] for the first that did not end in order.
+    pub async fn ended(self) -> Result<(), WorkerError> {
+        for (index, end) in self.ends.into_iter().enumerate() {
+            match end.await {
+                Ok(Ok(())) => {}
+                Ok(Err(source)) => return Err(WorkerError { index, source: Some(source) }),
+                Err(_) => return Err(WorkerError { index, source: None }),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A worker that ended out of turn.
+#[derive(Debug)]
+pub struct WorkerError {
+    /// The worker, from zero.
+    pub index: usize,
+    /// What the system said; `None` when the thread panicked.
+    pub source: Option<io::Error>,
+}
+
+impl fmt::Display for WorkerError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { index, source } = self;
+        match source {
+            Some(_) => write!(formatter, "worker thread {index} failed"),
+            None => write!(formatter, "worker thread {index} panicked"),
+        }
+    }
+}
+
+impl std::error::Error for WorkerError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| source as _)
+    }
+}

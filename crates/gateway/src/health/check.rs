@@ -1,0 +1,61 @@
+//! One active check: a `GET` on a connection of its own, so that it also tells whether new connections are possible.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use phalanx_http1::{
+    FieldSlots, HeadLimits, HeadScan, ResponseFault,
+    response::{self, RequestKind},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+/// Why a check did not pass.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CheckFailure {
+    #[error("its check found no connection: {0}")]
+    Connect(io::Error),
+    #[error("its check lost the connection: {0}")]
+    Connection(io::Error),
+    #[error("its check got no whole head of a response")]
+    Closed,
+    #[error("its check got a malformed response: {0}")]
+    Malformed(ResponseFault),
+    #[error("its check was answered {0}")]
+    Status(u16),
+    #[error("its check was not answered within {0:?}")]
+    Timeout(Duration),
+}
+
+/// Passes when `GET path` is answered with 2xx within `timeout`.
+pub(super) async fn check(address: SocketAddr, path: &str, timeout: Duration) -> Result<(), CheckFailure> {
+    match tokio::time::timeout(timeout, status(address, path)).await {
+        Ok(Ok(200..300)) => Ok(()),
+        Ok(Ok(status)) => Err(CheckFailure::Status(status)),
+        Ok(Err(failure)) => Err(failure),
+        Err(_) => Err(CheckFailure::Timeout(timeout)),
+    }
+}
+
+async fn status(address: SocketAddr, path: &str) -> Result<u16, CheckFailure> {
+    let mut stream = TcpStream::connect(address).await.map_err(CheckFailure::Connect)?;
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: phalanx-check\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.map_err(CheckFailure::Connection)?;
+    let mut received = Vec::new();
+    let mut scan = HeadScan::new();
+    loop {
+        // Bounded: past the limit of a head the parser refuses.
+        if stream.read_buf(&mut received).await.map_err(CheckFailure::Connection)? == 0 {
+            return Err(CheckFailure::Closed);
+        }
+        let mut slots = FieldSlots::new();
+        let parsed =
+            response::parse(&received, &mut scan, &mut slots, &HeadLimits::RESPONSE, RequestKind::Other);
+        if let Some((head, _)) = parsed.map_err(CheckFailure::Malformed)? {
+            return Ok(head.status);
+        }
+    }
+}

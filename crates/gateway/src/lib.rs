@@ -1,0 +1,26 @@
+//! The gateway: listeners, connections, upstream pools and the path of a request.
+//!
+//! One thread per core, each with its own listener (`SO_REUSEPORT`), its own upstream connections and its own counters. A
+//! worker shares nothing with the others on the path of a request but an immutable [`table`], which it swaps between two
+//! requests when the control side publishes another.
+//!
+//! Invariants:
+//! * when [`Gateway::withdraw`] returns, no worker sends another request to that endpoint;
+//! * a request whose first byte may have reached an endpoint is sent again only if its method is idempotent;
+//! * a response that did not end as announced never looks whole to the client.
+//!
+//! Elsewhere: the HTTP/1.1 message layer (`phalanx-http1`), decisions about endpoints (`phalanx-balance`), replicas and their
+//! probes (`phalanx-fleet`).
+
+mod answer;
+mod connection;
+mod exchange;
+mod gateway;
+mod health;
+mod listen;
+mod table;
+mod worker;
+
+pub use gateway::{EndpointState, Gateway, GatewayState, StartError, Started, WorkerError, Workers};
+pub use health::HealthLoop;
+pub use listen::{BindError, Listeners};

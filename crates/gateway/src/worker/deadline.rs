@@ -1,0 +1,151 @@
+//! Deadlines that cost a store: no timer is armed on the path of a request.
+//!
+//! A worker sweeps the deadlines of its connections a few times a second and wakes those that have passed. A deadline is
+//! therefore met late by up to two ticks, and never early.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    pin::pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use slab::Slab;
+
+/// The time between two sweeps.
+pub(crate) const TICK: Duration = Duration::from_millis(100);
+
+/// The limit has passed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Elapsed;
+
+/// All deadlines of a worker, and its coarse clock.
+pub(crate) struct Deadlines {
+    began: Instant,
+    /// Time since `began`, as of the last sweep.
+    now: Cell<Duration>,
+    slots: RefCell<Slab<Rc<Slot>>>,
+}
+
+#[derive(Default)]
+struct Slot {
+    at: Cell<Option<Duration>>,
+    ends_when_draining: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Slot {
+    fn expire(&self, now: Duration) {
+        self.at.set(Some(now));
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Deadlines {
+    pub(crate) fn new(now: Instant) -> Rc<Self> {
+        Rc::new(Self { began: now, now: Cell::new(Duration::ZERO), slots: RefCell::default() })
+    }
+
+    /// Time since the worker began, as of the last sweep.
+    pub(crate) fn now(&self) -> Duration {
+        self.now.get()
+    }
+
+    /// Wakes everyone whose deadline has passed at `now`.
+    pub(crate) fn sweep(&self, now: Instant) {
+        let now = now.saturating_duration_since(self.began);
+        self.now.set(now);
+        for (_, slot) in self.slots.borrow().iter() {
+            if slot.at.get().is_some_and(|at| at <= now) {
+                slot.expire(now);
+            }
+        }
+    }
+
+    /// Ends every wait that was begun by [`Deadline::within_unless_draining`].
+    pub(crate) fn expire_idle(&self) {
+        for (_, slot) in self.slots.borrow().iter() {
+            if slot.ends_when_draining.get() {
+                slot.expire(self.now.get());
+            }
+        }
+    }
+
+    /// A deadline that is not set.
+    pub(crate) fn deadline(self: &Rc<Self>) -> Deadline {
+        let slot = Rc::new(Slot::default());
+        let key = self.slots.borrow_mut().insert(slot.clone());
+        Deadline { deadlines: self.clone(), key, slot }
+    }
+}
+
+/// The deadline of one direction of one connection.
+pub(crate) struct Deadline {
+    deadlines: Rc<Deadlines>,
+    key: usize,
+    slot: Rc<Slot>,
+}
+
+impl Deadline {
+    /// Sets the deadline to `limit` from the present.
+    pub(crate) fn arm(&self, limit: Duration) {
+        // The coarse clock may be one tick behind: without it a limit could pass early.
+        self.slot.at.set(Some(self.deadlines.now.get() + limit + TICK));
+    }
+
+    /// Ready once the deadline has passed.
+    pub(crate) fn poll_elapsed(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.slot.at.get().is_some_and(|at| at <= self.deadlines.now.get()) {
+            return Poll::Ready(());
+        }
+        let mut waker = self.slot.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            *waker = Some(context.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// The output of `future`, if it comes within `limit`.
+    pub(crate) async fn within<T>(
+        &self,
+        limit: Duration,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Elapsed> {
+        self.arm(limit);
+        self.or_elapsed(future).await
+    }
+
+    /// Like [`Deadline::within`], and it elapses at once when the worker begins to drain.
+    pub(crate) async fn within_unless_draining<T>(
+        &self,
+        limit: Duration,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Elapsed> {
+        self.slot.ends_when_draining.set(true);
+        let outcome = self.within(limit, future).await;
+        self.slot.ends_when_draining.set(false);
+        outcome
+    }
+
+    /// The output of `future`, unless the deadline passes before it; whoever makes progress arms it anew.
+    pub(crate) async fn or_elapsed<T>(&self, future: impl Future<Output = T>) -> Result<T, Elapsed> {
+        let mut future = pin!(future);
+        let outcome = std::future::poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => self.poll_elapsed(context).map(|()| Err(Elapsed)),
+        })
+        .await;
+        self.slot.at.set(None);
+        outcome
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        self.deadlines.slots.borrow_mut().remove(self.key);
+    }
+}

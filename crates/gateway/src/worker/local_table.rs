@@ -1,0 +1,87 @@
+//! A [`Table`] made ready for one worker: metric handles resolved, connections kept where the endpoint stays.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+
+use phalanx_balance::SmoothWeighted;
+use phalanx_telemetry::requests::RequestSeries;
+
+use super::{LocalService, Seat, Upstream};
+use crate::table::{Action, Routes, Service, Table};
+
+/// The service and route labels of a request that no route takes.
+const NO_ROUTE: &str = "none";
+
+/// What one worker routes by.
+pub(crate) struct LocalTable {
+    pub(crate) generation: u64,
+    pub(crate) routes: Arc<Routes>,
+    /// By the index of the route.
+    series: Rc<[Arc<RequestSeries>]>,
+    no_route: Arc<RequestSeries>,
+    pub(crate) services: Vec<Rc<LocalService>>,
+}
+
+impl LocalTable {
+    /// Builds the worker's view of `table`; what `previous` knows of an endpoint that stays goes over.
+    pub(crate) fn build(table: &Table, previous: Option<&Self>, seat: &Seat) -> Self {
+        let kept = previous.filter(|previous| Arc::ptr_eq(&previous.routes, &table.routes));
+        let services: Vec<_> =
+            table.services.iter().map(|service| Rc::new(local_service(service, previous, seat))).collect();
+        let next = Self {
+            generation: table.generation,
+            routes: table.routes.clone(),
+            series: kept.map_or_else(|| all_series(table, seat), |kept| kept.series.clone()),
+            no_route: kept
+                .map_or_else(|| seat.requests.series(NO_ROUTE, NO_ROUTE), |kept| kept.no_route.clone()),
+            services,
+        };
+        for gone in previous.iter().flat_map(|previous| previous.upstreams()) {
+            if !next.upstreams().any(|stays| Rc::ptr_eq(stays, gone)) {
+                gone.withdraw();
+            }
+        }
+        next
+    }
+
+    /// The series of a route, by its index; of requests without a route for `None`.
+    pub(crate) fn series(&self, route: Option<usize>) -> &Arc<RequestSeries> {
+        route.map_or(&self.no_route, |index| &self.series[index])
+    }
+
+    /// Closes idle connections that are past their time.
+    pub(crate) fn sweep(&self, now: Duration) {
+        for upstream in self.upstreams() {
+            upstream.sweep(now);
+        }
+    }
+
+    fn upstreams(&self) -> impl Iterator<Item = &Rc<Upstream>> {
+        self.services.iter().flat_map(|service| &service.upstreams)
+    }
+}
+
+fn all_series(table: &Table, seat: &Seat) -> Rc<[Arc<RequestSeries>]> {
+    let service_of = |action: &Action| match action {
+        Action::Forward { service, .. } => table.services[*service].name.to_string(),
+        Action::Respond { .. } => NO_ROUTE.to_owned(),
+    };
+    table.routes.iter().map(|route| seat.requests.series(&service_of(&route.action), &route.label)).collect()
+}
+
+fn local_service(service: &Service, previous: Option<&LocalTable>, seat: &Seat) -> LocalService {
+    let known = || previous.iter().flat_map(|previous| previous.upstreams());
+    let upstreams: Vec<Rc<Upstream>> = service
+        .endpoints
+        .iter()
+        .map(|endpoint| match known().find(|upstream| Arc::ptr_eq(&upstream.endpoint, endpoint)) {
+            Some(upstream) => upstream.clone(),
+            None => {
+                let counters = seat.upstreams.counters(service.name.as_str(), &endpoint.address.to_string());
+                Rc::new(Upstream::new(endpoint.clone(), counters, service.keepalive))
+            }
+        })
+        .collect();
+    // Workers start at different endpoints: a table is published to all of them at once.
+    let turns = SmoothWeighted::new(service.endpoints.iter().map(|endpoint| endpoint.weight), seat.index);
+    LocalService { name: service.name.clone(), upstreams, turns: RefCell::new(turns) }
+}

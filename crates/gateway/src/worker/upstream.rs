@@ -1,0 +1,138 @@
+//! The endpoints as one worker sees them: its connections to each, its turn among them, its counters.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use phalanx_balance::SmoothWeighted;
+use phalanx_config::ServiceName;
+use phalanx_telemetry::upstream::EndpointCounters;
+use tokio::net::TcpStream;
+
+use crate::table::Endpoint;
+
+/// An idle connection older than this is not used again; common servers close theirs after 60 s or more.
+const IDLE_MAX: Duration = Duration::from_secs(50);
+/// A request that must not be sent twice takes only a connection that was in use so recently: the shortest keep-alive in use
+/// is 2 s, and a peer that closes just as the request arrives leaves no way to tell whether it was processed.
+const IDLE_MAX_FOR_UNREPEATABLE: Duration = Duration::from_secs(1);
+
+/// A service as one worker sees it.
+pub(crate) struct LocalService {
+    pub(crate) name: ServiceName,
+    pub(crate) upstreams: Vec<Rc<Upstream>>,
+    pub(crate) turns: RefCell<SmoothWeighted>,
+}
+
+impl LocalService {
+    /// The endpoint for the next attempt, never the one that was tried before.
+    pub(crate) fn pick(&self, tried: Option<&Rc<Upstream>>) -> Option<Rc<Upstream>> {
+        let is_untried = |index: usize| tried.is_none_or(|tried| !Rc::ptr_eq(tried, &self.upstreams[index]));
+        let index = self.turns.borrow_mut().pick(is_untried)?;
+        Some(self.upstreams[index].clone())
+    }
+}
+
+/// An endpoint as one worker sees it.
+pub(crate) struct Upstream {
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) counters: Arc<EndpointCounters>,
+    keepalive: usize,
+    /// Oldest first.
+    idle: RefCell<VecDeque<Idle>>,
+    is_withdrawn: Cell<bool>,
+}
+
+struct Idle {
+    connection: UpstreamConnection,
+    since: Duration,
+}
+
+/// Whether a request may be sent a second time after it may have been processed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeatable {
+    Yes,
+    No,
+}
+
+impl Upstream {
+    pub(crate) fn new(endpoint: Arc<Endpoint>, counters: Arc<EndpointCounters>, keepalive: usize) -> Self {
+        Self { endpoint, counters, keepalive, idle: RefCell::default(), is_withdrawn: Cell::new(false) }
+    }
+
+    /// An idle connection that is believed to be open: the one used last.
+    pub(crate) fn take_idle(&self, repeatable: Repeatable, now: Duration) -> Option<UpstreamConnection> {
+        let age_max = match repeatable {
+            Repeatable::Yes => IDLE_MAX,
+            Repeatable::No => IDLE_MAX_FOR_UNREPEATABLE,
+        };
+        let mut idle = self.idle.borrow_mut();
+        while let Some(Idle { connection, since }) = idle.pop_back() {
+            if now.saturating_sub(since) > age_max {
+                // The rest has been idle for longer still, but may serve a request that can be repeated.
+                idle.push_back(Idle { connection, since });
+                return None;
+            }
+            if connection.is_quiet() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection for later, if there is room and the endpoint still gets requests.
+    pub(crate) fn put_idle(&self, connection: UpstreamConnection, now: Duration) {
+        let mut idle = self.idle.borrow_mut();
+        if !self.is_withdrawn.get() && idle.len() < self.keepalive {
+            idle.push_back(Idle { connection, since: now });
+        }
+    }
+
+    /// Closes the idle connections that are too old, or that the peer has closed.
+    pub(crate) fn sweep(&self, now: Duration) {
+        self.idle
+            .borrow_mut()
+            .retain(|idle| now.saturating_sub(idle.since) <= IDLE_MAX && idle.connection.is_quiet());
+    }
+
+    /// Closes the idle connections; those in use are closed when they are given back.
+    pub(crate) fn withdraw(&self) {
+        self.is_withdrawn.set(true);
+        self.idle.borrow_mut().clear();
+    }
+}
+
+/// A connection to an endpoint, counted as long as it is open.
+pub(crate) struct UpstreamConnection {
+    stream: TcpStream,
+    counters: Arc<EndpointCounters>,
+}
+
+impl UpstreamConnection {
+    pub(crate) fn new(stream: TcpStream, counters: Arc<EndpointCounters>) -> Self {
+        counters.connection_opened();
+        Self { stream, counters }
+    }
+
+    pub(crate) fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// Whether the peer has sent nothing, neither bytes, which would answer a request that nobody made, nor an end. Costs no
+    /// system call: the event loop has been told of either.
+    fn is_quiet(&self) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        self.stream.poll_read_ready(&mut context).is_pending()
+    }
+}
+
+impl Drop for UpstreamConnection {
+    fn drop(&mut self) {
+        self.counters.connection_closed();
+    }
+}
