@@ -1,0 +1,247 @@
+//! Hashing off the event loop: a few threads behind a bounded queue.
+//!
+//! A hash costs tens of milliseconds and 19 MiB. Unbounded, some hundred logins at once would take the memory and every
+//! other route's time; here they wait in a queue, and past its end they are refused at once.
+
+use std::{
+    io,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
+    password_hash::{self, phc},
+};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
+
+use crate::{Password, PasswordHash};
+
+// OWASP's first choice for argon2id on a server.
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// Stands in for the hash of an account that does not exist: same parameters, so the same time, and no known password.
+const NOBODYS_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$Tm9ib2R5c1NhbHRIZXJlIQ$Tm8gcGFzc3dvcmQgaGFzaGVzIHRvIHRoaXMgdmFsdWU";
+
+/// Hashing gives way to the event loops: it is what fills the cores, and one more hash can wait, a request cannot.
+const THREAD_NICENESS: i32 = 10;
+
+/// The bounds of hashing.
+#[derive(Clone, Copy, Debug)]
+pub struct HashingSettings {
+    /// Hashes computed at once.
+    pub threads: NonZeroUsize,
+    /// Hashes that may wait for a thread; one more is refused.
+    pub hash_queue_max: NonZeroUsize,
+}
+
+impl Default for HashingSettings {
+    fn default() -> Self {
+        Self {
+            // Affinity and cgroup quota are respected by the standard library.
+            threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            // About a second's work for two threads: who would wait longer is better told to come back.
+            hash_queue_max: NonZeroUsize::new(64).expect("64 is not zero"),
+        }
+    }
+}
+
+/// Why there is neither a hash nor a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HashingError {
+    /// More hashes wait than the queue may hold; this one was refused at once.
+    #[error("the hashing queue is full")]
+    Busy,
+    /// The hash cannot be read: what is stored is damaged.
+    #[error("the stored hash cannot be read")]
+    Unreadable,
+    /// The hash could not be computed, for want of memory.
+    #[error("hashing failed")]
+    Failed,
+}
+
+/// Whether a password is the one that was hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is.
+    Match,
+    /// It is not, or there was no hash.
+    Mismatch,
+}
+
+/// The hashing threads; cheap to clone. They end when the last clone is dropped.
+#[derive(Clone)]
+pub struct Hasher {
+    queue: mpsc::Sender<Job>,
+}
+
+type Job = Box<dyn FnOnce(&Argon2<'_>) + Send>;
+
+impl Hasher {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(settings: HashingSettings) -> io::Result<Self> {
+        let (queue, jobs) = mpsc::channel(settings.hash_queue_max.get());
+        let jobs = Arc::new(Mutex::new(jobs));
+        for _ in 0..settings.threads.get() {
+            let jobs = Arc::clone(&jobs);
+            thread::Builder::new().name("hashing".to_owned()).spawn(move || work(&jobs))?;
+        }
+        Ok(Self { queue })
+    }
+
+    /// Hashes a password with a random salt.
+    ///
+    /// # Errors
+    /// [`HashingError::Busy`] or [`HashingError::Failed`].
+    pub async fn hash(&self, password: Password) -> Result<PasswordHash, HashingError> {
+        let hash = move |argon2: &Argon2<'_>| {
+            let hash = argon2.hash_password(password.as_bytes()).map_err(|_| HashingError::Failed)?;
+            Ok(PasswordHash::from_stored(hash.to_string()))
+        };
+        self.run(hash).await
+    }
+
+    /// Compares a password with a stored hash, or takes the same time where there is none.
+    ///
+    /// # Errors
+    /// All of [`HashingError`].
+    pub async fn verify(
+        &self,
+        password: Password,
+        stored: Option<PasswordHash>,
+    ) -> Result<Verdict, HashingError> {
+        let verify = move |argon2: &Argon2<'_>| {
+            let phc = stored.as_ref().map_or(NOBODYS_HASH, PasswordHash::as_str);
+            let hash = phc::PasswordHash::new(phc).map_err(|_| HashingError::Unreadable)?;
+            match argon2.verify_password(password.as_bytes(), &hash) {
+                // Whatever hashes to the stand-in, nobody owns it.
+                Ok(()) if stored.is_some() => Ok(Verdict::Match),
+                Ok(()) | Err(password_hash::Error::PasswordInvalid) => Ok(Verdict::Mismatch),
+                Err(_) => Err(HashingError::Unreadable),
+            }
+        };
+        self.run(verify).await
+    }
+
+    async fn run<T, F>(&self, work: F) -> Result<T, HashingError>
+    where
+        F: FnOnce(&Argon2<'_>) -> Result<T, HashingError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, outcome) = oneshot::channel();
+        let job: Job = Box::new(move |argon2| {
+            // A client that hung up while it was queued costs nothing.
+            if !reply.is_closed() {
+                let _ = reply.send(work(argon2));
+            }
+        });
+        self.queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => HashingError::Busy,
+            TrySendError::Closed(_) => HashingError::Failed,
+        })?;
+        outcome.await.unwrap_or(Err(HashingError::Failed))
+    }
+}
+
+fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
+    // On Linux this is the priority of the thread, not of the process. Failing, hashing is merely less polite.
+    let _ = rustix::process::setpriority_process(None, THREAD_NICENESS);
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters());
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+        match job {
+            Some(job) => job(&argon2),
+            None => return,
+        }
+    }
+}
+
+fn parameters() -> Params {
+    Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the constants above are within argon2's ranges")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hasher(threads: usize, hash_queue_max: usize) -> Hasher {
+        let settings = HashingSettings {
+            threads: NonZeroUsize::new(threads).unwrap(),
+            hash_queue_max: NonZeroUsize::new(hash_queue_max).unwrap(),
+        };
+        Hasher::start(settings).unwrap()
+    }
+
+    fn password(text: &str) -> Password {
+        Password::offered(text.to_owned()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_hash_matches_its_password_alone() {
+        let hasher = hasher(1, 4);
+        let hash = hasher.hash(password("correct horse")).await.unwrap();
+        assert!(hash.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.as_str());
+        assert_ne!(hash, hasher.hash(password("correct horse")).await.unwrap(), "salts differ");
+        for (text, verdict) in [("correct horse", Verdict::Match), ("Correct horse", Verdict::Mismatch)] {
+            assert_eq!(hasher.verify(password(text), Some(hash.clone())).await, Ok(verdict));
+        }
+    }
+
+    #[tokio::test]
+    async fn nobodys_hash_costs_what_a_real_one_costs_and_matches_nothing() {
+        let stand_in = phc::PasswordHash::new(NOBODYS_HASH).unwrap();
+        let real = hasher(1, 4).hash(password("correct horse")).await.unwrap();
+        let real = phc::PasswordHash::new(real.as_str()).unwrap();
+        assert_eq!(
+            (stand_in.algorithm, stand_in.version, &stand_in.params),
+            (real.algorithm, real.version, &real.params)
+        );
+        assert_eq!(stand_in.hash.unwrap().len(), real.hash.unwrap().len());
+        assert_eq!(hasher(1, 4).verify(password(""), None).await, Ok(Verdict::Mismatch));
+    }
+
+    #[tokio::test]
+    async fn a_damaged_hash_is_an_error_and_not_a_mismatch() {
+        let hasher = hasher(1, 4);
+        for damaged in ["", "plain", "$argon2id$v=19$m=19456,t=2,p=1$", "$md5$v=1$c2FsdHNhbHQ$aGFzaGhhc2g"] {
+            let verdict =
+                hasher.verify(password("x"), Some(PasswordHash::from_stored(damaged.to_owned()))).await;
+            assert_eq!(verdict, Err(HashingError::Unreadable), "{damaged}");
+        }
+    }
+
+    #[tokio::test]
+    async fn past_the_queue_hashing_is_refused_at_once() {
+        let hasher = hasher(1, 1);
+        let (release, held) = std::sync::mpsc::sync_channel::<()>(0);
+        let (running, started) = oneshot::channel();
+        let occupy = hasher.run(move |_| {
+            let _ = running.send(());
+            let _ = held.recv();
+            Ok(())
+        });
+        let flood = async {
+            started.await.unwrap();
+            let queued = hasher.verify(password("queued"), None);
+            let refused = async {
+                let refused = hasher.verify(password("refused"), None).await;
+                drop(release);
+                refused
+            };
+            tokio::join!(queued, refused)
+        };
+        let (occupied, (queued, refused)) = tokio::join!(occupy, flood);
+        assert_eq!((occupied, queued, refused), (Ok(()), Ok(Verdict::Mismatch), Err(HashingError::Busy)));
+    }
+}
