@@ -1,0 +1,27 @@
+//! The reference API: accounts, login and profile, built on the crates that Phalanx offers to any service.
+//!
+//! A replica is stateless: what must outlive it is in the database, and who a caller is stands in his token. So any number
+//! of replicas serve any request, and a killed one loses nothing that was acknowledged.
+//!
+//! Invariants: every response that a handler makes names its replica in `X-Phalanx-Instance`; every error is
+//! `application/problem+json`; the event loop neither hashes nor waits for the disk.
+//! Elsewhere: argv, signals, binding and exit codes (the `phalanx` binary); hashing and tokens (`phalanx-auth`); threads and
+//! transactions (`phalanx-data`).
+//! How it fails: [`SettingsError`] before anything is touched, [`ServeError`] at start; afterwards only single requests do.
+
+mod accounts;
+mod bearer;
+mod body;
+mod connections;
+mod observe;
+mod problem;
+mod router;
+mod routes;
+mod secret;
+mod serve;
+mod settings;
+
+pub use connections::Drained;
+pub use secret::SecretError;
+pub use serve::{ServeError, serve};
+pub use settings::{InstanceName, Settings, SettingsError, VariableFault};

@@ -1,0 +1,36 @@
+//! The handlers, by what they serve.
+
+pub(crate) mod account;
+pub(crate) mod catalog;
+pub(crate) mod operations;
+pub(crate) mod session;
+
+use axum::http::{HeaderName, header};
+use phalanx_auth::Role;
+use serde::Serialize;
+
+use crate::accounts::Account;
+
+/// Answers that are about one person stay in no cache.
+const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
+
+/// An account as its owner sees it.
+#[derive(Serialize)]
+struct User {
+    id: String,
+    email: String,
+    name: String,
+    role: &'static str,
+}
+
+impl From<&Account> for User {
+    fn from(account: &Account) -> Self {
+        let Account { id, email, name, role } = account;
+        Self {
+            id: id.to_string(),
+            email: email.as_str().to_owned(),
+            name: name.as_str().to_owned(),
+            role: Role::as_str(*role),
+        }
+    }
+}

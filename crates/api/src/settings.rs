@@ -1,0 +1,206 @@
+//! What the service reads from its environment.
+
+use std::{fmt, path::PathBuf, process, time::Duration};
+
+use axum::http::HeaderValue;
+use phalanx_auth::{HashingSettings, SECRET_BYTES_MIN, TokenKey};
+use phalanx_data::EmbeddedSettings;
+
+#[cfg(test)]
+mod tests;
+
+const PORT: u16 = 3000;
+const DATA_DIRECTORY: &str = "./.phalanx";
+const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_mins(10);
+/// A lost token cannot be taken back before it expires, so no lifetime is longer.
+const ACCESS_TOKEN_LIFETIME_MAX: Duration = Duration::from_hours(24);
+const INSTANCE_BYTES_MAX: usize = 128;
+
+/// Variables that ask for storage outside of this machine, which this version does not have.
+const REMOTE_STORAGE: [&str; 4] =
+    ["DATABASE_URL", "DATABASE_SHARD_1_PRIMARY", "DATABASE_SHARD_1_REPLICAS", "REDIS_URL"];
+
+/// Everything that can be set of one replica.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `PORT`: where the binary listens unless it is told otherwise; default 3000.
+    pub port: u16,
+    /// `PHALANX_INSTANCE`: the name of this replica.
+    pub instance: InstanceName,
+    /// `DATA_DIR`: where the embedded storage is; default `./.phalanx`.
+    pub data_directory: PathBuf,
+    /// `JWT_SECRET`; `None`: the secret that the replicas of one data directory share.
+    pub token_key: Option<TokenKey>,
+    /// `ACCESS_TOKEN_TTL`: how long a token is valid; default `10m`.
+    pub access_token_lifetime: Duration,
+    /// The bounds of password hashing.
+    pub hashing: HashingSettings,
+    /// The bounds of the database.
+    pub database: EmbeddedSettings,
+    /// Connections open at once; further ones wait in the kernel's queue.
+    pub connections_max: usize,
+    /// How long open requests may go on once the replica was told to stop. Less than the 30 s after which a fleet or
+    /// Kubernetes kills it, so that the database is closed in order.
+    pub drain_deadline: Duration,
+}
+
+/// The name of a replica: 1 to 128 visible ASCII characters, since it stands in a response header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceName(HeaderValue);
+
+impl InstanceName {
+    /// The name, if the text can be one.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        let visible = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let header =
+            HeaderValue::from_str(text).ok().filter(|_| visible && text.len() <= INSTANCE_BYTES_MAX)?;
+        Some(Self(header))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().expect("only visible ASCII is let in")
+    }
+
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+/// Every fault of the environment, so that one start shows them all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsError {
+    /// At least one.
+    pub faults: Vec<VariableFault>,
+}
+
+/// What is wrong with one variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VariableFault {
+    /// Its name.
+    pub variable: &'static str,
+    /// What is wrong. Never the value of a secret.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl std::error::Error for SettingsError {}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, VariableFault { variable, problem, remedy }) in self.faults.iter().enumerate() {
+            let line_break = if index == 0 { "" } else { "\n" };
+            write!(formatter, "{line_break}{variable} {problem}: {remedy}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Settings {
+    /// Reads the settings by way of `variable`; an empty one counts as absent, except that an empty secret is a weak one.
+    ///
+    /// # Errors
+    /// With all faults at once.
+    pub fn from_env(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let mut environment = Environment { variable, faults: Vec::new() };
+        for name in REMOTE_STORAGE {
+            if environment.get(name).is_some() {
+                environment.fault(
+                    name,
+                    "is set",
+                    "unset it, this version has embedded storage in DATA_DIR only",
+                );
+            }
+        }
+        if environment.get("JWT_KEYS").is_some() {
+            environment.fault("JWT_KEYS", "is set", "unset it, this version signs with JWT_SECRET only");
+        }
+        let settings = Self {
+            port: environment.port(),
+            instance: environment.instance(),
+            data_directory: environment.get("DATA_DIR").unwrap_or_else(|| DATA_DIRECTORY.to_owned()).into(),
+            token_key: environment.token_key(),
+            access_token_lifetime: environment.access_token_lifetime(),
+            hashing: HashingSettings::default(),
+            database: EmbeddedSettings::default(),
+            connections_max: 10_000,
+            drain_deadline: Duration::from_secs(25),
+        };
+        let faults = environment.faults;
+        if faults.is_empty() { Ok(settings) } else { Err(SettingsError { faults }) }
+    }
+}
+
+struct Environment<'a> {
+    variable: &'a dyn Fn(&str) -> Option<String>,
+    faults: Vec<VariableFault>,
+}
+
+impl Environment<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        (self.variable)(name).filter(|value| !value.is_empty())
+    }
+
+    fn fault(&mut self, variable: &'static str, problem: impl Into<String>, remedy: impl Into<String>) {
+        self.faults.push(VariableFault { variable, problem: problem.into(), remedy: remedy.into() });
+    }
+
+    fn port(&mut self) -> u16 {
+        let Some(text) = self.get("PORT") else { return PORT };
+        text.parse().unwrap_or_else(|_| {
+            self.fault("PORT", format!("is `{text}`"), "give a number from 0 to 65535");
+            PORT
+        })
+    }
+
+    fn instance(&mut self) -> InstanceName {
+        let text = self.get("PHALANX_INSTANCE").unwrap_or_else(|| format!("api-{}", process::id()));
+        InstanceName::of(&text).unwrap_or_else(|| {
+            let remedy = format!("give 1 to {INSTANCE_BYTES_MAX} visible ASCII characters");
+            self.fault("PHALANX_INSTANCE", format!("is {text:?}"), remedy);
+            InstanceName(HeaderValue::from_static("api"))
+        })
+    }
+
+    fn token_key(&mut self) -> Option<TokenKey> {
+        let secret = (self.variable)("JWT_SECRET")?;
+        TokenKey::from_secret(secret.as_bytes())
+            .map_err(|weak| {
+                let problem = format!("has {} bytes", weak.bytes);
+                let remedy = format!(
+                    "give at least {SECRET_BYTES_MIN}, as `openssl rand -hex 32` prints, or unset it"
+                );
+                self.fault("JWT_SECRET", problem, remedy);
+            })
+            .ok()
+    }
+
+    fn access_token_lifetime(&mut self) -> Duration {
+        let Some(text) = self.get("ACCESS_TOKEN_TTL") else { return ACCESS_TOKEN_LIFETIME };
+        let accepted = duration(&text)
+            .filter(|lifetime| (Duration::from_secs(1)..=ACCESS_TOKEN_LIFETIME_MAX).contains(lifetime));
+        accepted.unwrap_or_else(|| {
+            let remedy = "give a duration with its unit, from 1s to 24h, as `10m`";
+            self.fault("ACCESS_TOKEN_TTL", format!("is `{text}`"), remedy);
+            ACCESS_TOKEN_LIFETIME
+        })
+    }
+}
+
+/// A whole number with one of the units `s`, `m` and `h`.
+fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return None,
+    };
+    // `u64::from_str` takes a sign.
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = number.parse().ok().filter(|_| digits)?;
+    number.checked_mul(seconds).map(Duration::from_secs)
+}

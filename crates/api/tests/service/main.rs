@@ -1,0 +1,10 @@
+//! The service as its clients meet it: `serve` on real sockets, over real files, spoken to byte by byte.
+
+#![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
+
+mod accounts;
+mod bad_requests;
+mod client;
+mod lifecycle;
+mod overload;
+mod replica;
