@@ -1,0 +1,31 @@
+//! Replica processes: start, probe, drain, restart.
+//!
+//! A [`Fleet`] runs the replicas of every service that has a `command`. Each replica is a process group that learns its port
+//! (`PORT`) and its name (`PHALANX_INSTANCE`) from its environment, gets requests while its readiness probe succeeds, is
+//! started again after a pause when it ends, and stops in strict order: leave the balancer, drain, TERM, KILL.
+//!
+//! Inside, planning and acting are apart: `life` is a state machine without time or I/O of its own, `replica` does what it
+//! says. Everything one replica goes through happens in one task.
+//! Elsewhere: the balancer, which is asked through [`Balancer`] (`phalanx-gateway`); the terminal (`phalanx`).
+
+mod balancer;
+mod fleet;
+mod life;
+mod notice;
+mod output;
+mod ports;
+mod probe;
+mod process;
+mod program;
+mod replica;
+mod run;
+mod state;
+
+pub use self::{
+    balancer::Balancer,
+    fleet::{Fleet, FleetEnded, FleetHandle, Outcome, Settings},
+    life::BackOff,
+    output::{Colours, LINE_BYTES_MAX, OutputLine, output_queue, write_lines},
+    program::{ProgramError, find_program},
+    state::{ProcessState, ReplicaState, ServiceState, Standing},
+};

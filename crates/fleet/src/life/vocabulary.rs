@@ -1,0 +1,93 @@
+//! What a life is governed by, what can happen in it, and what can be done about it.
+
+use std::time::Duration;
+
+use phalanx_config::Probe;
+
+use super::{Answer, BackOff};
+
+/// What a service and the command line lay down for the lives of its replicas.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) startup: Probe,
+    pub(crate) readiness: Probe,
+    pub(crate) drain_deadline: Duration,
+    pub(crate) shutdown_grace: Duration,
+    pub(crate) back_off: BackOff,
+}
+
+impl Rules {
+    pub(crate) fn probe(&self, gate: Gate) -> &Probe {
+        match gate {
+            Gate::Startup => &self.startup,
+            Gate::Readiness => &self.readiness,
+        }
+    }
+}
+
+/// Which probe a replica has to pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// Once per run, before the other.
+    Startup,
+    /// From then on.
+    Readiness,
+}
+
+/// What happens to a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// It has its place among those that start at the same time.
+    Placed,
+    /// Its process runs.
+    Started,
+    /// There is no process: no port, no program, no memory.
+    StartFailed,
+    /// A probe was answered, or not.
+    Probed(Answer),
+    /// The leader of its process group has ended.
+    Exited,
+    /// No request is in flight to it.
+    Drained,
+    /// The time of [`Life::due_at`](super::Life::due_at) has come.
+    Due,
+    /// It shall drain and stop.
+    Stop,
+    /// It shall end at once.
+    StopNow,
+}
+
+/// What is to be done about it, in the order given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Start the process; answered by [`Event::Started`] or [`Event::StartFailed`].
+    Start,
+    /// Probe; answered by [`Event::Probed`].
+    Probe(Gate),
+    /// Let the balancer send requests, and wait until it does.
+    Admit,
+    /// Keep the balancer from sending requests, and wait until it sends none.
+    Withdraw,
+    /// TERM to the process group; [`Event::Exited`] is to follow.
+    Terminate,
+    /// KILL to the process group; [`Event::Exited`] follows.
+    Kill,
+    /// KILL to what is left of the process group of a leader that has ended, and reap.
+    CleanUp,
+    /// Tell the user.
+    Tell(Tell),
+}
+
+/// What the user is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tell {
+    StartFailed { pause: Duration },
+    StillStarting { elapsed: Duration },
+    StartupFailed { failures: u32, pause: Duration },
+    Ready { elapsed: Duration },
+    NotReady { failures: u32 },
+    Exited { ran_for: Duration, pause: Duration },
+    DrainCut { deadline: Duration },
+    Killed { grace: Duration },
+    Stopped,
+}

@@ -1,0 +1,116 @@
+//! What the fleet tells its user: which replica, what happened, what follows from it, and what to do.
+//!
+//! `ERROR` where a person has to act, `WARN` where the fleet helps itself, `INFO` for the normal life.
+//! Elsewhere: when something is told (`crate::life`). A stream of events for the admin API can be fed from [`tell`].
+
+mod hints;
+
+use std::{fmt, time::Duration};
+
+use tracing::{error, field::display, info, warn};
+
+use self::hints::{previous_hint, probe_hint};
+use crate::{
+    life::{Rules, Tell},
+    probe::{Asked, ProbeError},
+    replica::Identity,
+    run::Previous,
+    state::{ProcessState, Standing},
+};
+
+/// What is known of a replica when something is told about it.
+pub(crate) struct Facts<'a> {
+    pub(crate) identity: &'a Identity,
+    pub(crate) rules: &'a Rules,
+    pub(crate) standing: Standing,
+    pub(crate) process: Option<ProcessState>,
+    /// The last answer to a probe that was not as it should be.
+    pub(crate) last_answer: Option<&'a ProbeError>,
+    /// Of the process, or of the last one where there is none.
+    pub(crate) last_lines: &'a [String],
+    pub(crate) previous: &'a Previous,
+}
+
+/// Tells it.
+pub(crate) fn tell(tell: Tell, facts: &Facts<'_>) {
+    let Facts { identity: Identity { service, instance }, rules, process, previous, .. } = facts;
+    let address = process.map(|process| display(process.address));
+    let last_answer = facts.last_answer.map(display);
+    let last_output = display(Lines(facts.last_lines));
+    match tell {
+        Tell::StartFailed { pause } => {
+            let (cause, hint, next_start_in) =
+                (display(previous), previous_hint(previous, facts.last_lines).map(display), Rounded(pause));
+            error!(%service, %instance, cause, %next_start_in, hint, "replica could not be started");
+        }
+        Tell::StillStarting { elapsed } => {
+            info!(%service, %instance, ?elapsed, address, last_answer, "replica is not ready yet");
+        }
+        Tell::StartupFailed { failures, pause } => {
+            let (probe, next_start_in) = (Asked(&rules.startup), Rounded(pause));
+            let hint = facts.last_answer.map(probe_hint).map(display);
+            error!(
+                %service, %instance, %probe, address, failures, last_answer, %next_start_in, hint, last_output,
+                "replica did not become ready, and is started again"
+            );
+        }
+        Tell::Ready { elapsed } => {
+            let (pid, after) = (process.map(|process| process.pid), Rounded(elapsed));
+            info!(%service, %instance, address, pid, %after, "replica is ready");
+        }
+        Tell::NotReady { failures } => {
+            let probe = Asked(&rules.readiness);
+            warn!(%service, %instance, %probe, address, failures, last_answer, "replica is not ready, and gets no requests");
+        }
+        Tell::Exited { ran_for, pause } => {
+            let (exit, hint) = (display(previous), previous_hint(previous, facts.last_lines).map(display));
+            let (ran_for, next_start_in) = (Rounded(ran_for), Rounded(pause));
+            if let Standing::CrashLoop { .. } = facts.standing {
+                error!(
+                    %service, %instance, exit, %ran_for, %next_start_in, hint, last_output,
+                    "replica exits again and again before it is ready"
+                );
+            } else {
+                warn!(%service, %instance, exit, %ran_for, %next_start_in, hint, last_output, "replica exited");
+            }
+        }
+        Tell::DrainCut { deadline } => {
+            warn!(%service, %instance, ?deadline, "replica still has requests in flight at the drain deadline");
+        }
+        Tell::Killed { grace } => {
+            warn!(%service, %instance, ?grace, "replica did not end within its grace, and was killed");
+        }
+        Tell::Stopped => info!(%service, %instance, "replica stopped"),
+    }
+}
+
+/// To the millisecond: nobody reads further.
+struct Rounded(Duration);
+
+impl fmt::Display for Rounded {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
+        write!(formatter, "{:?}", Duration::from_millis(millis))
+    }
+}
+
+/// Each line on a line of its own.
+struct Lines<'a>(&'a [String]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return formatter.write_str("(nothing)");
+        }
+        self.0.iter().try_for_each(|line| write!(formatter, "\n    {line}"))
+    }
+}
+
+/// Tells that the workers of the balancer did not take note of a change in time.
+pub(crate) fn unacknowledged(
+    Identity { service, instance }: &Identity,
+    change: &'static str,
+    timeout: Duration,
+) {
+    error!(%service, %instance, change, ?timeout, "a worker of the gateway does not answer; going on without it");
+}

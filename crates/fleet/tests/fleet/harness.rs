@@ -1,0 +1,234 @@
+//! A fleet of one service `api`, and ways to wait for what becomes of it.
+
+use std::{
+    env, fs, io,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use phalanx_config::{Config, Replicas, ServiceName, Source};
+use phalanx_fleet::{
+    BackOff, Fleet, FleetHandle, Outcome, OutputLine, ProcessState, ReplicaState, Settings, Standing,
+    output_queue,
+};
+use rustix::process::{Pid, Signal};
+use tempfile::TempDir;
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::subscriber::DefaultGuard;
+
+use crate::recorder::{Reaction, Recorder};
+
+/// Far longer than anything here takes; what is not there by then does not come.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// How a fleet under test differs from the usual one.
+pub(crate) struct Setup {
+    /// Keys of `[service.api]`, as in the file.
+    pub(crate) service: String,
+    pub(crate) settings: Settings,
+    pub(crate) balancer: Recorder,
+}
+
+impl Setup {
+    pub(crate) fn new(service: impl Into<String>) -> Self {
+        let settings = Settings {
+            drain_deadline: DEADLINE,
+            back_off: BackOff {
+                first: Duration::from_millis(10),
+                longest: Duration::from_millis(50),
+                forgiven_after: DEADLINE,
+            },
+            starts_max: NonZeroUsize::new(4).unwrap(),
+        };
+        Self { service: service.into(), settings, balancer: Recorder::new(|_| Reaction::Acknowledge) }
+    }
+
+    /// Runs it. The fleet ends with what is returned.
+    pub(crate) fn run(self) -> Running {
+        let (log, subscribed) = Log::capture();
+        let (output, lines) = output_queue();
+        let balancer = Arc::new(self.balancer);
+        let fleet = Fleet::new([service(&self.service)], self.settings, Arc::clone(&balancer), output);
+        let (handle, stop) = (fleet.handle(), CancellationToken::new());
+        let mut task = JoinSet::new();
+        task.spawn(fleet.run(stop.clone()));
+        Running { handle, stop, balancer, lines, log, task, _subscribed: subscribed }
+    }
+}
+
+pub(crate) struct Running {
+    pub(crate) handle: FleetHandle,
+    pub(crate) stop: CancellationToken,
+    pub(crate) balancer: Arc<Recorder>,
+    pub(crate) log: Log,
+    lines: mpsc::Receiver<OutputLine>,
+    task: JoinSet<Outcome>,
+    _subscribed: DefaultGuard,
+}
+
+impl Running {
+    /// The one replica, once it is as wanted.
+    pub(crate) async fn replica(&self, wanted: impl Fn(&ReplicaState) -> bool) -> ReplicaState {
+        let reached = self.handle.wait_until(|services| services[0].replicas.first().is_some_and(&wanted));
+        if within(reached).await.is_err() {
+            panic!("ended as {:?}", self.handle.state());
+        }
+        self.handle.state()[0].replicas[0].clone()
+    }
+
+    /// The one replica, once it takes requests.
+    pub(crate) async fn ready(&self) -> (ReplicaState, ProcessState) {
+        let replica = self.replica(|replica| replica.standing == Standing::Ready).await;
+        let process = replica.process.unwrap();
+        (replica, process)
+    }
+
+    /// The next line that a replica prints which contains `text`.
+    pub(crate) async fn line(&mut self, text: &str) -> OutputLine {
+        within(async {
+            loop {
+                let line = self.lines.recv().await.unwrap_or_else(|| panic!("no line with {text}"));
+                if line.text.contains(text) {
+                    return line;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Waits for the end of the fleet.
+    pub(crate) async fn outcome(&mut self) -> Outcome {
+        within(self.task.join_next()).await.unwrap().unwrap()
+    }
+
+    /// Stops the fleet in order; nothing may have happened that needs a person.
+    pub(crate) async fn stop(mut self) {
+        self.stop.cancel();
+        assert_eq!(self.outcome().await.forced, 0);
+        assert!(!self.log.text().contains("ERROR"), "{}", self.log.text());
+    }
+}
+
+/// The service `api` with these keys.
+pub(crate) fn service(keys: &str) -> (ServiceName, Replicas) {
+    let file = format!(
+        "[gateway]\nhttp = [\"127.0.0.1:8080\"]\n[[route]]\npath = \"/\"\nservice = \"api\"\n[service.api]\n{keys}"
+    );
+    let config =
+        Config::parse("phalanx.toml", &file, &|_| None).unwrap_or_else(|faults| panic!("{faults:?}\n{file}"));
+    let (name, service) = config.services.into_iter().next().unwrap();
+    match service.source {
+        Source::Replicas(replicas) => (name, replicas),
+        Source::Endpoints { .. } => panic!("no command"),
+    }
+}
+
+/// `command` of a service that runs this shell script, in which `$0` is the program `examples/replica.rs`.
+pub(crate) fn shell(script: &str) -> String {
+    // In the file, `$$` stands for a dollar.
+    let script = script.replace('$', "$$");
+    format!("command = ['sh', '-c', '''{script}''', '{}']\n{PROBES}", example("replica").display())
+}
+
+/// Probes that lose no time; readiness is asked for by `GET`.
+const PROBES: &str = "
+probes.startup = { period = '20ms', timeout = '10s', failure = 1000 }
+probes.readiness = { path = '/ready', period = '20ms', timeout = '10s', failure = 3 }
+";
+
+/// A program of this crate's examples, which `cargo test` builds beside the tests.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let target = env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
+    let program = target.join("examples").join(name);
+    assert!(program.exists(), "{} is not built: run `cargo test -p phalanx-fleet`", program.display());
+    program
+}
+
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    timeout(DEADLINE, future).await.expect("it takes too long")
+}
+
+/// Waits until `condition` holds, which nothing announces.
+pub(crate) async fn eventually(mut condition: impl FnMut() -> bool) {
+    let mut looks = tokio::time::interval(Duration::from_millis(5));
+    within(async {
+        while !condition() {
+            looks.tick().await;
+        }
+    })
+    .await;
+}
+
+pub(crate) fn send(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+/// A field of `/proc/PID/status`; `None` once the process is gone.
+pub(crate) fn status_field(pid: u32, field: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    Some(line.trim().to_owned())
+}
+
+/// Whether the process has ended; one that nobody has reaped has ended too.
+pub(crate) fn has_ended(pid: u32) -> bool {
+    status_field(pid, "State").is_none_or(|state| state.starts_with('Z'))
+}
+
+/// An empty folder, and in it the path of a file that makes replicas ready.
+pub(crate) fn ready_file() -> (TempDir, PathBuf) {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("ready");
+    (home, file)
+}
+
+pub(crate) fn env_of(file: &Path) -> String {
+    format!("env = {{ READY_FILE = '{}' }}\n", file.display())
+}
+
+pub(crate) fn connects(address: SocketAddr) -> bool {
+    std::net::TcpStream::connect(address).is_ok()
+}
+
+/// What the fleet has logged, as text.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Captures the log of this thread, on which a test runs all it starts.
+    fn capture() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Fails unless everything of `wanted` was logged.
+    pub(crate) fn tells(&self, wanted: &[&str]) {
+        let text = self.text();
+        for wanted in wanted {
+            assert!(text.contains(wanted), "no {wanted:?} in\n{text}");
+        }
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
