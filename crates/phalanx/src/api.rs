@@ -1,0 +1,53 @@
+//! `phalanx api`: one replica of the reference API.
+
+use std::{env, net::SocketAddr};
+
+use anyhow::Context as _;
+use phalanx_api::{ServeError, Settings};
+use phalanx_telemetry::logs::{self, LogFormat, LogLevel};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{cli::ApiArguments, exit::Failure, signals::Signals};
+
+/// Serves until TERM or INT, then drains.
+pub(crate) fn run(arguments: &ApiArguments) -> Result<(), Failure> {
+    let settings =
+        Settings::from_env(&|name| env::var(name).ok()).map_err(|error| Failure::Setting(error.into()))?;
+    let address = arguments.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], settings.port)));
+    logs::init(LogFormat::Text, LogLevel::Info).context("start the log").map_err(Failure::Runtime)?;
+    // One replica is one core's worth of work; more of it is more replicas. Hashing and storage have threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")
+        .map_err(Failure::Runtime)?;
+    runtime.block_on(serve(settings, address))
+}
+
+async fn serve(settings: Settings, address: SocketAddr) -> Result<(), Failure> {
+    let mut signals = Signals::listen().context("listen to signals").map_err(Failure::Runtime)?;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listen on {address} (--listen or PORT chooses another)"))
+        .map_err(Failure::Bind)?;
+    let stop = CancellationToken::new();
+    let mut serving = std::pin::pin!(phalanx_api::serve(settings, listener, stop.clone()));
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            served = &mut serving => return served.map(|_| ()).map_err(failure),
+            number = signals.stop() => {
+                if stopping {
+                    return Err(Failure::Signal(number));
+                }
+                stopping = true;
+                stop.cancel();
+            }
+        }
+    }
+}
+
+fn failure(error: ServeError) -> Failure {
+    Failure::Runtime(error.into())
+}

@@ -1,0 +1,107 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Takes an HTTP API from one server to many identical replicas: gateway, fleet and reference API in one binary.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 ok · 1 runtime failure · 2 usage · 3 configuration · 4 cannot bind · 5 a dependency is unreachable
+  130 or 143: stopped at once by a second INT or TERM
+
+Start with:
+  phalanx up                 three replicas of the reference API behind a gateway on :8080
+  phalanx status             what runs, and how it fares";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run everything in the foreground: gateway, replicas and admin API
+    #[command(after_help = "\
+Without -c it reads ./phalanx.toml, and without that it runs the built-in topology: three replicas of the
+reference API behind a gateway on :8080, their data in ./.phalanx/, the admin API on 127.0.0.1:9900.
+
+INT (Ctrl-C) and TERM stop accepting, let open requests finish, and then stop the replicas in order. A second one
+stops everything at once.")]
+    Up(ConfigArguments),
+    /// Run the gateway and the admin API alone, in front of fixed endpoints
+    Gateway(GatewayArguments),
+    /// Run one replica of the reference API
+    #[command(after_help = "\
+Environment:
+  PORT               where it listens, unless --listen says otherwise; default 3000, on 127.0.0.1
+  DATA_DIR           where its embedded storage is; default ./.phalanx. Several replicas may share it
+  JWT_SECRET         signs the tokens, at least 32 bytes; default: a secret made once in DATA_DIR
+  ACCESS_TOKEN_TTL   how long a token is valid; default 10m
+  PHALANX_INSTANCE   its name in X-Phalanx-Instance")]
+    Api(ApiArguments),
+    /// Check a phalanx.toml: every fault at once, each with its line and a hint
+    Check(CheckArguments),
+    /// Show the services and endpoints of a running Phalanx
+    Status(StatusArguments),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example: phalanx completions bash > /etc/bash_completion.d/phalanx")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArguments {
+    /// The configuration; default: ./phalanx.toml if there is one
+    #[arg(short, long = "config", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GatewayArguments {
+    /// The configuration
+    #[arg(short, long = "config", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApiArguments {
+    /// Where to listen; default: 127.0.0.1 and the port in PORT, or 3000
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    #[command(flatten)]
+    pub(crate) file: ConfigArguments,
+    /// Print the JSON Schema of phalanx.toml instead
+    #[arg(long)]
+    pub(crate) schema: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {
+    /// The admin API of the running Phalanx
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9900")]
+    pub(crate) admin: String,
+    /// Print JSON, as /v1/state gives it
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,57 @@
+//! Finds and reads the configuration.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use phalanx_config::{Config, Source};
+
+use crate::exit::Failure;
+
+const DEFAULT_FILE: &str = "phalanx.toml";
+
+/// Where a configuration came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// This file.
+    File(PathBuf),
+    /// There is no file.
+    BuiltIn,
+}
+
+/// Reads `file`; without one `./phalanx.toml`, and without that the built-in topology.
+pub(crate) fn load(file: Option<&Path>) -> Result<(Config, Origin), Failure> {
+    let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+    let text = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if file.is_none() && error.kind() == io::ErrorKind::NotFound => {
+            let config = Config::builtin("phalanx").map_err(Box::new)?;
+            return Ok((config, Origin::BuiltIn));
+        }
+        Err(error) => {
+            let error = anyhow::Error::new(error).context(format!("read {}", path.display()));
+            return Err(Failure::Setting(error));
+        }
+    };
+    let text = String::from_utf8(text)
+        .with_context(|| format!("{} is not UTF-8 text", path.display()))
+        .map_err(Failure::Setting)?;
+    let config =
+        Config::parse(&path.display().to_string(), &text, &|name| env::var(name).ok()).map_err(Box::new)?;
+    Ok((config, Origin::File(path.to_owned())))
+}
+
+/// Refuses a configuration whose programs do not exist: a replica that cannot be started today will not start by waiting.
+pub(crate) fn check_programs(config: &Config) -> Result<(), Failure> {
+    for (name, service) in &config.services {
+        if let Source::Replicas(replicas) = &service.source
+            && let Err(error) = phalanx_fleet::find_program(replicas)
+        {
+            let message = format!("service `{name}` cannot be started: {error}");
+            return Err(Box::new(config.fault_at(replicas.command_span, message, error.hint())).into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! `phalanx up` and `phalanx gateway`: gateway, health, fleet and admin API in one process, started and stopped in order.
+//!
+//! Invariant: replicas are started by, and everything on the control side runs on, the main thread: the kernel kills a replica
+//! with the thread that started it.
+
+mod balancer;
+mod banner;
+mod overview;
+mod shutdown;
+
+use std::{io, net::SocketAddr, num::NonZeroUsize, pin::pin, sync::Arc, thread};
+
+use anyhow::Context as _;
+use balancer::GatewayBalancer;
+use overview::Overview;
+use phalanx_config::{Config, Log, LogFormat, LogLevel, Replicas, ServiceName, Source};
+use phalanx_fleet::{Colours, Fleet, FleetHandle, Outcome, OutputLine, Settings};
+use phalanx_gateway::{Gateway, Listeners, Started, WorkerError};
+use phalanx_telemetry::{logs, requests::RequestFamily, upstream::UpstreamFamily};
+use tokio::{
+    net::TcpListener,
+    sync::mpsc,
+    task::{JoinError, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::{ConfigArguments, GatewayArguments},
+    config_file::{self, Origin},
+    exit::Failure,
+    signals::Signals,
+    terminal,
+};
+
+/// Runs gateway, fleet and admin API.
+pub(crate) fn up(arguments: &ConfigArguments) -> Result<(), Failure> {
+    let (config, origin) = config_file::load(arguments.config.as_deref())?;
+    config_file::check_programs(&config)?;
+    run(&config, &origin)
+}
+
+/// Runs gateway and admin API.
+pub(crate) fn gateway(arguments: &GatewayArguments) -> Result<(), Failure> {
+    let (config, origin) = config_file::load(Some(&arguments.config))?;
+    if let Some((name, replicas)) = replicated(&config).next() {
+        let message = format!("service `{name}` has a command, and `phalanx gateway` runs no replicas");
+        let help = "run `phalanx up`, or give the service `endpoints`";
+        return Err(Box::new(config.fault_at(replicas.command_span, message, help)).into());
+    }
+    run(&config, &origin)
+}
+
+fn replicated(config: &Config) -> impl Iterator<Item = (&ServiceName, &Replicas)> {
+    config.services.iter().filter_map(|(name, service)| match &service.source {
+        Source::Replicas(replicas) => Some((name, replicas)),
+        Source::Endpoints { .. } => None,
+    })
+}
+
+fn run(config: &Config, origin: &Origin) -> Result<(), Failure> {
+    start_log(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")
+        .map_err(Failure::Runtime)?;
+    runtime.block_on(serve(config, origin))
+}
+
+fn start_log(log: &Log) -> Result<(), Failure> {
+    let format = match log.format {
+        LogFormat::Json => logs::LogFormat::Json,
+        LogFormat::Text => logs::LogFormat::Text,
+    };
+    let level = match log.level {
+        LogLevel::Error => logs::LogLevel::Error,
+        LogLevel::Warn => logs::LogLevel::Warn,
+        LogLevel::Info => logs::LogLevel::Info,
+        LogLevel::Debug => logs::LogLevel::Debug,
+        LogLevel::Trace => logs::LogLevel::Trace,
+    };
+    logs::init(format, level).context("start the log").map_err(Failure::Runtime)
+}
+
+/// Everything that runs, with what it takes to stop it.
+struct Running {
+    gateway: Gateway,
+    overview: Arc<Overview>,
+    fleet: FleetHandle,
+    has_fleet: bool,
+    /// Ends the replicas, and then the fleet's task.
+    stop_fleet: CancellationToken,
+    /// Ends health checks and admin API, which go on to the last.
+    stop_rest: CancellationToken,
+    tasks: JoinSet<Task>,
+}
+
+/// A task, as it ends.
+enum Task {
+    Workers(Result<(), WorkerError>),
+    Fleet(Outcome),
+    Other,
+}
+
+async fn serve(config: &Config, origin: &Origin) -> Result<(), Failure> {
+    let mut signals = Signals::listen().context("listen to signals").map_err(Failure::Runtime)?;
+    let mut running = start(config).await?;
+    terminal::say(&banner::starting(config));
+    let fleet = running.fleet.clone();
+    let mut ready = pin!(fleet.all_ready());
+    let mut is_ready = false;
+    loop {
+        tokio::select! {
+            outcome = &mut ready, if !is_ready => {
+                is_ready = true;
+                if outcome.is_ok() {
+                    terminal::say(&banner::ready(config, origin, &running.overview.addresses()));
+                }
+            }
+            Some(ended) = running.tasks.join_next() => {
+                let cause = unexpected(ended);
+                running.fleet.stop_now();
+                return Err(Failure::Runtime(cause));
+            }
+            signal = signals.stop() => {
+                terminal::say(&banner::stopping(signal));
+                return shutdown::in_order(running, &mut signals).await;
+            }
+        }
+    }
+}
+
+/// Why a task that should have run on has ended.
+fn unexpected(ended: Result<Task, JoinError>) -> anyhow::Error {
+    match ended {
+        Ok(Task::Workers(Err(error))) => anyhow::Error::new(error),
+        Ok(Task::Workers(Ok(())) | Task::Fleet(_) | Task::Other) => {
+            anyhow::anyhow!("a part of phalanx ended untold")
+        }
+        Err(error) => anyhow::Error::new(error).context("a part of phalanx failed"),
+    }
+}
+
+/// Binds every address first, so that a taken one is told before anything has been started.
+async fn start(config: &Config) -> Result<Running, Failure> {
+    let workers =
+        config.gateway.workers.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let listeners = Listeners::bind(&config.gateway.http, workers.get()).map_err(|error| {
+        let key = "`[gateway] http` in phalanx.toml";
+        Failure::Bind(bind_error(error.address, &error.source, key))
+    })?;
+    let admin = TcpListener::bind(config.admin.listen).await.map_err(|error| {
+        let key = "`[admin] listen` in phalanx.toml";
+        Failure::Bind(bind_error(config.admin.listen, &error, key))
+    })?;
+    let admin_address = admin.local_addr().context("ask for the admin address").map_err(Failure::Runtime)?;
+
+    let (requests, upstreams) = (RequestFamily::new(), UpstreamFamily::new());
+    let Started { gateway, workers, health } =
+        Gateway::start(config, listeners, requests.clone(), upstreams.clone())
+            .context("start the gateway")
+            .map_err(Failure::Runtime)?;
+    let (output, lines) = phalanx_fleet::output_queue();
+    print_output(lines).context("start the output thread").map_err(Failure::Runtime)?;
+    let services: Vec<_> =
+        replicated(config).map(|(name, replicas)| (name.clone(), replicas.clone())).collect();
+    let has_fleet = !services.is_empty();
+    let settings = Settings::new(config.gateway.drain_deadline);
+    let fleet = Fleet::new(services, settings, Arc::new(GatewayBalancer::new(gateway.clone())), output);
+    let fleet_handle = fleet.handle();
+    let overview =
+        Arc::new(Overview::new(gateway.clone(), fleet_handle.clone(), admin_address, &requests, upstreams));
+
+    let (stop_fleet, stop_rest) = (CancellationToken::new(), CancellationToken::new());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async { Task::Workers(workers.ended().await) });
+    if has_fleet {
+        let stop = stop_fleet.clone();
+        tasks.spawn(async { Task::Fleet(fleet.run(stop).await) });
+    }
+    let stop = stop_rest.clone();
+    tasks.spawn(async {
+        health.run(stop).await;
+        Task::Other
+    });
+    let (source, stop) = (overview.clone(), stop_rest.clone());
+    tasks.spawn(async {
+        phalanx_admin::serve(admin, source, stop).await;
+        Task::Other
+    });
+    Ok(Running { gateway, overview, fleet: fleet_handle, has_fleet, stop_fleet, stop_rest, tasks })
+}
+
+fn bind_error(address: SocketAddr, error: &io::Error, key: &str) -> anyhow::Error {
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "another program listens there (`ss -ltnp 'sport = :{}'` shows which): end it, or change {key}",
+            address.port()
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("ports below 1024 need privileges (CAP_NET_BIND_SERVICE): grant them, or change {key}")
+        }
+        io::ErrorKind::AddrNotAvailable => format!("this machine does not have that address: change {key}"),
+        _ => format!("change {key}"),
+    };
+    anyhow::anyhow!("cannot listen on {address}: {error}\n  {remedy}")
+}
+
+/// Starts the thread that writes what replicas print to standard output.
+fn print_output(lines: mpsc::Receiver<OutputLine>) -> io::Result<()> {
+    let colours = if terminal::takes_colours() { Colours::Keep } else { Colours::Strip };
+    // It ends with the last replica, and nothing depends on it: a closed pipe is nobody's fault.
+    thread::Builder::new()
+        .name("output".to_owned())
+        .spawn(move || phalanx_fleet::write_lines(lines, io::stdout(), colours))
+        .map(|_| ())
+}

@@ -1,0 +1,33 @@
+//! The gateway as the fleet sees it.
+
+use std::net::SocketAddr;
+
+use phalanx_balance::Weight;
+use phalanx_config::ServiceName;
+use phalanx_fleet::Balancer;
+use phalanx_gateway::Gateway;
+
+/// Admits and withdraws replicas at a gateway of the same process.
+pub(super) struct GatewayBalancer {
+    gateway: Gateway,
+}
+
+impl GatewayBalancer {
+    pub(super) fn new(gateway: Gateway) -> Self {
+        Self { gateway }
+    }
+}
+
+impl Balancer for GatewayBalancer {
+    async fn admit(&self, service: &ServiceName, _instance: &str, address: SocketAddr) {
+        self.gateway.admit(service, address, Weight::ONE).await;
+    }
+
+    async fn withdraw(&self, service: &ServiceName, address: SocketAddr) {
+        self.gateway.withdraw(service, address).await;
+    }
+
+    async fn drained(&self, service: &ServiceName, address: SocketAddr) {
+        self.gateway.drained(service, address).await;
+    }
+}

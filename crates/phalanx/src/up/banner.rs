@@ -1,0 +1,77 @@
+//! What `phalanx up` tells the person who started it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use phalanx_config::{Action, Config, PathPattern};
+
+use super::{overview::Addresses, replicated};
+use crate::config_file::Origin;
+
+/// Before the first replica is ready.
+pub(super) fn starting(config: &Config) -> String {
+    let services: Vec<_> =
+        replicated(config).map(|(name, replicas)| format!("{} × {name}", replicas.replicas)).collect();
+    match services.as_slice() {
+        [] => format!("phalanx {} starts", env!("CARGO_PKG_VERSION")),
+        _ => format!("phalanx {} starts {}", env!("CARGO_PKG_VERSION"), services.join(", ")),
+    }
+}
+
+/// When everything serves.
+pub(super) fn ready(config: &Config, origin: &Origin, addresses: &Addresses) -> String {
+    let urls: Vec<_> = addresses.http.iter().map(|address| url(*address)).collect();
+    let gateway = urls.join("  ");
+    let admin = url(addresses.admin);
+    let tries = match (origin, urls.first()) {
+        (_, None) => String::new(),
+        (Origin::BuiltIn, Some(url)) => reference_api(url),
+        (Origin::File(_), Some(url)) => format!("  curl -i {url}{}", example_path(config)),
+    };
+    format!(
+        "
+Ready.
+  gateway  {gateway}
+  admin    {admin}   /metrics  /v1/state  /livez  /readyz
+
+Try it in another terminal:
+{tries}
+  phalanx status
+
+Ctrl-C drains and stops; a second Ctrl-C stops at once.
+"
+    )
+}
+
+/// After the first signal.
+pub(super) fn stopping(signal: u8) -> String {
+    let name = if signal == 2 { "Ctrl-C" } else { "SIGTERM" };
+    format!("\n{name}: open requests finish, then the replicas stop. A second one stops at once.")
+}
+
+fn reference_api(url: &str) -> String {
+    format!(
+        r#"  curl -i {url}/api/auth/register -H 'Content-Type: application/json' \
+    -d '{{"email":"ada@example.com","name":"Ada","password":"correct horse battery"}}'
+  curl -i {url}/api/catalog"#
+    )
+}
+
+/// A path that the first route takes.
+fn example_path(config: &Config) -> String {
+    let forwards = |action: &Action| matches!(action, Action::Forward { .. });
+    let route = config.routes.iter().find(|route| forwards(&route.action)).or(config.routes.first());
+    match route.map(|route| &route.path) {
+        Some(PathPattern::Prefix(path) | PathPattern::Exact(path)) => path.clone(),
+        None => "/".to_owned(),
+    }
+}
+
+/// A URL that works on this machine: nobody can connect to the unspecified address everywhere.
+fn url(address: SocketAddr) -> String {
+    let host = match address.ip() {
+        ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    format!("http://{host}:{}", address.port())
+}
