@@ -1,0 +1,70 @@
+//! Compares Phalanx with nginx and HAProxy on one machine, in one run.
+//!
+//! Invariant: every process that a comparison starts is a child of this one and is gone when it returns, whatever ended
+//! it. A signal drops the running comparison, and with it the guards that own the children.
+//! Elsewhere: what is compared, exactly as configured, stands in `configs/`.
+//! Fails with exit code 1 and the chain of causes; what could be measured with errors is reported with its errors.
+
+mod check;
+mod cores;
+mod daemon;
+mod gateway;
+mod http;
+mod idle;
+mod load;
+mod machine;
+mod origin;
+mod programs;
+mod proxy;
+mod raw;
+mod report;
+mod scenario;
+mod syscalls;
+mod template;
+mod usage;
+mod wrk;
+
+use std::{io, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    comparison: Comparison,
+}
+
+#[derive(Debug, Subcommand)]
+enum Comparison {
+    /// CPU per request, requests a second, p99 and memory of Phalanx, nginx and HAProxy before the same origin
+    Gateway(gateway::Options),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let Arguments { comparison: Comparison::Gateway(options) } = Arguments::parse();
+    let outcome = tokio::select! {
+        // A signal comes first: the children may report the same Ctrl-C as a failure.
+        biased;
+        interrupted = interrupt() => interrupted.map(ExitCode::from).map_err(anyhow::Error::from),
+        compared = gateway::compare(options) => compared.map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("phalanx-bench: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Waits for the signal that ends the program, and returns the exit code of a program ended by it.
+async fn interrupt() -> io::Result<u8> {
+    let mut int = signal(SignalKind::interrupt())?;
+    let mut term = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(tokio::select! {
+        _ = int.recv() => 130,
+        _ = term.recv() => 143,
+        _ = hangup.recv() => 129,
+    })
+}
