@@ -53,9 +53,10 @@ fn known_of_length(length: usize) -> &'static [(&'static [u8], FieldKind)] {
             (b"x-auth-session", FieldKind::Forwarding),
             (b"http2-settings", FieldKind::HopByHop),
         ],
-        15 => &[(b"x-forwarded-for", FieldKind::Forwarding)],
+        15 => &[(b"x-forwarded-for", FieldKind::Forwarding), (b"x-forwarded-ssl", FieldKind::Forwarding)],
         16 => &[
             (b"x-forwarded-host", FieldKind::Forwarding),
+            (b"x-forwarded-port", FieldKind::Forwarding),
             (b"proxy-connection", FieldKind::HopByHop),
             (b"content-encoding", FieldKind::Protected),
         ],
@@ -63,7 +64,11 @@ fn known_of_length(length: usize) -> &'static [(&'static [u8], FieldKind)] {
             (b"transfer-encoding", FieldKind::TransferEncoding),
             (b"x-forwarded-proto", FieldKind::Forwarding),
         ],
-        18 => &[(b"proxy-authenticate", FieldKind::HopByHop)],
+        18 => &[
+            (b"x-forwarded-prefix", FieldKind::Forwarding),
+            (b"x-forwarded-server", FieldKind::Forwarding),
+            (b"proxy-authenticate", FieldKind::HopByHop),
+        ],
         19 => &[(b"proxy-authorization", FieldKind::HopByHop)],
         _ => &[],
     }
