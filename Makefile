@@ -1,0 +1,50 @@
+# make up      build and run: a gateway on :8080, three replicas of the reference API, admin on 127.0.0.1:9900
+# make test    every check there is; CI runs this and nothing more
+# make bench   nginx, HAProxy and Phalanx side by side; BENCH='--rounds 9' passes options
+# make audit   licences, bans, sources and advisories of the dependencies
+# make fmt     format the sources
+# make lint    format check and clippy, warnings as errors
+# make clean   remove what was built
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.PHONY: up test bench audit fmt lint clean needs-build needs-bench needs-audit
+
+up: needs-build
+	cargo build --release --locked -p phalanx
+	@exec ./target/release/phalanx up
+
+test: lint
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	  cargo nextest run --locked --workspace; \
+	else \
+	  cargo test --locked --workspace --lib --bins --tests --examples; \
+	fi
+	cargo test --locked --workspace --doc
+
+bench: needs-bench
+	cargo build --release --locked -p phalanx -p phalanx-bench
+	./target/release/phalanx-bench gateway $(BENCH)
+
+audit: needs-audit
+	cargo deny --all-features check licenses bans sources
+	@cargo deny --all-features check advisories || scripts/advisories-reachable
+
+fmt:
+	cargo fmt --all
+
+lint: needs-build
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+clean:
+	cargo clean
+
+needs-build:
+	@scripts/needs cargo cc
+
+needs-bench: needs-build
+	@scripts/needs nginx haproxy wrk strace setpriv
+
+needs-audit: needs-build
+	@scripts/needs cargo-deny
