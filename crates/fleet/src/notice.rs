@@ -94,7 +94,7 @@ impl fmt::Display for Rounded {
     }
 }
 
-/// Each line on a line of its own.
+/// One behind the other: an event stays on one line.
 struct Lines<'a>(&'a [String]);
 
 impl fmt::Display for Lines<'_> {
@@ -102,7 +102,7 @@ impl fmt::Display for Lines<'_> {
         if self.0.is_empty() {
             return formatter.write_str("(nothing)");
         }
-        self.0.iter().try_for_each(|line| write!(formatter, "\n    {line}"))
+        formatter.write_str(&self.0.join(" | "))
     }
 }
 
