@@ -53,9 +53,10 @@ pub(crate) fn write(
 ) {
     let status = answer.status();
     let (content_type, body) = match answer {
+        // Neither has content, and a length of zero would be told of what was not sent (RFC 9110, section 8.6).
+        Answer::Text { status: 204 | 304, .. } | Answer::Empty => ("", String::new()),
         Answer::Text { body, .. } => ("text/plain; charset=utf-8", body.clone()),
         Answer::Problem { detail, .. } => ("application/problem+json", problem_document(status, detail)),
-        Answer::Empty => ("", String::new()),
     };
     let date = httpdate::fmt_http_date(clock::wall());
     let mut head = format!("HTTP/1.1 {status} {}\r\nDate: {date}\r\n", reason(status));

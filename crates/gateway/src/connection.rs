@@ -26,10 +26,8 @@ pub(crate) enum After {
     Next,
     /// Everything was said, but the client may still be sending: it is closed so that the answer arrives.
     Linger,
-    /// The client must notice that the response is not whole.
-    Reset,
-    /// The client is gone.
-    Gone,
+    /// The client is gone, or the rest of the response is: nothing more can be said.
+    Abandon,
 }
 
 /// Serves a connection until either side has had enough.
@@ -49,8 +47,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAdd
         match after {
             After::Next => {}
             After::Linger => return client.linger().await,
-            After::Reset => return client.reset(),
-            After::Gone => return,
+            After::Abandon => return,
         }
     }
 }
@@ -79,7 +76,7 @@ pub(crate) async fn respond(
     let mut out = worker.buffers.output();
     answer::write(answer, request.version, body_sent, persistence, &mut out);
     match (client.write(&out).await, persistence) {
-        (Err(_), _) => After::Gone,
+        (Err(_), _) => After::Abandon,
         (Ok(()), Persistence::KeepAlive) => After::Next,
         (Ok(()), Persistence::Close) => After::Linger,
     }

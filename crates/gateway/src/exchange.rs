@@ -6,6 +6,7 @@
 //! endpoint.
 
 mod attempt;
+mod chunks;
 mod download;
 mod failure;
 mod upload;
@@ -73,12 +74,14 @@ pub(crate) async fn forward(
             worker.report_failed_attempt(&upstream.endpoint);
         }
         let other = match failure.remedy(repeatable) {
-            Remedy::FreshConnection => {
+            Remedy::FreshConnection if !upstream.is_withdrawn() => {
                 connections = Connections::Fresh;
                 continue;
             }
-            Remedy::OtherEndpoint if endpoints_left > 0 => service.pick(Some(&upstream)),
-            Remedy::OtherEndpoint | Remedy::Answer => None,
+            Remedy::FreshConnection | Remedy::OtherEndpoint if endpoints_left > 0 => {
+                service.pick(Some(&upstream))
+            }
+            Remedy::FreshConnection | Remedy::OtherEndpoint | Remedy::Answer => None,
         };
         let Some(other) = other else {
             let detail =

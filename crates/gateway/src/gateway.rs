@@ -1,47 +1,39 @@
 //! The control side: starts the workers, publishes tables, and waits until they are in force.
 
+mod members;
+mod workers;
+
 use std::{
-    collections::HashMap,
-    fmt, io,
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
     time::Duration,
 };
 
+use members::{Member, Members};
 use phalanx_balance::{Weight, health::Standing};
-use phalanx_config::{Config, ServiceName, Source};
+use phalanx_config::{Config, ServiceName};
 use phalanx_telemetry::{
     requests::RequestFamily,
     upstream::{EndpointTotals, UpstreamFamily},
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+pub use workers::{StartError, WorkerError, Workers};
 
 use crate::{
     health::HealthLoop,
     listen::Listeners,
-    table::{Endpoint, Routes, Service, Table},
-    worker::{self, Seat},
+    table::{Endpoint, Table},
+    worker::Seat,
 };
 
 /// Failed attempts that wait to be judged; more say nothing new.
 const FAILED_ATTEMPTS_MAX: usize = 1024;
 /// How often an endpoint that drains is looked at: to be told would cost every request a wake-up.
 const DRAIN_POLL: Duration = Duration::from_millis(5);
-
-/// A worker thread that could not be started.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot start worker thread {index}")]
-pub struct StartError {
-    /// The worker, from zero.
-    pub index: usize,
-    /// What the system said.
-    pub source: io::Error,
-}
 
 /// A gateway that runs.
 pub struct Started {
@@ -69,24 +61,6 @@ struct Shared {
     requests: RequestFamily,
     upstreams: UpstreamFamily,
     stop: CancellationToken,
-}
-
-/// All endpoints, those that get no requests included.
-struct Members {
-    generation: u64,
-    routes: Arc<Routes>,
-    services: Vec<ServiceMembers>,
-}
-
-struct ServiceMembers {
-    name: ServiceName,
-    keepalive: usize,
-    members: Vec<Member>,
-}
-
-struct Member {
-    endpoint: Arc<Endpoint>,
-    standing: Standing,
 }
 
 /// A gateway at one moment.
@@ -139,7 +113,7 @@ impl Gateway {
         let (failed_attempts, failed_attempts_queue) = mpsc::channel(FAILED_ATTEMPTS_MAX);
         let stop = CancellationToken::new();
         let addresses = listeners.addresses().to_vec();
-        let mut workers = Workers { ends: Vec::new() };
+        let mut workers = Workers::default();
         let (mut applied, mut connections) = (Vec::new(), Vec::new());
         for (index, listeners) in listeners.per_worker.into_iter().enumerate() {
             let (applied_sender, applied_receiver) = watch::channel(0);
@@ -277,54 +251,6 @@ impl Gateway {
     }
 }
 
-impl Members {
-    fn new(config: &Config) -> Self {
-        let indices: HashMap<ServiceName, usize> = config.services.keys().cloned().zip(0..).collect();
-        let services = config.services.iter().map(|(name, service)| ServiceMembers {
-            name: name.clone(),
-            keepalive: service.keepalive,
-            members: match &service.source {
-                Source::Endpoints { endpoints, .. } => endpoints.iter().map(Member::new).collect(),
-                Source::Replicas(_) => Vec::new(),
-            },
-        });
-        Self {
-            generation: 1,
-            routes: Arc::new(Routes::new(&config.routes, &indices)),
-            services: services.collect(),
-        }
-    }
-
-    fn service(&mut self, name: &ServiceName) -> Option<&mut ServiceMembers> {
-        self.services.iter_mut().find(|service| service.name == *name)
-    }
-
-    fn table(&self) -> Table {
-        let services = self.services.iter().map(|service| Service {
-            name: service.name.clone(),
-            keepalive: service.keepalive,
-            endpoints: service
-                .members
-                .iter()
-                .filter(|member| member.standing == Standing::Serving)
-                .map(|member| member.endpoint.clone())
-                .collect(),
-        });
-        Table { generation: self.generation, routes: self.routes.clone(), services: services.collect() }
-    }
-}
-
-impl Member {
-    fn new(endpoint: &phalanx_config::Endpoint) -> Self {
-        // The configuration holds weights from 1.
-        let weight = Weight::try_from(endpoint.weight).unwrap_or(Weight::ONE);
-        Self {
-            endpoint: Arc::new(Endpoint { address: endpoint.address, weight }),
-            standing: Standing::Serving,
-        }
-    }
-}
-
 struct Forget<'a> {
     upstreams: &'a UpstreamFamily,
     service: &'a str,
@@ -334,66 +260,5 @@ struct Forget<'a> {
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
         self.upstreams.forget(self.service, self.endpoint);
-    }
-}
-
-/// The threads of a gateway.
-pub struct Workers {
-    ends: Vec<oneshot::Receiver<io::Result<()>>>,
-}
-
-impl Workers {
-    fn start(&mut self, seat: Seat) -> Result<(), StartError> {
-        let index = seat.index;
-        let (ended, end) = oneshot::channel();
-        thread::Builder::new()
-            .name(format!("worker-{index}"))
-            .spawn(move || {
-                // Nobody listens when the process is ending anyway.
-                let _ = ended.send(worker::run(seat));
-            })
-            .map_err(|source| StartError { index, source })?;
-        self.ends.push(end);
-        Ok(())
-    }
-
-    /// Returns when every worker has ended: after [`Gateway::stop`] and draining, or because one failed.
-    ///
-    /// # Errors
-    /// [`WorkerError`] for the first that did not end in order.
-    pub async fn ended(self) -> Result<(), WorkerError> {
-        for (index, end) in self.ends.into_iter().enumerate() {
-            match end.await {
-                Ok(Ok(())) => {}
-                Ok(Err(source)) => return Err(WorkerError { index, source: Some(source) }),
-                Err(_) => return Err(WorkerError { index, source: None }),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A worker that ended out of turn.
-#[derive(Debug)]
-pub struct WorkerError {
-    /// The worker, from zero.
-    pub index: usize,
-    /// What the system said; `None` when the thread panicked.
-    pub source: Option<io::Error>,
-}
-
-impl fmt::Display for WorkerError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { index, source } = self;
-        match source {
-            Some(_) => write!(formatter, "worker thread {index} failed"),
-            None => write!(formatter, "worker thread {index} panicked"),
-        }
-    }
-}
-
-impl std::error::Error for WorkerError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|source| source as _)
     }
 }

@@ -9,7 +9,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use phalanx_balance::Weight;
 use phalanx_config::ServiceName;
-pub(crate) use routes::{Action, Routes, Verdict};
+pub(crate) use routes::{Action, METHODS, Routes, Verdict};
 
 /// One snapshot.
 pub(crate) struct Table {

@@ -158,11 +158,9 @@ async fn serve(mut seat: Seat) -> io::Result<()> {
         }
         seat.connections.store(connections.len(), Ordering::Relaxed);
     }
-    // What the kernel has already completed would be reset with the listener.
-    while let Some(Ok((stream, peer))) = accept_ready(&listeners).await {
+    for (stream, peer) in close(listeners) {
         connections.spawn_local(connection::serve(worker.clone(), stream, peer));
     }
-    drop(listeners);
     worker.drain(&mut connections, ticks, &mut seat).await;
     Ok(())
 }
@@ -181,16 +179,15 @@ async fn accept(listeners: &[TcpListener], from: &mut usize) -> io::Result<(TcpS
     .await
 }
 
-/// A connection that waits to be accepted; `None` without one.
-async fn accept_ready(listeners: &[TcpListener]) -> Option<io::Result<(TcpStream, SocketAddr)>> {
-    std::future::poll_fn(|context| {
-        let ready = listeners.iter().find_map(|listener| match listener.poll_accept(context) {
-            Poll::Ready(accepted) => Some(accepted),
-            Poll::Pending => None,
-        });
-        Poll::Ready(ready)
+/// Closes the listeners, and takes what the kernel has already completed: it would be reset with them. The kernel is asked
+/// itself, since the event loop may not have been told yet.
+fn close(listeners: Vec<TcpListener>) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
+    let listeners = listeners.into_iter().filter_map(|listener| listener.into_std().ok());
+    let accepted = listeners.flat_map(|listener| std::iter::from_fn(move || listener.accept().ok()));
+    accepted.filter_map(|(stream, peer)| {
+        stream.set_nonblocking(true).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, peer))
     })
-    .await
 }
 
 impl Worker {
@@ -221,7 +218,7 @@ impl Worker {
     /// Ends idle connections, and waits for the others until the deadline.
     async fn drain(&self, connections: &mut JoinSet<()>, mut ticks: tokio::time::Interval, seat: &mut Seat) {
         self.is_draining.set(true);
-        self.deadlines.expire_idle();
+        self.deadlines.begin_draining();
         let mut deadline = std::pin::pin!(tokio::time::sleep(seat.drain_deadline));
         while !connections.is_empty() {
             let event = tokio::select! {

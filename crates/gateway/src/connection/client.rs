@@ -1,6 +1,6 @@
 //! The client's side of a connection: its socket, the bytes it has sent ahead, its deadlines.
 
-use std::{net::SocketAddr, rc::Rc, time::Duration};
+use std::{cell::Cell, net::SocketAddr, rc::Rc, time::Duration};
 
 use phalanx_http1::request::RequestBody;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
@@ -26,6 +26,8 @@ pub(crate) struct Client {
     pub(crate) reading: Deadline,
     /// For what it is sent, and for what an endpoint sends.
     pub(crate) writing: Deadline,
+    /// Whether it has been told the beginning of an endpoint's response, and not yet its end.
+    pub(crate) response_is_open: Cell<bool>,
 }
 
 impl Client {
@@ -36,6 +38,7 @@ impl Client {
             input: None,
             reading: worker.deadlines.deadline(),
             writing: worker.deadlines.deadline(),
+            response_is_open: Cell::new(false),
         }
     }
 
@@ -90,10 +93,13 @@ impl Client {
         };
         let _ = self.reading.within(LINGER, drained).await;
     }
+}
 
-    /// Ends the connection with a reset.
-    pub(super) fn reset(self) {
-        // Without it the end of a truncated response would look like any other end.
-        let _ = self.stream.set_zero_linger();
+impl Drop for Client {
+    fn drop(&mut self) {
+        if self.response_is_open.get() {
+            // Without a reset the end of a response that was cut, be it at the drain deadline, could look like any other end.
+            let _ = self.stream.set_zero_linger();
+        }
     }
 }

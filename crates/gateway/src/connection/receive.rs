@@ -2,8 +2,10 @@
 //! that owns all it needs.
 
 use std::{
+    io,
     rc::Rc,
     sync::Arc,
+    task::{Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -22,7 +24,7 @@ use phalanx_telemetry::{
 use super::Client;
 use crate::{
     answer::Answer,
-    table::{Action, Verdict},
+    table::{Action, METHODS, Verdict},
     worker::{Elapsed, LocalService, LocalTable, Output, Repeatable, Worker},
 };
 
@@ -122,11 +124,17 @@ impl Client {
     pub(super) async fn receive(&mut self, worker: &Rc<Worker>) -> Received {
         if self.received().is_empty() {
             self.input = None;
-            let stream = &self.stream;
-            let readable = std::future::poll_fn(|context| stream.poll_read_ready(context));
-            match self.reading.within_unless_draining(IDLE_MAX, readable).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(Elapsed) => return Received::Closed,
+            let stream = &mut self.stream;
+            let first_bytes = std::future::poll_fn(|context| {
+                ready!(stream.poll_read_ready(context))?;
+                // A connection is said to be readable when it is new, and may be so without a reason at any time.
+                let mut input = worker.buffers.lease();
+                ready!(input.poll_fill(stream, context))?;
+                Poll::Ready(io::Result::Ok(input))
+            });
+            match self.reading.within_unless_draining(IDLE_MAX, first_bytes).await {
+                Ok(Ok(input)) if !input.filled().is_empty() => self.input = Some(input),
+                Ok(_) | Err(Elapsed) => return Received::Closed,
             }
         }
         let mut input = self.input.take().unwrap_or_else(|| worker.buffers.lease());
@@ -143,8 +151,7 @@ impl Client {
                         }
                         Err(fault) => {
                             tracing::debug!(client = %ip, %fault, "refused a request");
-                            let answer = Answer::problem(fault.status(), fault.to_string());
-                            return Received::Request(Request::refused(&worker.table(), answer));
+                            return Received::Request(Request::refused(&worker.table(), refusal(fault)));
                         }
                     }
                 }
@@ -161,6 +168,12 @@ impl Client {
             Received::Request(Request::refused(&worker.table(), answer))
         })
     }
+}
+
+fn refusal(fault: RequestFault) -> Answer {
+    // RFC 9110, section 15.5.6. No route is known yet: it is what passes where a route names no methods.
+    let allowed = (fault == RequestFault::MethodForbidden).then(|| ("Allow", METHODS.join(", ")));
+    Answer::Problem { status: fault.status(), detail: fault.to_string(), field: allowed }
 }
 
 /// The request that `bytes` begin with, and how many of them are its head; `None` until the head is complete.

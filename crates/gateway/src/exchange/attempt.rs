@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, future::Future as _, pin::pin, rc::Rc, sync::Arc, task::Poll};
 
-use phalanx_http1::rewrite::Persistence;
+use phalanx_http1::{request::RequestBody, rewrite::Persistence};
 use phalanx_telemetry::upstream::EndpointCounters;
 use tokio::net::TcpStream;
 
@@ -10,7 +10,7 @@ use super::{
     Sending,
     download::{Broken, Delivered, Download},
     failure::Failure,
-    upload::{self, Upload},
+    upload::{self, Upload, UploadState},
 };
 use crate::{
     connection::{After, Client, Forward, Request},
@@ -46,14 +46,16 @@ pub(super) struct Attempt<'a> {
 impl Attempt<'_> {
     /// Makes the attempt. A failure leaves the client untold, and the request as it was unless its body was being streamed.
     pub(super) async fn run(mut self, connections: Connections) -> Result<After, Failure> {
-        let (mut connection, origin) = self.connect(connections).await?;
+        // From before it connects: whoever waits until the endpoint has drained waits for this request too.
         let _in_flight = InFlight::begin(&self.upstream.counters);
+        let (mut connection, origin) = self.connect(connections).await?;
         let outcome = match self.sending {
             Sending::Whole(body_bytes) => self.exchange_whole(&mut connection, body_bytes).await,
             Sending::Stream => self.exchange_stream(&mut connection).await,
         };
         match outcome {
             Ok(delivered) => {
+                self.client.response_is_open.set(false);
                 self.request.status = delivered.status;
                 if delivered.is_reusable {
                     self.upstream.put_idle(connection, self.worker.deadlines.now());
@@ -70,10 +72,10 @@ impl Attempt<'_> {
             Err(Broken::Truncated { status }) => {
                 self.request.status = status;
                 self.upstream.counters.failed();
-                Ok(After::Reset)
+                Ok(After::Abandon)
             }
             // The status stays that of a client that left.
-            Err(Broken::ClientGone) => Ok(After::Gone),
+            Err(Broken::ClientGone) => Ok(After::Abandon),
         }
     }
 
@@ -102,7 +104,7 @@ impl Attempt<'_> {
         connection: &mut UpstreamConnection,
         body_bytes: usize,
     ) -> Result<Delivered, Broken> {
-        let Client { stream: client, input, reading, writing, .. } = &mut *self.client;
+        let Client { stream: client, input, reading, writing, response_is_open, .. } = &mut *self.client;
         let body = input.as_ref().map_or(&[][..], |input| &input.filled()[..body_bytes]);
         let upstream = connection.stream();
         match write_all(upstream, &self.forward.head, body, reading, self.forward.timeouts.send).await {
@@ -116,8 +118,8 @@ impl Attempt<'_> {
             counters: &self.upstream.counters,
             deadline: writing,
             read_timeout: self.forward.timeouts.read,
-            upload_is_done: &Cell::new(true),
-            has_begun: &Cell::new(false),
+            upload: &Cell::new(UploadState::Done),
+            has_begun: response_is_open,
         };
         let outcome = download.run(upstream, client).await;
         if let (Some(input), false) = (input, matches!(outcome, Err(Broken::Untold(_)))) {
@@ -128,10 +130,9 @@ impl Attempt<'_> {
 
     /// Sends the body as it comes while the response is relayed as it comes: either may end first.
     async fn exchange_stream(&mut self, connection: &mut UpstreamConnection) -> Result<Delivered, Broken> {
-        let upload_is_done = Cell::new(false);
-        let has_begun = Cell::new(false);
+        let upload_state = Cell::new(UploadState::Running);
         let outcome = {
-            let Client { stream: client, input, reading, writing, .. } = &mut *self.client;
+            let Client { stream: client, input, reading, writing, response_is_open, .. } = &mut *self.client;
             let (mut from_client, mut to_client) = client.split();
             let (mut from_upstream, mut to_upstream) = connection.stream().split();
             let upload = Upload {
@@ -146,28 +147,33 @@ impl Attempt<'_> {
                 counters: &self.upstream.counters,
                 deadline: writing,
                 read_timeout: self.forward.timeouts.read,
-                upload_is_done: &upload_is_done,
-                has_begun: &has_begun,
+                upload: &upload_state,
+                has_begun: response_is_open,
             };
             let input = input.get_or_insert_with(|| self.worker.buffers.lease());
             let mut upload = pin!(upload.run(&self.forward.head, input, &mut from_client, &mut to_upstream));
             let mut download = pin!(download.run(&mut from_upstream, &mut to_client));
-            let mut upload_has_ended = false;
             std::future::poll_fn(|context| {
-                if !upload_has_ended && let Poll::Ready(ended) = upload.as_mut().poll(context) {
-                    upload_has_ended = true;
+                if upload_state.get() == UploadState::Running
+                    && let Poll::Ready(ended) = upload.as_mut().poll(context)
+                {
                     match ended {
-                        Ok(()) => upload_is_done.set(true),
+                        Ok(()) => upload_state.set(UploadState::Done),
                         // The endpoint may have answered before it stopped reading: the download tells.
-                        Err(upload::Interrupted::EndpointGone) => {}
-                        Err(interrupted) => return Poll::Ready(Err(interrupted.broken(has_begun.get()))),
+                        Err(upload::Interrupted::EndpointGone) => upload_state.set(UploadState::Refused),
+                        Err(interrupted) => {
+                            return Poll::Ready(Err(interrupted.broken(response_is_open.get())));
+                        }
                     }
                 }
                 download.as_mut().poll(context)
             })
             .await
         };
-        if !upload_is_done.get() {
+        if upload_state.get() == UploadState::Done {
+            // Whoever discards the body of a failed request must not find it in the next one.
+            self.request.body = RequestBody::Length(0);
+        } else {
             // Where the next request begins is unknown.
             self.request.keep_alive = false;
         }

@@ -31,8 +31,8 @@ pub(super) enum Failure {
     /// It sends no bytes.
     #[error("it did not answer in time")]
     ReadTimeout,
-    /// The connection ended within the head of the response.
-    #[error("its response ended within the head")]
+    /// The connection ended after the first byte of a response, and before the end of its head.
+    #[error("its response ended before the end of its head")]
     HeadTruncated,
     /// What it sent is no response.
     #[error("its response is malformed: {0}")]

@@ -2,17 +2,25 @@
 
 use std::{rc::Rc, time::Duration};
 
-use phalanx_http1::{
-    chunked::{self, Decoder, Event},
-    request::RequestBody,
-};
+use phalanx_http1::{chunked::Decoder, request::RequestBody};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
-use super::{download::Broken, failure::Failure};
+use super::{chunks::rechunk, download::Broken, failure::Failure};
 use crate::worker::{Buffers, Deadline, Elapsed, Lease, WriteError, write_all};
 
 /// The longest time for which a client sends nothing of a body.
 const BODY_STALL_MAX: Duration = Duration::from_secs(60);
+
+/// How far a request has been sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UploadState {
+    /// Some of it is still to come.
+    Running,
+    /// The endpoint has all of it.
+    Done,
+    /// The endpoint no longer reads.
+    Refused,
+}
 
 /// Why a body did not arrive whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +108,7 @@ impl Upload<'_> {
         let mut out = self.buffers.output();
         out.extend_from_slice(head);
         loop {
-            let is_complete = transcode(&mut decoder, input, &mut out).map_err(|_| Interrupted::Malformed)?;
+            let is_complete = rechunk(&mut decoder, input, &mut out).map_err(|_| Interrupted::Malformed)?;
             self.write(to, &out, &[]).await?;
             out.clear();
             if is_complete {
@@ -124,34 +132,4 @@ impl Upload<'_> {
             Err(Elapsed) => Err(Interrupted::ClientStalled),
         }
     }
-}
-
-/// Appends to `out`, in chunks of its own, what `input` holds of a chunked body; whether the body is complete.
-pub(super) fn transcode(
-    decoder: &mut Decoder,
-    input: &mut Lease,
-    out: &mut Vec<u8>,
-) -> Result<bool, chunked::ChunkFault> {
-    loop {
-        match decoder.next(input.filled())? {
-            Event::Framing { consumed: 0 } => return Ok(false),
-            Event::Framing { consumed } => input.consume(consumed),
-            Event::Data { consumed } => {
-                write_chunk(&input.filled()[..consumed], out);
-                input.consume(consumed);
-            }
-            Event::End { consumed } => {
-                input.consume(consumed);
-                decoder.write_end(out)?;
-                return Ok(true);
-            }
-        }
-    }
-}
-
-/// Appends one chunk with `data`, which is not empty.
-pub(super) fn write_chunk(data: &[u8], out: &mut Vec<u8>) {
-    chunked::write_size(data.len(), out);
-    out.extend_from_slice(data);
-    out.extend_from_slice(b"\r\n");
 }

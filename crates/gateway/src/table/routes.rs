@@ -6,7 +6,7 @@ use phalanx_config::{self as config, HostPattern, PathPattern, ServiceName, Time
 use phalanx_http1::{EncodedSet, Path};
 
 /// Methods that pass where a route names none.
-const METHODS: [&[u8]; 7] = [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS"];
+pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
 /// All routes, the most specific first.
 pub(crate) struct Routes {
@@ -148,7 +148,7 @@ impl Route {
     /// Whether the route takes this method and this path, which it [`Routes::find`]s.
     pub(crate) fn judge(&self, method: &[u8], path: &Path<'_>) -> Verdict {
         let is_allowed = match &self.methods {
-            None => METHODS.contains(&method),
+            None => METHODS.iter().any(|known| known.as_bytes() == method),
             Some(methods) => methods.iter().any(|allowed| allowed.as_bytes() == method),
         };
         match &self.methods {

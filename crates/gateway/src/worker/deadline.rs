@@ -16,6 +16,8 @@ use slab::Slab;
 
 /// The time between two sweeps.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
+/// How long a connection may be idle once its worker drains: a request that crosses the stop is still answered.
+const IDLE_MAX_WHILE_DRAINING: Duration = TICK;
 
 /// The limit has passed.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +29,7 @@ pub(crate) struct Deadlines {
     /// Time since `began`, as of the last sweep.
     now: Cell<Duration>,
     slots: RefCell<Slab<Rc<Slot>>>,
+    is_draining: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -47,7 +50,12 @@ impl Slot {
 
 impl Deadlines {
     pub(crate) fn new(now: Instant) -> Rc<Self> {
-        Rc::new(Self { began: now, now: Cell::new(Duration::ZERO), slots: RefCell::default() })
+        Rc::new(Self {
+            began: now,
+            now: Cell::new(Duration::ZERO),
+            slots: RefCell::default(),
+            is_draining: Cell::new(false),
+        })
     }
 
     /// Time since the worker began, as of the last sweep.
@@ -66,13 +74,19 @@ impl Deadlines {
         }
     }
 
-    /// Ends every wait that was begun by [`Deadline::within_unless_draining`].
-    pub(crate) fn expire_idle(&self) {
+    /// Cuts every wait of [`Deadline::within_unless_draining`] short, those that are yet to begin included.
+    pub(crate) fn begin_draining(&self) {
+        self.is_draining.set(true);
         for (_, slot) in self.slots.borrow().iter() {
             if slot.ends_when_draining.get() {
-                slot.expire(self.now.get());
+                slot.at.set(Some(self.after(IDLE_MAX_WHILE_DRAINING)));
             }
         }
+    }
+
+    /// When `limit` from the present has passed. The coarse clock may be one tick behind: without it a limit could pass early.
+    fn after(&self, limit: Duration) -> Duration {
+        self.now.get() + limit + TICK
     }
 
     /// A deadline that is not set.
@@ -93,8 +107,7 @@ pub(crate) struct Deadline {
 impl Deadline {
     /// Sets the deadline to `limit` from the present.
     pub(crate) fn arm(&self, limit: Duration) {
-        // The coarse clock may be one tick behind: without it a limit could pass early.
-        self.slot.at.set(Some(self.deadlines.now.get() + limit + TICK));
+        self.slot.at.set(Some(self.deadlines.after(limit)));
     }
 
     /// Ready once the deadline has passed.
@@ -119,13 +132,14 @@ impl Deadline {
         self.or_elapsed(future).await
     }
 
-    /// Like [`Deadline::within`], and it elapses at once when the worker begins to drain.
+    /// Like [`Deadline::within`], and it elapses soon when the worker drains.
     pub(crate) async fn within_unless_draining<T>(
         &self,
         limit: Duration,
         future: impl Future<Output = T>,
     ) -> Result<T, Elapsed> {
         self.slot.ends_when_draining.set(true);
+        let limit = if self.deadlines.is_draining.get() { limit.min(IDLE_MAX_WHILE_DRAINING) } else { limit };
         let outcome = self.within(limit, future).await;
         self.slot.ends_when_draining.set(false);
         outcome

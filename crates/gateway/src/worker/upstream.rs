@@ -32,8 +32,12 @@ pub(crate) struct LocalService {
 impl LocalService {
     /// The endpoint for the next attempt, never the one that was tried before.
     pub(crate) fn pick(&self, tried: Option<&Rc<Upstream>>) -> Option<Rc<Upstream>> {
-        let is_untried = |index: usize| tried.is_none_or(|tried| !Rc::ptr_eq(tried, &self.upstreams[index]));
-        let index = self.turns.borrow_mut().pick(is_untried)?;
+        let is_eligible = |index: usize| {
+            let upstream = &self.upstreams[index];
+            // The table of a request that is tried again may be one that has been replaced meanwhile.
+            !upstream.is_withdrawn() && tried.is_none_or(|tried| !Rc::ptr_eq(tried, upstream))
+        };
+        let index = self.turns.borrow_mut().pick(is_eligible)?;
         Some(self.upstreams[index].clone())
     }
 }
@@ -98,6 +102,11 @@ impl Upstream {
         self.idle
             .borrow_mut()
             .retain(|idle| now.saturating_sub(idle.since) <= IDLE_MAX && idle.connection.is_quiet());
+    }
+
+    /// Whether it is in no table of this worker any more: no request may begin there.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.is_withdrawn.get()
     }
 
     /// Closes the idle connections; those in use are closed when they are given back.

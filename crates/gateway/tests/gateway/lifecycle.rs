@@ -1,0 +1,8 @@
+//! A gateway over its life: endpoints come and go, connections are kept, requests are counted, and it ends.
+
+mod counting;
+mod pooling;
+mod stopping;
+mod withdrawing;
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";

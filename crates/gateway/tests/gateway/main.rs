@@ -1,0 +1,9 @@
+//! The gateway as its peers meet it: real workers on real sockets, spoken to byte by byte from both sides.
+
+#![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
+
+mod failing;
+mod lifecycle;
+mod support;
+mod wire_requests;
+mod wire_responses;

@@ -1,0 +1,41 @@
+//! Both sides of a gateway: what starts one, clients that send raw bytes, and origins that record what they get.
+
+mod gateway;
+mod message;
+mod origin;
+mod peer;
+
+use std::time::Duration;
+
+pub(crate) use gateway::{Setup, TestGateway};
+pub(crate) use message::{LARGE_BYTES, Message, forwarded, large_body, ok};
+pub(crate) use origin::{ClosedPort, Origin, Recorder, Reply};
+pub(crate) use peer::{Ending, Peer};
+
+/// What becomes of a connection after a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connection {
+    Kept,
+    Closed,
+}
+
+/// Every wait ends here: far more than anything takes, so to reach it is a failure.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a condition is looked at that nobody is told of.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// The output of `future`, which is to come; `what` tells what did not.
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("did not come in time: {what}"))
+}
+
+/// Returns once `is_so`.
+pub(crate) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    within(what, async {
+        while !is_so() {
+            looks.tick().await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,160 @@
+//! A gateway under test: configured as in the file, run as the binary runs it, ended with the test.
+
+use std::net::SocketAddr;
+
+use phalanx_config::{Config, ServiceName};
+use phalanx_gateway::{Gateway, GatewayState, Listeners, Started, Workers};
+use phalanx_telemetry::{
+    registry::Registry,
+    requests::RequestFamily,
+    upstream::{EndpointTotals, UpstreamFamily},
+};
+use tokio::{net::TcpStream, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{Message, Peer, within};
+
+/// How a gateway under test differs from the usual one: one worker, and `/` leads to the service `api`.
+pub(crate) struct Setup {
+    gateway: String,
+    route: String,
+    service: String,
+    more: String,
+    workers: usize,
+}
+
+impl Setup {
+    /// In front of fixed endpoints.
+    pub(crate) fn fronting(endpoints: &[SocketAddr]) -> Self {
+        let endpoints: Vec<_> =
+            endpoints.iter().map(|address| format!("{{ address = \"{address}\" }}")).collect();
+        Self::with_service(format!("endpoints = [{}]", endpoints.join(", ")))
+    }
+
+    /// In front of replicas, of which the test admits each.
+    pub(crate) fn of_replicas() -> Self {
+        Self::with_service("command = [\"server\"]".to_owned())
+    }
+
+    fn with_service(service: String) -> Self {
+        Self { gateway: String::new(), route: String::new(), service, more: String::new(), workers: 1 }
+    }
+
+    /// Adds a key of `[gateway]`.
+    pub(crate) fn gateway(self, key: &str) -> Self {
+        Self { gateway: format!("{}\n{key}", self.gateway), ..self }
+    }
+
+    /// Adds a key of the route.
+    pub(crate) fn route(self, key: &str) -> Self {
+        Self { route: format!("{}\n{key}", self.route), ..self }
+    }
+
+    /// Adds a key of the service.
+    pub(crate) fn service(self, key: &str) -> Self {
+        Self { service: format!("{}\n{key}", self.service), ..self }
+    }
+
+    /// Adds whole tables.
+    pub(crate) fn tables(self, tables: &str) -> Self {
+        Self { more: format!("{}\n{tables}", self.more), ..self }
+    }
+
+    pub(crate) fn workers(self, workers: usize) -> Self {
+        Self { workers, ..self }
+    }
+
+    /// Starts it.
+    pub(crate) fn start(self) -> TestGateway {
+        let Self { gateway, route, service, more, workers } = self;
+        let file = format!(
+            "[gateway]{gateway}\n[[route]]\npath = \"/\"\nservice = \"api\"{route}\n[service.api]\n{service}\n{more}"
+        );
+        let config = Config::parse("phalanx.toml", &file, &|_| None);
+        let config = config.unwrap_or_else(|faults| panic!("{faults:#?}\n{file}"));
+        let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], workers).expect("a free port");
+        let address = listeners.addresses()[0];
+        let (requests, upstreams) = (RequestFamily::new(), UpstreamFamily::new());
+        let started = Gateway::start(&config, listeners, requests.clone(), upstreams).expect("threads");
+        let Started { gateway, workers, health } = started;
+        let stop_judging = CancellationToken::new();
+        let mut judging = JoinSet::new();
+        judging.spawn(health.run(stop_judging.clone()));
+        let service =
+            config.services.keys().find(|name| name.as_str() == "api").expect("it is there").clone();
+        TestGateway { gateway, address, requests, service, workers: Some(workers), stop_judging, judging }
+    }
+}
+
+/// A gateway that runs until it is dropped.
+pub(crate) struct TestGateway {
+    pub(crate) gateway: Gateway,
+    pub(crate) address: SocketAddr,
+    /// The service behind `/`.
+    pub(crate) service: ServiceName,
+    requests: RequestFamily,
+    workers: Option<Workers>,
+    stop_judging: CancellationToken,
+    judging: JoinSet<()>,
+}
+
+impl TestGateway {
+    pub(crate) async fn connect(&self) -> Peer {
+        Peer::connect(self.address).await
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) async fn exchange(&self, request: impl AsRef<[u8]>) -> Message {
+        self.connect().await.exchange(request).await
+    }
+
+    /// Returns when the worker has taken in all that had arrived. Of one worker alone is that known: it answers this request,
+    /// which goes nowhere, after what came before.
+    pub(crate) async fn settled(&self) {
+        let answer = self.exchange("OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+        assert_eq!(answer.status(), 204);
+    }
+
+    pub(crate) fn state(&self) -> GatewayState {
+        self.gateway.state()
+    }
+
+    /// What was counted of an endpoint that the gateway has.
+    pub(crate) fn totals(&self, endpoint: SocketAddr) -> EndpointTotals {
+        let endpoints = self.state().endpoints;
+        endpoints.into_iter().find(|known| known.address == endpoint).expect("it is an endpoint").totals
+    }
+
+    /// The request series as they are scraped, one a line.
+    pub(crate) fn exposition(&self) -> String {
+        let mut registry = Registry::new();
+        registry.add(self.requests.collector());
+        registry.encode()
+    }
+
+    /// Begins the end, and returns when connections are refused.
+    pub(crate) async fn stop_listening(&self) {
+        self.gateway.stop();
+        within("a refusal", async { while TcpStream::connect(self.address).await.is_ok() {} }).await;
+    }
+
+    /// Returns when all workers have ended, which somebody has asked for.
+    pub(crate) async fn ended(&mut self) {
+        let workers = self.workers.take().expect("it ends once");
+        within("the end of the workers", workers.ended()).await.expect("they end in order");
+        self.stop_judging.cancel();
+        within("the end of judging", self.judging.join_next()).await.unwrap().unwrap();
+    }
+
+    /// Stops it, and returns when it has drained.
+    pub(crate) async fn stop(mut self) {
+        self.gateway.stop();
+        self.ended().await;
+    }
+}
+
+impl Drop for TestGateway {
+    fn drop(&mut self) {
+        self.gateway.stop();
+    }
+}
