@@ -61,7 +61,8 @@ pub async fn serve(
     let requests = RequestFamily::new();
     let service = service(&settings, key, hasher, database.clone(), &requests, stop.clone());
     let router = router(Arc::new(service), &requests);
-    tracing::info!(instance = settings.instance.as_str(), "the reference API serves");
+    let address = listener.local_addr().ok().map(tracing::field::display);
+    tracing::info!(instance = settings.instance.as_str(), address, "the reference API serves");
     let drained =
         connections::serve(listener, router, settings.connections_max, settings.drain_deadline, stop).await;
     database.close().await;

@@ -7,7 +7,7 @@ use std::{error, fmt, sync::Arc};
 
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 
-use crate::{model::Span, source::SourceFile};
+use crate::{model::Span, report::FAULTS_LISTED_MAX, source::SourceFile};
 
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +70,16 @@ impl Faults {
     )]
     pub fn len(&self) -> usize {
         self.found
+    }
+
+    /// These, and others of the same file.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.found += others.found;
+        self.listed.extend(others.listed);
+        self.listed.sort_by_key(|fault| fault.span.start);
+        self.listed.truncate(FAULTS_LISTED_MAX);
+        self
     }
 
     /// The listed faults, in the order of the file.

@@ -79,7 +79,7 @@ impl Config {
 /// The file as raw structs; what does not fit them is reported and left out.
 fn read(text: &str, environment: Environment<'_>, report: &mut Report) -> Option<raw::File> {
     if text.len() > FILE_BYTES_MAX {
-        let message = format!("the file has {} bytes, at most {FILE_BYTES_MAX} are read", text.len());
+        let message = format!("the file has more than {FILE_BYTES_MAX} bytes");
         report.fault(Span::default(), message, "is this the file that was meant?");
         return None;
     }

@@ -109,7 +109,7 @@ fn the_builtin_topology_is_a_gateway_before_three_replicas() {
     expect![[r#"
         Gateway { workers: None, http: [0.0.0.0:8080], drain_deadline: 30s }
         Route { host: None, path: Prefix("/"), methods: None, allow_encoded: [], action: Forward { service: ServiceName("api"), timeouts: Timeouts { connect: 5s, send: 60s, read: 60s } } }
-        api Service { keepalive: 64, source: Replicas(Replicas { command: ["/usr/bin/phalanx", "api"], command_span: Span { start: 0, end: 0 }, replicas: 3, env: {"DATA_DIR": "./.phalanx"}, startup: Probe { path: Some("/ready"), initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 60 }, readiness: Probe { path: Some("/ready"), initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 3 }, shutdown_grace: 30s }) }
+        api Service { keepalive: 64, source: Replicas(Replicas { command: ["/usr/bin/phalanx", "api"], command_span: Span { start: 0, end: 0 }, replicas: 3, env: {"DATA_DIR": "./.phalanx"}, startup: Probe { path: Some("/ready"), initial_delay: 0ns, period: 100ms, timeout: 1s, success: 1, failure: 600 }, readiness: Probe { path: Some("/ready"), initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 3 }, shutdown_grace: 30s }) }
         Admin { listen: 127.0.0.1:9900 }
         Log { format: Text, level: Info }
     "#]]

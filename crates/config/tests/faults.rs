@@ -336,6 +336,15 @@ fn a_fault_found_in_use_looks_like_the_others() {
 }
 
 #[test]
+fn faults_found_in_use_are_told_together_in_the_order_of_the_file() {
+    let config = parse(&format!("{ROUTE}\n[service.api]\ncommand = [\"nodejs\"]\n")).unwrap();
+    let at = |start| config.fault_at((start..start + 1).into(), format!("at {start}"), "look");
+    let both = at(5).and(at(2));
+    assert_eq!(both.iter().map(|fault| fault.message().to_owned()).collect::<Vec<_>>(), ["at 2", "at 5"]);
+    assert_eq!((both.len(), both.to_string()), (2, "phalanx.toml has 2 faults".to_owned()));
+}
+
+#[test]
 fn sections_and_keys() {
     check_brief(
         "[gatway]",

@@ -12,6 +12,9 @@ pub(crate) struct Cli {
     pub(crate) verb: Verb,
 }
 
+/// Where the admin API listens unless the file says otherwise.
+pub(crate) const ADMIN_DEFAULT: &str = "http://127.0.0.1:9900";
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0 ok · 1 runtime failure · 2 usage · 3 configuration · 4 cannot bind · 5 a dependency is unreachable
@@ -87,7 +90,7 @@ pub(crate) struct CheckArguments {
 #[derive(Debug, Args)]
 pub(crate) struct StatusArguments {
     /// The admin API of the running Phalanx
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9900")]
+    #[arg(long, value_name = "URL", default_value = ADMIN_DEFAULT)]
     pub(crate) admin: String,
     /// Print JSON, as /v1/state gives it
     #[arg(long)]

@@ -1,12 +1,14 @@
 //! Finds and reads the configuration.
 
 use std::{
-    env, fs, io,
+    env,
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
-use phalanx_config::{Config, Source};
+use phalanx_config::{Config, FILE_BYTES_MAX, Faults, Source};
 
 use crate::exit::Failure;
 
@@ -24,7 +26,7 @@ pub(crate) enum Origin {
 /// Reads `file`; without one `./phalanx.toml`, and without that the built-in topology.
 pub(crate) fn load(file: Option<&Path>) -> Result<(Config, Origin), Failure> {
     let path = file.unwrap_or(Path::new(DEFAULT_FILE));
-    let text = match fs::read(path) {
+    let text = match read(path) {
         Ok(bytes) => bytes,
         Err(error) if file.is_none() && error.kind() == io::ErrorKind::NotFound => {
             let config = Config::builtin("phalanx").map_err(Box::new)?;
@@ -43,15 +45,28 @@ pub(crate) fn load(file: Option<&Path>) -> Result<(Config, Origin), Failure> {
     Ok((config, Origin::File(path.to_owned())))
 }
 
+/// As much of a file as a configuration may have, and one byte that tells when it has more.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Refuses a configuration whose programs do not exist: a replica that cannot be started today will not start by waiting.
 pub(crate) fn check_programs(config: &Config) -> Result<(), Failure> {
-    for (name, service) in &config.services {
-        if let Source::Replicas(replicas) = &service.source
-            && let Err(error) = phalanx_fleet::find_program(replicas)
-        {
-            let message = format!("service `{name}` cannot be started: {error}");
-            return Err(Box::new(config.fault_at(replicas.command_span, message, error.hint())).into());
-        }
+    let faults = config.services.iter().filter_map(|(name, service)| {
+        let Source::Replicas(replicas) = &service.source else { return None };
+        let error = phalanx_fleet::find_program(replicas).err()?;
+        let message = format!("service `{name}` cannot be started: {error}");
+        Some(config.fault_at(replicas.command_span, message, error.hint()))
+    });
+    refuse(faults)
+}
+
+/// Fails with all of these faults, if there are any.
+pub(crate) fn refuse(faults: impl Iterator<Item = Faults>) -> Result<(), Failure> {
+    match faults.reduce(Faults::and) {
+        Some(faults) => Err(Box::new(faults).into()),
+        None => Ok(()),
     }
-    Ok(())
 }

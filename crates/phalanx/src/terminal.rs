@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
+use miette::MietteHandlerOpts;
+
 use crate::exit::Failure;
 
 /// Standard output, for those who write to a `Write`; what cannot be written is dropped.
@@ -29,8 +31,11 @@ pub(crate) fn say(text: &str) {
 pub(crate) fn complain(failure: &Failure) {
     let mut stderr = io::stderr();
     let _ = match failure {
-        // The painter looks by itself whether there is a terminal, and at NO_COLOR.
         Failure::Configuration(faults) => {
+            // Hints hold commands and paths to be copied, which a line break would spoil; a terminal wraps by itself. Whether
+            // there is one, and what NO_COLOR says, the painter looks at. The hook is set once in a process: here.
+            let painter = || MietteHandlerOpts::new().wrap_lines(false).build();
+            let _ = miette::set_hook(Box::new(move |_| Box::new(painter())));
             writeln!(stderr, "{:?}", miette::Report::new((**faults).clone()))
         }
         Failure::Runtime(error)

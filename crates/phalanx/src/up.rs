@@ -42,11 +42,11 @@ pub(crate) fn up(arguments: &ConfigArguments) -> Result<(), Failure> {
 /// Runs gateway and admin API.
 pub(crate) fn gateway(arguments: &GatewayArguments) -> Result<(), Failure> {
     let (config, origin) = config_file::load(Some(&arguments.config))?;
-    if let Some((name, replicas)) = replicated(&config).next() {
+    config_file::refuse(replicated(&config).map(|(name, replicas)| {
         let message = format!("service `{name}` has a command, and `phalanx gateway` runs no replicas");
         let help = "run `phalanx up`, or give the service `endpoints`";
-        return Err(Box::new(config.fault_at(replicas.command_span, message, help)).into());
-    }
+        config.fault_at(replicas.command_span, message, help)
+    }))?;
     run(&config, &origin)
 }
 
@@ -105,7 +105,7 @@ enum Task {
 async fn serve(config: &Config, origin: &Origin) -> Result<(), Failure> {
     let mut signals = Signals::listen().context("listen to signals").map_err(Failure::Runtime)?;
     let mut running = start(config).await?;
-    terminal::say(&banner::starting(config));
+    terminal::say(&banner::starting(config, &running.overview.addresses()));
     let fleet = running.fleet.clone();
     let mut ready = pin!(fleet.all_ready());
     let mut is_ready = false;

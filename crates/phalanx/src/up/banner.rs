@@ -5,23 +5,27 @@ use std::net::{IpAddr, SocketAddr};
 use phalanx_config::{Action, Config, PathPattern};
 
 use super::{overview::Addresses, replicated};
-use crate::config_file::Origin;
+use crate::{cli::ADMIN_DEFAULT, config_file::Origin};
 
-/// Before the first replica is ready.
-pub(super) fn starting(config: &Config) -> String {
+/// Before the first replica is ready. It may take long, or never come to that, so where to look is told at once.
+pub(super) fn starting(config: &Config, addresses: &Addresses) -> String {
     let services: Vec<_> =
-        replicated(config).map(|(name, replicas)| format!("{} × {name}", replicas.replicas)).collect();
-    match services.as_slice() {
-        [] => format!("phalanx {} starts", env!("CARGO_PKG_VERSION")),
-        _ => format!("phalanx {} starts {}", env!("CARGO_PKG_VERSION"), services.join(", ")),
-    }
+        replicated(config).map(|(name, replicas)| format!(" {} × {name}", replicas.replicas)).collect();
+    format!(
+        "phalanx {} starts{}: gateway {}, admin {}",
+        env!("CARGO_PKG_VERSION"),
+        services.join(","),
+        urls(&addresses.http).join(" "),
+        url(addresses.admin),
+    )
 }
 
 /// When everything serves.
 pub(super) fn ready(config: &Config, origin: &Origin, addresses: &Addresses) -> String {
-    let urls: Vec<_> = addresses.http.iter().map(|address| url(*address)).collect();
+    let urls = urls(&addresses.http);
     let gateway = urls.join("  ");
     let admin = url(addresses.admin);
+    let status_options = if admin == ADMIN_DEFAULT { String::new() } else { format!(" --admin {admin}") };
     let tries = match (origin, urls.first()) {
         (_, None) => String::new(),
         (Origin::BuiltIn, Some(url)) => reference_api(url),
@@ -35,7 +39,7 @@ Ready.
 
 Try it in another terminal:
 {tries}
-  phalanx status
+  phalanx status{status_options}
 
 Ctrl-C drains and stops; a second Ctrl-C stops at once.
 "
@@ -64,6 +68,10 @@ fn example_path(config: &Config) -> String {
         Some(PathPattern::Prefix(path) | PathPattern::Exact(path)) => path.clone(),
         None => "/".to_owned(),
     }
+}
+
+fn urls(addresses: &[SocketAddr]) -> Vec<String> {
+    addresses.iter().copied().map(url).collect()
 }
 
 /// A URL that works on this machine: nobody can connect to the unspecified address everywhere.

@@ -1,0 +1,130 @@
+//! What is written, and to whom: pipes that close, terminals with and without colours, narrow ones.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader},
+    os::fd::{AsFd, OwnedFd},
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use rustix::{
+    fs::{Mode, OFlags},
+    process::Signal,
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
+
+use crate::support::{
+    eventually,
+    home::{Home, send},
+    http,
+    phalanx::{Phalanx, addresses, command, file, puppets, run, shell},
+    transcript::Transcript,
+};
+
+const ESCAPE: char = '\u{1b}';
+
+#[test]
+fn a_closed_pipe_ends_the_reading_and_nothing_else() {
+    let home = Arc::new(Home::new());
+    home.write("phalanx.toml", &file(&puppets(1)));
+    // As in `phalanx up 2>&1 | head -n 1`, standard error going the same way.
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut up = command(&home, &["up"]);
+    let mut child = up.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
+    drop(up);
+    let mut first_line = String::new();
+    BufReader::new(reader).read_line(&mut first_line).unwrap();
+    let (gateway, admin) = addresses(first_line.trim_end());
+
+    let is_ready = || (http::get(admin, "/readyz").status == 200).then_some(());
+    eventually("a replica serves", is_ready);
+    for _ in 0..300 {
+        assert_eq!(
+            http::get(gateway, "/print?more").status,
+            200,
+            "a replica is not held up by what nobody reads"
+        );
+    }
+    send(child.id(), Signal::INT);
+    let status = eventually("the end", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0), "{status}");
+    home.assert_empty();
+}
+
+#[test]
+fn what_a_replica_prints_is_prefixed_with_its_instance() {
+    let phalanx = Phalanx::up(&file(&puppets(2)));
+    for instance in ["api-1", "api-2"] {
+        http::get(phalanx.address_of(instance), "/print?from-me");
+        phalanx.program.stdout.tells(&format!("\n{instance} | from-me\n"));
+    }
+    phalanx.stop();
+}
+
+#[test]
+fn without_a_terminal_there_are_no_escapes() {
+    let phalanx = Phalanx::up(&file(&shell(RED)));
+    phalanx.program.stdout.tells("api-1 | red\n");
+    let ended = phalanx.stop();
+    assert!(!ended.stdout.contains(ESCAPE) && !ended.stderr.contains(ESCAPE), "{ended:#?}");
+    let home = Arc::new(Home::new());
+    home.write("phalanx.toml", "[gatway]");
+    let faults = run(&home, &["check"]).with_code(3);
+    assert!(!faults.stderr.contains(ESCAPE), "{}", faults.stderr);
+}
+
+#[test]
+fn a_terminal_gets_colours_unless_it_refuses_them() {
+    for (no_color, expected) in [("", true), ("1", false)] {
+        let home = Arc::new(Home::new());
+        home.write("phalanx.toml", &file(&shell(RED)));
+        let mut up = command(&home, &["up"]);
+        up.env("NO_COLOR", no_color).env("TERM", "xterm");
+        let (shown, mut child) = in_terminal(up, 100);
+        let text = shown.tells("Ctrl-C drains");
+        send(child.id(), Signal::INT);
+        let status = eventually("the end", || child.try_wait().unwrap());
+        assert_eq!(status.code(), Some(0));
+        assert_eq!(text.contains(ESCAPE), expected, "{text}");
+        assert_eq!(text.contains("api-1 | \u{1b}[31mred"), expected, "{text}");
+    }
+}
+
+#[test]
+fn faults_and_status_fit_a_narrow_terminal() {
+    const COLUMNS: u16 = 40;
+    let phalanx = Phalanx::up(&file(&puppets(2)));
+    let status = command(&phalanx.home, &["status", "--admin", &phalanx.admin.to_string()]);
+    let (table, mut child) = in_terminal(status, COLUMNS);
+    assert!(eventually("the end", || child.try_wait().unwrap()).success());
+    let table = table.whole();
+    assert!(table.contains("serving"), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() <= COLUMNS.into()), "{table}");
+    phalanx.stop();
+
+    let home = Arc::new(Home::new());
+    home.write("phalanx.toml", "[gatway]");
+    let (faults, mut child) = in_terminal(command(&home, &["check"]), COLUMNS);
+    assert_eq!(eventually("the end", || child.try_wait().unwrap()).code(), Some(3));
+    assert!(faults.whole().contains("gatway"), "{}", faults.text());
+}
+
+/// A replica that prints in colour.
+const RED: &str = "printf '\\033[31mred\\033[0m\\n'; exec \"$0\"";
+
+/// Runs a command in a terminal of this width; what the terminal was sent.
+fn in_terminal(mut command: Command, columns: u16) -> (Transcript, std::process::Child) {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(terminal.as_fd(), size).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let program_side: OwnedFd =
+        rustix::fs::open(&*name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    let stream = || Stdio::from(program_side.try_clone().unwrap());
+    let child = command.stdin(stream()).stdout(stream()).stderr(stream()).spawn().unwrap();
+    (Transcript::of(File::from(terminal)), child)
+}
