@@ -8,13 +8,13 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: up test bench audit fmt lint clean needs-build needs-bench needs-audit
+.PHONY: up test bench audit fmt lint clean needs-build needs-test needs-bench needs-audit
 
 up: needs-build
 	cargo build --release --locked -p phalanx
 	@exec ./target/release/phalanx up
 
-test: lint
+test: lint needs-test
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	  cargo nextest run --locked --workspace; \
 	else \
@@ -42,6 +42,9 @@ clean:
 
 needs-build:
 	@scripts/needs cargo cc
+
+needs-test: needs-build
+	@scripts/needs curl
 
 needs-bench: needs-build
 	@scripts/needs nginx haproxy wrk strace setpriv

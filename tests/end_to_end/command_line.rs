@@ -182,11 +182,12 @@ fn status_without_a_phalanx_names_what_it_asked() {
 fn the_status_command_that_is_printed_works() {
     let phalanx = Phalanx::up(&file(&puppets(1)));
     let told = phalanx.program.stdout.tells("Ctrl-C drains");
-    let printed = told
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("phalanx ").filter(|rest| rest.starts_with("status")));
-    let arguments: Vec<_> = printed.unwrap().split_whitespace().collect();
-    let table = run(&Arc::new(Home::new()), &arguments).with_code(0).stdout;
+    let printed = told.lines().find(|line| line.contains(" status --admin ")).unwrap();
+    let [program, arguments @ ..] = &printed.split_whitespace().collect::<Vec<_>>()[..] else {
+        panic!("{printed}")
+    };
+    assert_eq!(*program, env!("CARGO_BIN_EXE_phalanx"));
+    let table = run(&Arc::new(Home::new()), arguments).with_code(0).stdout;
     assert!(table.contains(&phalanx.gateway.to_string()), "{table}");
     phalanx.stop();
 }

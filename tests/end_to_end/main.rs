@@ -15,6 +15,7 @@ mod durability;
 mod failing_replicas;
 mod metrics;
 mod output;
+mod readme;
 mod stopping;
 mod support;
 mod topology;

@@ -1,6 +1,9 @@
 //! What `phalanx up` tells the person who started it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    env,
+    net::{IpAddr, SocketAddr},
+};
 
 use phalanx_config::{Action, Config, PathPattern};
 
@@ -26,6 +29,8 @@ pub(super) fn ready(config: &Config, origin: &Origin, addresses: &Addresses) -> 
     let gateway = urls.join("  ");
     let admin = url(addresses.admin);
     let status_options = if admin == ADMIN_DEFAULT { String::new() } else { format!(" --admin {admin}") };
+    // As it was called, so that the line also works where it is not in the PATH.
+    let program = env::args().next().unwrap_or_else(|| "phalanx".to_owned());
     let tries = match (origin, urls.first()) {
         (_, None) => String::new(),
         (Origin::BuiltIn, Some(url)) => reference_api(url),
@@ -39,7 +44,7 @@ Ready.
 
 Try it in another terminal:
 {tries}
-  phalanx status{status_options}
+  {program} status{status_options}
 
 Ctrl-C drains and stops; a second Ctrl-C stops at once.
 "
@@ -77,9 +82,35 @@ fn urls(addresses: &[SocketAddr]) -> Vec<String> {
 /// A URL that works on this machine: nobody can connect to the unspecified address everywhere.
 fn url(address: SocketAddr) -> String {
     let host = match address.ip() {
-        ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+        IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
+        IpAddr::V6(ip) if ip.is_unspecified() => "[::1]".to_owned(),
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => format!("[{ip}]"),
     };
     format!("http://{host}:{}", address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_shows_the_same_first_requests() {
+        let readme = include_str!("../../../../README.md");
+        for command in reference_api("http://127.0.0.1:8080").lines() {
+            assert!(readme.contains(command.trim()), "no {command:?}");
+        }
+    }
+
+    #[test]
+    fn a_url_can_be_connected_to() {
+        for (address, expected) in [
+            ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+            ("[::]:80", "http://[::1]:80"),
+            ("[::1]:80", "http://[::1]:80"),
+            ("10.0.0.1:80", "http://10.0.0.1:80"),
+        ] {
+            assert_eq!(url(address.parse().unwrap()), expected);
+        }
+    }
 }
