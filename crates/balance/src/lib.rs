@@ -3,7 +3,11 @@
 //! Invariant: time is an argument and randomness is a seed, so every decision here can be replayed.
 //! Elsewhere: connections and in-flight counts (`phalanx-gateway`), probes (`phalanx-gateway::health`, `phalanx-fleet`).
 
+pub mod algorithm;
 pub mod health;
+mod response_time;
 mod weighted;
 
+pub use algorithm::Algorithm;
+pub use response_time::ResponseTime;
 pub use weighted::{SmoothWeighted, Weight};
