@@ -126,10 +126,44 @@ impl Default for Timeouts {
 /// `[service.NAME]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Service {
+    /// How an endpoint is chosen.
+    pub balance: Balance,
     /// Idle connections kept to each endpoint, per worker; default 64.
     pub keepalive: usize,
     /// Where its endpoints come from.
     pub source: Source,
+}
+
+/// `balance`, with `hash_key` where it needs one. Weights count in all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// Everyone in turn.
+    #[default]
+    RoundRobin,
+    /// The fewest requests in flight.
+    LeastConnections,
+    /// More to the faster, and never nothing to the slow.
+    LeastResponseTime,
+    /// Of two at random the one with fewer requests in flight.
+    PowerOfTwo,
+    /// The same client to the same endpoint.
+    IpHash,
+    /// The same key to the same endpoint, unless that has too much to do.
+    ConsistentHash(HashKey),
+    /// Anyone.
+    Random,
+}
+
+/// `hash_key`: what of a request is the key. A request without it is known by its client's address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum HashKey {
+    /// `path`: the path, without the query.
+    #[default]
+    Path,
+    /// `header:NAME`: the first field of this name.
+    Header(String),
+    /// `cookie:NAME`: the first cookie of this name.
+    Cookie(String),
 }
 
 /// Where the endpoints of a service come from.

@@ -138,6 +138,10 @@ pub(crate) struct Service {
     /// How an endpoint is chosen for a request; weights apply.
     #[schemars(extend("default" = "round_robin"))]
     pub(crate) balance: Option<Balance>,
+    /// With `balance = "consistent_hash"`: what of a request is the key: `path`, which is what it is without this, or
+    /// `header:NAME` or `cookie:NAME`. A request that does not have it is known by its client's address.
+    #[schemars(extend("examples" = ["header:X-Tenant"]))]
+    pub(crate) hash_key: Option<At<String>>,
     /// Idle connections kept to each endpoint, per worker.
     #[schemars(range(min = 0, max = 10_000), extend("default" = 64))]
     pub(crate) keepalive: Option<u16>,
@@ -174,6 +178,12 @@ pub(crate) struct Service {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Balance {
     RoundRobin,
+    LeastConnections,
+    LeastResponseTime,
+    PowerOfTwo,
+    IpHash,
+    ConsistentHash,
+    Random,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod duration;
+pub(crate) mod hash_key;
 pub(crate) mod host;
 pub(crate) mod path;
 

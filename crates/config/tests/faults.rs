@@ -705,13 +705,27 @@ fn services() {
     "#]],
     );
     check_brief(
-        "[service.api]\nbalance = \"least_connections\"\nendpoints = []",
+        "[service.api]\nbalance = \"fastest\"\nendpoints = []",
         &expect![[r#"
-        "least_connections" is no choice for `balance`
-          this version knows only "round_robin"
-        this service has no endpoint
-          add one, as `endpoints = [{ address = "127.0.0.1:3000" }]`
-    "#]],
+            "fastest" is no choice for `balance`
+              write one of "round_robin", "least_connections", "least_response_time", "power_of_two", "ip_hash", "consistent_hash", "random"
+            this service has no endpoint
+              add one, as `endpoints = [{ address = "127.0.0.1:3000" }]`
+        "#]],
+    );
+    check_brief(
+        "[service.api]\nhash_key = \"path\"\ncommand = [\"a\"]",
+        &expect![[r#"
+            `hash_key` has no effect without `balance = "consistent_hash"`
+              remove it, or set `balance`
+        "#]],
+    );
+    check_brief(
+        "[service.api]\nbalance = \"consistent_hash\"\nhash_key = \"query:q\"\ncommand = [\"a\"]",
+        &expect![[r#"
+            "query:q" is nothing that a request can be known by
+              write "path", "header:NAME" or "cookie:NAME"
+        "#]],
     );
     check_brief(
         "[service.api]\nendpoints = [{}, { address = \"api.internal:80\" }, { address = \"10.0.0.1:0\" }]",

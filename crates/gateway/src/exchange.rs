@@ -52,7 +52,7 @@ pub(crate) async fn forward(
     forward: Forward,
 ) -> After {
     let service = &forward.service;
-    let Some(mut upstream) = service.pick(None) else {
+    let Some(mut upstream) = service.pick(forward.key, None, worker.deadlines.now()) else {
         let detail = format!("service `{}` has no endpoint that serves", service.name);
         return respond(worker, client, request, &Answer::unavailable(detail)).await;
     };
@@ -69,6 +69,10 @@ pub(crate) async fn forward(
             Ok(after) => return after,
             Err(failure) => failure,
         };
+        if failure.is_timeout() {
+            // An endpoint that does not answer is slow, not unknown.
+            upstream.observe(request.elapsed(), worker.deadlines.now());
+        }
         if failure.blames_endpoint() {
             upstream.counters.failed();
             worker.report_failed_attempt(&upstream.endpoint);
@@ -79,7 +83,7 @@ pub(crate) async fn forward(
                 continue;
             }
             Remedy::FreshConnection | Remedy::OtherEndpoint if endpoints_left > 0 => {
-                service.pick(Some(&upstream))
+                service.pick(forward.key, Some(&upstream), worker.deadlines.now())
             }
             Remedy::FreshConnection | Remedy::OtherEndpoint | Remedy::Answer => None,
         };

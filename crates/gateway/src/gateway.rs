@@ -145,7 +145,7 @@ impl Gateway {
         let generation = self.publish(|members| {
             let Some(service) = members.service(service) else { return };
             if service.members.iter().all(|member| member.endpoint.address != address) {
-                let endpoint = Arc::new(Endpoint { address, weight });
+                let endpoint = Arc::new(Endpoint::new(address, weight));
                 service.members.push(Member { endpoint, standing: Standing::Serving });
             }
         });

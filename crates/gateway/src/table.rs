@@ -5,10 +5,16 @@
 
 mod routes;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
-use phalanx_balance::Weight;
-use phalanx_config::ServiceName;
+use phalanx_balance::{Weight, algorithm};
+use phalanx_config::{Balance, ServiceName};
 pub(crate) use routes::{Action, METHODS, Routes, Verdict};
 
 /// One snapshot.
@@ -22,6 +28,7 @@ pub(crate) struct Table {
 /// The endpoints of a service that may get requests.
 pub(crate) struct Service {
     pub(crate) name: ServiceName,
+    pub(crate) balance: Balance,
     /// Idle connections kept to each endpoint, per worker.
     pub(crate) keepalive: usize,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
@@ -31,4 +38,28 @@ pub(crate) struct Service {
 pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
     pub(crate) weight: Weight,
+    /// What hashing algorithms know it by: the same for the same address, in every process.
+    pub(crate) hash: u64,
+    /// Requests of all workers that it has not answered yet.
+    in_flight: AtomicU32,
+}
+
+impl Endpoint {
+    pub(crate) fn new(address: SocketAddr, weight: Weight) -> Self {
+        let hash = algorithm::hash(address.to_string().as_bytes());
+        Self { address, weight, hash, in_flight: AtomicU32::new(0) }
+    }
+
+    /// Requests of all workers that it has not answered yet.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn request_begun(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn request_ended(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
 }

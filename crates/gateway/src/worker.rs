@@ -6,6 +6,7 @@ mod buffer;
 mod deadline;
 mod local_table;
 mod request_id;
+mod service;
 mod upstream;
 mod write;
 
@@ -28,6 +29,7 @@ use deadline::{Deadlines, TICK};
 pub(crate) use local_table::LocalTable;
 use phalanx_telemetry::{clock, requests::RequestFamily, upstream::UpstreamFamily};
 pub(crate) use request_id::RequestIds;
+pub(crate) use service::LocalService;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::{Builder, LocalOptions},
@@ -36,7 +38,8 @@ use tokio::{
     time::MissedTickBehavior,
 };
 use tokio_util::sync::CancellationToken;
-pub(crate) use upstream::{LocalService, Repeatable, Upstream, UpstreamConnection};
+use upstream::Timing;
+pub(crate) use upstream::{Repeatable, Upstream, UpstreamConnection};
 pub(crate) use write::{WriteError, write_all};
 
 use crate::{

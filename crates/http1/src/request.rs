@@ -41,6 +41,15 @@ pub struct RequestHead<'s, 'b> {
     pub keep_alive: bool,
 }
 
+impl<'b> RequestHead<'_, 'b> {
+    /// The value of the first field of this name, which is compared without regard to case.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'b [u8]> {
+        let header = self.lines.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+        Some(header.value)
+    }
+}
+
 /// Drops the empty lines that may precede a request; the length of what was dropped.
 ///
 /// # Errors

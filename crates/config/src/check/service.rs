@@ -11,11 +11,14 @@ use toml::Spanned;
 
 use crate::{
     located::At,
-    model::{ActiveHealth, Endpoint, PassiveHealth, Probe, Replicas, Service, ServiceName, Source, Span},
+    model::{
+        ActiveHealth, Balance, Endpoint, HashKey, PassiveHealth, Probe, Replicas, Service, ServiceName,
+        Source, Span,
+    },
     raw,
     report::Report,
     source::clipped,
-    text::{Refusal, address},
+    text::{Refusal, address, hash_key},
 };
 
 /// A label of DNS and of metrics is no longer.
@@ -55,12 +58,28 @@ fn name(given: &Spanned<String>, report: &mut Report) -> Option<ServiceName> {
 
 fn service(raw: At<raw::Service>, report: &mut Report) -> Option<Service> {
     let At { value: raw, span } = raw;
-    match raw.balance {
-        // The one algorithm there is needs no place in the model.
-        Some(raw::Balance::RoundRobin) | None => {}
-    }
+    let balance = balance(&raw, report);
     let keepalive = raw.keepalive.unwrap_or(KEEPALIVE_DEFAULT).into();
-    Some(Service { keepalive, source: source(raw, span, report)? })
+    let source = source(raw, span, report);
+    Some(Service { balance: balance?, keepalive, source: source? })
+}
+
+fn balance(raw: &raw::Service, report: &mut Report) -> Option<Balance> {
+    if let Some(raw::Balance::ConsistentHash) = raw.balance {
+        let Some(given) = &raw.hash_key else { return Some(Balance::ConsistentHash(HashKey::default())) };
+        let key = hash_key::parse(&given.value).map_err(|refusal| report.refused(given.span, &refusal)).ok();
+        return key.map(Balance::ConsistentHash);
+    }
+    let message = "`hash_key` has no effect without `balance = \"consistent_hash\"`";
+    report.without_effect(raw.hash_key.as_ref().map(|key| key.span), message, "remove it, or set `balance`");
+    Some(match raw.balance {
+        Some(raw::Balance::RoundRobin | raw::Balance::ConsistentHash) | None => Balance::RoundRobin,
+        Some(raw::Balance::LeastConnections) => Balance::LeastConnections,
+        Some(raw::Balance::LeastResponseTime) => Balance::LeastResponseTime,
+        Some(raw::Balance::PowerOfTwo) => Balance::PowerOfTwo,
+        Some(raw::Balance::IpHash) => Balance::IpHash,
+        Some(raw::Balance::Random) => Balance::Random,
+    })
 }
 
 fn source(raw: raw::Service, service: Span, report: &mut Report) -> Option<Source> {

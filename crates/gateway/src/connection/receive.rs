@@ -69,6 +69,8 @@ pub(crate) enum Plan {
 /// A request on its way to an endpoint.
 pub(crate) struct Forward {
     pub(crate) service: Rc<LocalService>,
+    /// What keeps requests together, where `balance` does that.
+    pub(crate) key: u64,
     pub(crate) timeouts: Timeouts,
     /// The head for the endpoint, whichever it is.
     pub(crate) head: Output,
@@ -240,8 +242,9 @@ fn plan(
         }
         (Verdict::Takes, Action::Forward { service, timeouts }) => {
             let service = table.services[*service].clone();
+            let key = service.key(client_ip, head, path.as_bytes());
             let head = rewritten(worker, client_ip, head, &service);
-            Plan::Forward(Forward { service, timeouts: *timeouts, head })
+            Plan::Forward(Forward { service, key, timeouts: *timeouts, head })
         }
         (Verdict::MethodNotAllowed { allow }, _) => Plan::Answer(Answer::Problem {
             status: 405,

@@ -1,9 +1,8 @@
 //! One attempt: a connection to one endpoint, the request sent, the response relayed.
 
-use std::{cell::Cell, future::Future as _, pin::pin, rc::Rc, sync::Arc, task::Poll};
+use std::{cell::Cell, future::Future as _, pin::pin, rc::Rc, task::Poll};
 
 use phalanx_http1::{request::RequestBody, rewrite::Persistence};
-use phalanx_telemetry::upstream::EndpointCounters;
 use tokio::net::TcpStream;
 
 use super::{
@@ -47,7 +46,7 @@ impl Attempt<'_> {
     /// Makes the attempt. A failure leaves the client untold, and the request as it was unless its body was being streamed.
     pub(super) async fn run(mut self, connections: Connections) -> Result<After, Failure> {
         // From before it connects: whoever waits until the endpoint has drained waits for this request too.
-        let _in_flight = InFlight::begin(&self.upstream.counters);
+        let _in_flight = InFlight::begin(self.upstream);
         let (mut connection, origin) = self.connect(connections).await?;
         let outcome = match self.sending {
             Sending::Whole(body_bytes) => self.exchange_whole(&mut connection, body_bytes).await,
@@ -115,7 +114,7 @@ impl Attempt<'_> {
         let download = Download {
             worker: self.worker,
             request: self.request,
-            counters: &self.upstream.counters,
+            upstream: self.upstream,
             deadline: writing,
             read_timeout: self.forward.timeouts.read,
             upload: &Cell::new(UploadState::Done),
@@ -144,7 +143,7 @@ impl Attempt<'_> {
             let download = Download {
                 worker: self.worker,
                 request: self.request,
-                counters: &self.upstream.counters,
+                upstream: self.upstream,
                 deadline: writing,
                 read_timeout: self.forward.timeouts.read,
                 upload: &upload_state,
@@ -183,18 +182,20 @@ impl Attempt<'_> {
 
 /// A request in flight to an endpoint, counted until it is dropped.
 struct InFlight<'a> {
-    counters: &'a Arc<EndpointCounters>,
+    upstream: &'a Upstream,
 }
 
 impl<'a> InFlight<'a> {
-    fn begin(counters: &'a Arc<EndpointCounters>) -> Self {
-        counters.request_begun();
-        Self { counters }
+    fn begin(upstream: &'a Upstream) -> Self {
+        upstream.counters.request_begun();
+        upstream.endpoint.request_begun();
+        Self { upstream }
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.counters.request_ended();
+        self.upstream.endpoint.request_ended();
+        self.upstream.counters.request_ended();
     }
 }

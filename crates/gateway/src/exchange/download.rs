@@ -2,21 +2,20 @@
 
 mod relay;
 
-use std::{cell::Cell, sync::Arc, time::Duration};
+use std::{cell::Cell, time::Duration};
 
 use phalanx_http1::{
     FieldSlots, HeadLimits, HeadScan, ResponseFault, Version,
     response::{self, ResponseBody},
     rewrite::{self, Delivery, Persistence},
 };
-use phalanx_telemetry::upstream::EndpointCounters;
 use relay::{Pipe, RelayError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{failure::Failure, upload::UploadState};
 use crate::{
     connection::Request,
-    worker::{Deadline, Worker},
+    worker::{Deadline, Upstream, Worker},
 };
 
 /// Interim responses that are relayed for one request.
@@ -46,7 +45,7 @@ pub(super) enum Broken {
 pub(super) struct Download<'a> {
     pub(super) worker: &'a Worker,
     pub(super) request: &'a Request,
-    pub(super) counters: &'a Arc<EndpointCounters>,
+    pub(super) upstream: &'a Upstream,
     pub(super) deadline: &'a Deadline,
     pub(super) read_timeout: Duration,
     /// How far the request has been sent.
@@ -85,7 +84,9 @@ impl Download<'_> {
             RelayError::Endpoint(failure) => Broken::Untold(failure),
             RelayError::Client => Broken::ClientGone,
         })?;
-        self.counters.answered(self.request.elapsed());
+        let elapsed = self.request.elapsed();
+        self.upstream.counters.answered(elapsed);
+        self.upstream.observe(elapsed, self.worker.deadlines.now());
         match relay::body(head.body, head.delivery, &mut pipe, self.has_begun).await {
             Ok(()) => Ok(Delivered {
                 status: head.status,

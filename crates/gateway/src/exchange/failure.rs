@@ -102,6 +102,11 @@ impl Failure {
         }
     }
 
+    /// Whether the endpoint was too slow.
+    pub(super) fn is_timeout(&self) -> bool {
+        matches!(self, Self::ConnectTimeout | Self::SendTimeout | Self::ReadTimeout)
+    }
+
     /// The status that the client is told.
     pub(super) fn status(&self) -> u16 {
         match self {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use phalanx_balance::{Weight, health::Standing};
-use phalanx_config::{Config, ServiceName, Source};
+use phalanx_config::{Balance, Config, ServiceName, Source};
 
 use crate::table::{Endpoint, Routes, Service, Table};
 
@@ -16,6 +16,7 @@ pub(super) struct Members {
 
 pub(super) struct ServiceMembers {
     pub(super) name: ServiceName,
+    pub(super) balance: Balance,
     keepalive: usize,
     pub(super) members: Vec<Member>,
 }
@@ -30,6 +31,7 @@ impl Members {
         let indices: HashMap<ServiceName, usize> = config.services.keys().cloned().zip(0..).collect();
         let services = config.services.iter().map(|(name, service)| ServiceMembers {
             name: name.clone(),
+            balance: service.balance.clone(),
             keepalive: service.keepalive,
             members: match &service.source {
                 Source::Endpoints { endpoints, .. } => endpoints.iter().map(Member::new).collect(),
@@ -50,6 +52,7 @@ impl Members {
     pub(super) fn table(&self) -> Table {
         let services = self.services.iter().map(|service| Service {
             name: service.name.clone(),
+            balance: service.balance.clone(),
             keepalive: service.keepalive,
             endpoints: service
                 .members
@@ -66,9 +69,6 @@ impl Member {
     fn new(endpoint: &phalanx_config::Endpoint) -> Self {
         // The configuration holds weights from 1.
         let weight = Weight::try_from(endpoint.weight).unwrap_or(Weight::ONE);
-        Self {
-            endpoint: Arc::new(Endpoint { address: endpoint.address, weight }),
-            standing: Standing::Serving,
-        }
+        Self { endpoint: Arc::new(Endpoint::new(endpoint.address, weight)), standing: Standing::Serving }
     }
 }

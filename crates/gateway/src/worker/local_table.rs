@@ -1,11 +1,10 @@
 //! A [`Table`] made ready for one worker: metric handles resolved, connections kept where the endpoint stays.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
-use phalanx_balance::SmoothWeighted;
 use phalanx_telemetry::requests::RequestSeries;
 
-use super::{LocalService, Seat, Upstream};
+use super::{LocalService, Seat, Upstream, service};
 use crate::table::{Action, Routes, Service, Table};
 
 /// The service and route labels of a request that no route takes.
@@ -70,18 +69,15 @@ fn all_series(table: &Table, seat: &Seat) -> Rc<[Arc<RequestSeries>]> {
 
 fn local_service(service: &Service, previous: Option<&LocalTable>, seat: &Seat) -> LocalService {
     let known = || previous.iter().flat_map(|previous| previous.upstreams());
-    let upstreams: Vec<Rc<Upstream>> = service
-        .endpoints
-        .iter()
-        .map(|endpoint| match known().find(|upstream| Arc::ptr_eq(&upstream.endpoint, endpoint)) {
+    let upstreams = service.endpoints.iter().map(|endpoint| {
+        match known().find(|upstream| Arc::ptr_eq(&upstream.endpoint, endpoint)) {
             Some(upstream) => upstream.clone(),
             None => {
                 let counters = seat.upstreams.counters(service.name.as_str(), &endpoint.address.to_string());
-                Rc::new(Upstream::new(endpoint.clone(), counters, service.keepalive))
+                let timing = service::timing(&service.balance);
+                Rc::new(Upstream::new(endpoint.clone(), counters, service.keepalive, timing))
             }
-        })
-        .collect();
-    // Workers start at different endpoints: a table is published to all of them at once.
-    let turns = SmoothWeighted::new(service.endpoints.iter().map(|endpoint| endpoint.weight), seat.index);
-    LocalService { name: service.name.clone(), upstreams, turns: RefCell::new(turns) }
+        }
+    });
+    LocalService::new(service.name.clone(), &service.balance, upstreams.collect(), seat.index)
 }

@@ -1,16 +1,14 @@
-//! The endpoints as one worker sees them: its connections to each, its turn among them, its counters.
+//! An endpoint as one worker sees it: its idle connections, its counters, its response time.
 
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
-    rc::Rc,
     sync::Arc,
     task::{Context, Waker},
     time::Duration,
 };
 
-use phalanx_balance::SmoothWeighted;
-use phalanx_config::ServiceName;
+use phalanx_balance::ResponseTime;
 use phalanx_telemetry::upstream::EndpointCounters;
 use tokio::net::TcpStream;
 
@@ -22,26 +20,6 @@ const IDLE_MAX: Duration = Duration::from_secs(50);
 /// is 2 s, and a peer that closes just as the request arrives leaves no way to tell whether it was processed.
 const IDLE_MAX_FOR_UNREPEATABLE: Duration = Duration::from_secs(1);
 
-/// A service as one worker sees it.
-pub(crate) struct LocalService {
-    pub(crate) name: ServiceName,
-    pub(crate) upstreams: Vec<Rc<Upstream>>,
-    pub(crate) turns: RefCell<SmoothWeighted>,
-}
-
-impl LocalService {
-    /// The endpoint for the next attempt, never the one that was tried before.
-    pub(crate) fn pick(&self, tried: Option<&Rc<Upstream>>) -> Option<Rc<Upstream>> {
-        let is_eligible = |index: usize| {
-            let upstream = &self.upstreams[index];
-            // The table of a request that is tried again may be one that has been replaced meanwhile.
-            !upstream.is_withdrawn() && tried.is_none_or(|tried| !Rc::ptr_eq(tried, upstream))
-        };
-        let index = self.turns.borrow_mut().pick(is_eligible)?;
-        Some(self.upstreams[index].clone())
-    }
-}
-
 /// An endpoint as one worker sees it.
 pub(crate) struct Upstream {
     pub(crate) endpoint: Arc<Endpoint>,
@@ -50,6 +28,15 @@ pub(crate) struct Upstream {
     /// Oldest first.
     idle: RefCell<VecDeque<Idle>>,
     is_withdrawn: Cell<bool>,
+    /// As this worker has seen it; `None` where nobody asks.
+    response_time: Option<Cell<ResponseTime>>,
+}
+
+/// Whether an endpoint's response time is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timing {
+    Followed,
+    Ignored,
 }
 
 struct Idle {
@@ -65,8 +52,34 @@ pub(crate) enum Repeatable {
 }
 
 impl Upstream {
-    pub(crate) fn new(endpoint: Arc<Endpoint>, counters: Arc<EndpointCounters>, keepalive: usize) -> Self {
-        Self { endpoint, counters, keepalive, idle: RefCell::default(), is_withdrawn: Cell::new(false) }
+    pub(crate) fn new(
+        endpoint: Arc<Endpoint>,
+        counters: Arc<EndpointCounters>,
+        keepalive: usize,
+        timing: Timing,
+    ) -> Self {
+        Self {
+            endpoint,
+            counters,
+            keepalive,
+            idle: RefCell::default(),
+            is_withdrawn: Cell::new(false),
+            response_time: (timing == Timing::Followed).then(Cell::default),
+        }
+    }
+
+    /// Takes in that it needed `elapsed` to answer, or to fail to.
+    pub(crate) fn observe(&self, elapsed: Duration, now: Duration) {
+        if let Some(response_time) = &self.response_time {
+            let mut next = response_time.get();
+            next.observe(elapsed, now);
+            response_time.set(next);
+        }
+    }
+
+    /// How long it is expected to need, in nanoseconds; zero where nothing is known.
+    pub(crate) fn response_nanos(&self, now: Duration) -> u64 {
+        self.response_time.as_ref().map_or(0, |response_time| response_time.get().nanos(now))
     }
 
     /// An idle connection that is believed to be open: the one used last.

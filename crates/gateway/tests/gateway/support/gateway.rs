@@ -26,8 +26,14 @@ pub(crate) struct Setup {
 impl Setup {
     /// In front of fixed endpoints.
     pub(crate) fn fronting(endpoints: &[SocketAddr]) -> Self {
-        let endpoints: Vec<_> =
-            endpoints.iter().map(|address| format!("{{ address = \"{address}\" }}")).collect();
+        Self::fronting_weighted(&endpoints.iter().map(|address| (*address, 1)).collect::<Vec<_>>())
+    }
+
+    /// In front of fixed endpoints with their weights.
+    pub(crate) fn fronting_weighted(endpoints: &[(SocketAddr, u16)]) -> Self {
+        let endpoint =
+            |(address, weight): &(_, _)| format!("{{ address = \"{address}\", weight = {weight} }}");
+        let endpoints: Vec<_> = endpoints.iter().map(endpoint).collect();
         Self::with_service(format!("endpoints = [{}]", endpoints.join(", ")))
     }
 

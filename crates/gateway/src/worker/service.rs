@@ -1,0 +1,145 @@
+//! A service as one worker sees it: its endpoints, and how one is chosen.
+
+use std::{cell::RefCell, rc::Rc, time::Duration};
+
+use phalanx_balance::{
+    Algorithm, Weight,
+    algorithm::{self, Candidates},
+};
+use phalanx_config::{Balance, HashKey, ServiceName};
+use phalanx_http1::request::RequestHead;
+
+use super::{Timing, Upstream};
+
+/// A service.
+pub(crate) struct LocalService {
+    pub(crate) name: ServiceName,
+    pub(crate) upstreams: Vec<Rc<Upstream>>,
+    algorithm: RefCell<Algorithm>,
+    key: KeySource,
+}
+
+/// What of a request decides, where a key does.
+enum KeySource {
+    None,
+    ClientIp,
+    Request(HashKey),
+}
+
+/// Whether `balance` asks how fast endpoints answer.
+pub(super) fn timing(balance: &Balance) -> Timing {
+    match balance {
+        Balance::LeastResponseTime => Timing::Followed,
+        _ => Timing::Ignored,
+    }
+}
+
+impl LocalService {
+    /// A service of which `turns` choices count as made: workers do not all begin with the same endpoint, although a table is published
+    /// to all of them at once.
+    pub(super) fn new(
+        name: ServiceName,
+        balance: &Balance,
+        upstreams: Vec<Rc<Upstream>>,
+        turns: usize,
+    ) -> Self {
+        let weights = || upstreams.iter().map(|upstream| upstream.endpoint.weight);
+        let algorithm = match balance {
+            Balance::RoundRobin => Algorithm::round_robin(weights(), turns),
+            Balance::LeastConnections => Algorithm::least_connections(weights(), turns),
+            Balance::LeastResponseTime => Algorithm::least_response_time(upstreams.len(), turns),
+            Balance::PowerOfTwo => Algorithm::power_of_two(fastrand::u64(..)),
+            Balance::IpHash => Algorithm::Hash,
+            Balance::ConsistentHash(_) => Algorithm::BoundedHash,
+            Balance::Random => Algorithm::random(fastrand::u64(..)),
+        };
+        let key = match balance {
+            Balance::IpHash => KeySource::ClientIp,
+            Balance::ConsistentHash(key) => KeySource::Request(key.clone()),
+            _ => KeySource::None,
+        };
+        Self { name, algorithm: RefCell::new(algorithm), key, upstreams }
+    }
+
+    /// The key of a request, for [`LocalService::pick`].
+    pub(crate) fn key(&self, client_ip: &str, head: &RequestHead<'_, '_>, path: &[u8]) -> u64 {
+        let value = match &self.key {
+            KeySource::None => return 0,
+            KeySource::ClientIp => None,
+            KeySource::Request(HashKey::Path) => Some(path),
+            KeySource::Request(HashKey::Header(name)) => head.field(name),
+            KeySource::Request(HashKey::Cookie(name)) => {
+                head.field("cookie").and_then(|cookies| cookie(cookies, name.as_bytes()))
+            }
+        };
+        algorithm::hash(value.unwrap_or(client_ip.as_bytes()))
+    }
+
+    /// The endpoint for the next attempt, never the one that was tried before.
+    pub(crate) fn pick(&self, key: u64, tried: Option<&Rc<Upstream>>, now: Duration) -> Option<Rc<Upstream>> {
+        let choices = Choices { upstreams: &self.upstreams, tried, now };
+        let index = self.algorithm.borrow_mut().pick(&choices, key)?;
+        Some(self.upstreams[index].clone())
+    }
+}
+
+/// The value of a cookie (RFC 6265, section 4.2.1).
+fn cookie<'a>(cookies: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    cookies
+        .split(|byte| *byte == b';')
+        .find_map(|pair| pair.trim_ascii().strip_prefix(name)?.strip_prefix(b"="))
+}
+
+/// The endpoints of a service at one choice.
+struct Choices<'a> {
+    upstreams: &'a [Rc<Upstream>],
+    tried: Option<&'a Rc<Upstream>>,
+    now: Duration,
+}
+
+impl Candidates for Choices<'_> {
+    fn count(&self) -> usize {
+        self.upstreams.len()
+    }
+
+    fn is_eligible(&self, index: usize) -> bool {
+        let upstream = &self.upstreams[index];
+        // The table of a request that is tried again may be one that has been replaced meanwhile.
+        !upstream.is_withdrawn() && self.tried.is_none_or(|tried| !Rc::ptr_eq(tried, upstream))
+    }
+
+    fn weight(&self, index: usize) -> Weight {
+        self.upstreams[index].endpoint.weight
+    }
+
+    fn in_flight(&self, index: usize) -> u32 {
+        self.upstreams[index].endpoint.in_flight()
+    }
+
+    fn response_nanos(&self, index: usize) -> u64 {
+        self.upstreams[index].response_nanos(self.now)
+    }
+
+    fn identity(&self, index: usize) -> u64 {
+        self.upstreams[index].endpoint.hash
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_found_by_its_whole_name() {
+        for (cookies, expected) in [
+            ("sid=1", Some("1")),
+            ("a=b; sid=1; sid=2", Some("1")),
+            ("xsid=1; sid2=3", None),
+            ("sid", None),
+            ("sid=", Some("")),
+            ("", None),
+        ] {
+            assert_eq!(cookie(cookies.as_bytes(), b"sid"), expected.map(str::as_bytes), "{cookies:?}");
+        }
+    }
+}
