@@ -15,12 +15,12 @@ up: needs-build
 	@exec ./target/release/phalanx up
 
 test: lint needs-test
+	cargo test --locked --workspace --doc
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	  cargo nextest run --locked --workspace; \
 	else \
 	  cargo test --locked --workspace --lib --bins --tests --examples; \
 	fi
-	cargo test --locked --workspace --doc
 
 bench: needs-bench
 	cargo build --release --locked -p phalanx -p phalanx-bench
