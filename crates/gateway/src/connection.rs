@@ -5,12 +5,12 @@
 mod client;
 mod receive;
 
-use std::{net::SocketAddr, rc::Rc};
+use std::{net::SocketAddr, rc::Rc, time::Duration};
 
 pub(crate) use client::{CLIENT_WRITE_STALL_MAX, Client};
 use phalanx_http1::rewrite::Persistence;
 pub(crate) use receive::{Forward, Request};
-use receive::{Plan, Received};
+use receive::{HEAD_TIMEOUT, Plan, Received, Waited};
 use tokio::net::TcpStream;
 
 use crate::{
@@ -18,6 +18,11 @@ use crate::{
     exchange,
     worker::Worker,
 };
+
+/// How long a connection may stay between two requests.
+const IDLE_MAX: Duration = Duration::from_secs(75);
+/// How long it counts as busy after a request.
+const BURST_GAP_MAX: Duration = Duration::from_millis(100);
 
 /// What becomes of a connection after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,24 +35,56 @@ pub(crate) enum After {
     Abandon,
 }
 
+/// Whether a connection goes on after a burst of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Burst {
+    /// It is idle.
+    Over,
+    /// It is not to be used any more.
+    Last,
+}
+
 /// Serves a connection until either side has had enough.
+///
+/// What serving takes is allocated when bytes come and freed when none have come for a moment: a busy connection allocates
+/// nothing for a request, and an idle one keeps nothing but its socket.
 pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
     // Answers are written whole, so waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     let mut client = Client::new(&worker, stream, peer);
+    // Who connects has something to say: a connection on which nothing comes is a scan, or was opened in advance.
+    let mut idle_max = HEAD_TIMEOUT;
+    while let Waited::Received = client.wait(idle_max).await {
+        if Box::pin(serve_burst(&worker, &mut client)).await == Burst::Last {
+            return;
+        }
+        idle_max = IDLE_MAX;
+    }
+}
+
+/// Serves requests as long as each comes soon after the one before it; bytes of the first are here.
+async fn serve_burst(worker: &Rc<Worker>, client: &mut Client) -> Burst {
     loop {
-        let after = match client.receive(&worker).await {
+        let after = match client.receive(worker).await {
             Received::Request(mut request) => {
-                let after = answer_to(&worker, &mut client, &mut request).await;
+                let after = answer_to(worker, client, &mut request).await;
                 request.count_end();
                 after
             }
-            Received::Closed => return,
+            Received::Closed => return Burst::Last,
         };
         match after {
             After::Next => {}
-            After::Linger => return client.linger().await,
-            After::Abandon => return,
+            After::Linger => {
+                client.linger().await;
+                return Burst::Last;
+            }
+            After::Abandon => return Burst::Last,
+        }
+        match client.wait(BURST_GAP_MAX).await {
+            Waited::Received => {}
+            Waited::Nothing if !worker.is_draining() => return Burst::Over,
+            Waited::Nothing | Waited::Closed => return Burst::Last,
         }
     }
 }

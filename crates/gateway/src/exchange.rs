@@ -56,7 +56,7 @@ pub(crate) async fn forward(
         let detail = format!("service `{}` has no endpoint that serves", service.name);
         return respond(worker, client, request, &Answer::unavailable(detail)).await;
     };
-    let sending = Sending::of(request, client.received());
+    let sending = Sending::of(request, client.input.filled());
     let repeatable = match sending {
         Sending::Whole(_) => request.repeatable,
         Sending::Stream => Repeatable::No,

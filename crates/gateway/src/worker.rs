@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use buffer::{BUFFER_BYTES, Buffers, Lease, Output};
+pub(crate) use buffer::{BUFFER_BYTES, Buffers, Inbox, Output, Source};
 pub(crate) use deadline::{Deadline, Elapsed};
 use deadline::{Deadlines, TICK};
 pub(crate) use local_table::LocalTable;

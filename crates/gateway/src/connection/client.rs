@@ -6,7 +6,7 @@ use phalanx_http1::request::RequestBody;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use super::Request;
-use crate::worker::{Deadline, Lease, Worker, WriteError, write_all};
+use crate::worker::{Deadline, Inbox, Worker, WriteError, write_all};
 
 /// The longest time for which a client takes no byte of an answer.
 pub(crate) const CLIENT_WRITE_STALL_MAX: Duration = Duration::from_secs(60);
@@ -20,8 +20,8 @@ pub(crate) struct Client {
     pub(crate) stream: TcpStream,
     /// Its address, as it stands in `X-Forwarded-For`.
     pub(crate) ip: Box<str>,
-    /// Bytes received; `None` while it is idle.
-    pub(crate) input: Option<Lease>,
+    /// Bytes received.
+    pub(crate) input: Inbox,
     /// For what it sends, and for what is sent to an endpoint in its name.
     pub(crate) reading: Deadline,
     /// For what it is sent, and for what an endpoint sends.
@@ -35,22 +35,10 @@ impl Client {
         Self {
             stream,
             ip: peer.ip().to_canonical().to_string().into(),
-            input: None,
+            input: worker.buffers.inbox(),
             reading: worker.deadlines.deadline(),
             writing: worker.deadlines.deadline(),
             response_is_open: Cell::new(false),
-        }
-    }
-
-    /// The bytes received and not yet consumed.
-    pub(crate) fn received(&self) -> &[u8] {
-        self.input.as_ref().map_or(&[], |input| input.filled())
-    }
-
-    /// Gives up the first `count` bytes received.
-    pub(crate) fn consume(&mut self, count: usize) {
-        if let Some(input) = &mut self.input {
-            input.consume(count);
         }
     }
 
@@ -58,8 +46,8 @@ impl Client {
     pub(super) fn discard_body(&mut self, request: &Request) -> bool {
         match request.body {
             RequestBody::Length(length) => match usize::try_from(length) {
-                Ok(length) if length <= self.received().len() => {
-                    self.consume(length);
+                Ok(length) if length <= self.input.filled().len() => {
+                    self.input.consume(length);
                     true
                 }
                 _ => false,
@@ -74,12 +62,11 @@ impl Client {
 
     /// Ends the connection so that the client reads the answer: to close while it still sends would reset the connection and
     /// with it what the client has not read yet (RFC 9112, section 9.6).
-    pub(super) async fn linger(mut self) {
+    pub(super) async fn linger(&mut self) {
         if self.stream.shutdown().await.is_err() {
             return;
         }
-        let Some(mut input) = self.input.take() else { return };
-        let stream = &mut self.stream;
+        let (stream, input) = (&mut self.stream, &mut self.input);
         let drained = async {
             let mut left = LINGER_BYTES_MAX;
             while left > 0 {

@@ -2,10 +2,8 @@
 //! that owns all it needs.
 
 use std::{
-    io,
     rc::Rc,
     sync::Arc,
-    task::{Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -28,17 +26,26 @@ use crate::{
     worker::{Elapsed, LocalService, LocalTable, Output, Repeatable, Worker},
 };
 
-/// How long a connection may stay between two requests.
-const IDLE_MAX: Duration = Duration::from_secs(75);
 /// From the first byte of a head to its last.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The status under which a request counts whose client left (nginx's convention).
 const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// What has come of waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waited {
+    /// Bytes.
+    Received,
+    /// Nothing.
+    Nothing,
+    /// The end.
+    Closed,
+}
 
 /// What came from a client.
 pub(crate) enum Received {
     Request(Request),
-    /// It has left, or it was idle for too long.
+    /// It has left.
     Closed,
 }
 
@@ -122,25 +129,22 @@ impl Drop for Request {
 }
 
 impl Client {
-    /// Waits for the next request.
-    pub(super) async fn receive(&mut self, worker: &Rc<Worker>) -> Received {
-        if self.received().is_empty() {
-            self.input = None;
-            let stream = &mut self.stream;
-            let first_bytes = std::future::poll_fn(|context| {
-                ready!(stream.poll_read_ready(context))?;
-                // A connection is said to be readable when it is new, and may be so without a reason at any time.
-                let mut input = worker.buffers.lease();
-                ready!(input.poll_fill(stream, context))?;
-                Poll::Ready(io::Result::Ok(input))
-            });
-            match self.reading.within_unless_draining(IDLE_MAX, first_bytes).await {
-                Ok(Ok(input)) if !input.filled().is_empty() => self.input = Some(input),
-                Ok(_) | Err(Elapsed) => return Received::Closed,
-            }
+    /// Waits for the first bytes of a request, without a buffer, for at most `idle_max`.
+    pub(super) async fn wait(&mut self, idle_max: Duration) -> Waited {
+        if !self.input.filled().is_empty() {
+            return Waited::Received;
         }
-        let mut input = self.input.take().unwrap_or_else(|| worker.buffers.lease());
-        let (stream, ip) = (&mut self.stream, &self.ip);
+        let first_bytes = self.input.fill(&mut self.stream);
+        match self.reading.within_unless_draining(idle_max, first_bytes).await {
+            Ok(Ok(1..)) => Waited::Received,
+            Ok(Ok(0) | Err(_)) => Waited::Closed,
+            Err(Elapsed) => Waited::Nothing,
+        }
+    }
+
+    /// Waits for the whole of a request of which the first bytes are here.
+    pub(super) async fn receive(&mut self, worker: &Worker) -> Received {
+        let (stream, ip, input) = (&mut self.stream, &self.ip, &mut self.input);
         let head = async {
             let mut scan = HeadScan::new();
             loop {
@@ -163,9 +167,7 @@ impl Client {
                 }
             }
         };
-        let received = self.reading.within(HEAD_TIMEOUT, head).await;
-        self.input = Some(input);
-        received.unwrap_or_else(|Elapsed| {
+        self.reading.within(HEAD_TIMEOUT, head).await.unwrap_or_else(|Elapsed| {
             let answer = Answer::problem(408, "the head of the request did not arrive in time");
             Received::Request(Request::refused(&worker.table(), answer))
         })

@@ -2,12 +2,12 @@
 
 use phalanx_http1::chunked::{self, ChunkFault, Decoder, Event};
 
-use crate::worker::Lease;
+use crate::worker::Inbox;
 
 /// Appends to `out`, in chunks, what `input` holds of a chunked body; whether the body is complete.
 pub(super) fn rechunk(
     decoder: &mut Decoder,
-    input: &mut Lease,
+    input: &mut Inbox,
     out: &mut Vec<u8>,
 ) -> Result<bool, ChunkFault> {
     let is_complete = decode(decoder, input, |data| write_chunk(data, out))?;
@@ -20,13 +20,13 @@ pub(super) fn rechunk(
 /// Appends to `out` the data that `input` holds of a chunked body; whether the body is complete.
 pub(super) fn unchunk(
     decoder: &mut Decoder,
-    input: &mut Lease,
+    input: &mut Inbox,
     out: &mut Vec<u8>,
 ) -> Result<bool, ChunkFault> {
     decode(decoder, input, |data| out.extend_from_slice(data))
 }
 
-fn decode(decoder: &mut Decoder, input: &mut Lease, mut take: impl FnMut(&[u8])) -> Result<bool, ChunkFault> {
+fn decode(decoder: &mut Decoder, input: &mut Inbox, mut take: impl FnMut(&[u8])) -> Result<bool, ChunkFault> {
     loop {
         match decoder.next(input.filled())? {
             Event::Framing { consumed: 0 } => return Ok(false),

@@ -10,12 +10,12 @@ use phalanx_http1::{
     rewrite::{self, Delivery, Persistence},
 };
 use relay::{Pipe, RelayError};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
 
 use super::{failure::Failure, upload::UploadState};
 use crate::{
     connection::Request,
-    worker::{Deadline, Upstream, Worker},
+    worker::{Deadline, Source, Upstream, Worker},
 };
 
 /// Interim responses that are relayed for one request.
@@ -68,11 +68,11 @@ impl Download<'_> {
     /// Relays one final response and the interim ones before it.
     pub(super) async fn run(
         &self,
-        from: &mut (impl AsyncRead + Unpin),
+        from: &mut impl Source,
         to: &mut (impl AsyncWrite + Unpin),
     ) -> Result<Delivered, Broken> {
         let mut pipe = Pipe {
-            input: self.worker.buffers.lease(),
+            input: self.worker.buffers.inbox(),
             out: self.worker.buffers.output(),
             from,
             to,
@@ -105,7 +105,7 @@ impl Download<'_> {
     /// Waits for the final head; what the client is to be told of it is then in the pipe's output.
     async fn head<R, W>(&self, pipe: &mut Pipe<'_, R, W>) -> Result<Head, RelayError>
     where
-        R: AsyncRead + Unpin,
+        R: Source,
         W: AsyncWrite + Unpin,
     {
         let mut scan = HeadScan::new();

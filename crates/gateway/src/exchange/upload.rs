@@ -6,7 +6,7 @@ use phalanx_http1::{chunked::Decoder, request::RequestBody};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::{chunks::rechunk, download::Broken, failure::Failure};
-use crate::worker::{Buffers, Deadline, Elapsed, Lease, WriteError, write_all};
+use crate::worker::{Buffers, Deadline, Elapsed, Inbox, WriteError, write_all};
 
 /// The longest time for which a client sends nothing of a body.
 const BODY_STALL_MAX: Duration = Duration::from_secs(60);
@@ -64,7 +64,7 @@ impl Upload<'_> {
     pub(super) async fn run(
         &self,
         head: &[u8],
-        input: &mut Lease,
+        input: &mut Inbox,
         from: &mut ReadHalf<'_>,
         to: &mut WriteHalf<'_>,
     ) -> Result<(), Interrupted> {
@@ -78,7 +78,7 @@ impl Upload<'_> {
         &self,
         length: u64,
         mut head: &[u8],
-        input: &mut Lease,
+        input: &mut Inbox,
         from: &mut ReadHalf<'_>,
         to: &mut WriteHalf<'_>,
     ) -> Result<(), Interrupted> {
@@ -100,7 +100,7 @@ impl Upload<'_> {
     async fn run_chunked(
         &self,
         head: &[u8],
-        input: &mut Lease,
+        input: &mut Inbox,
         from: &mut ReadHalf<'_>,
         to: &mut WriteHalf<'_>,
     ) -> Result<(), Interrupted> {
@@ -125,7 +125,7 @@ impl Upload<'_> {
         })
     }
 
-    async fn read(&self, input: &mut Lease, from: &mut ReadHalf<'_>) -> Result<(), Interrupted> {
+    async fn read(&self, input: &mut Inbox, from: &mut ReadHalf<'_>) -> Result<(), Interrupted> {
         match self.deadline.within(BODY_STALL_MAX, input.fill(from)).await {
             Ok(Ok(1..)) => Ok(()),
             Ok(Ok(0) | Err(_)) => Err(Interrupted::ClientGone),

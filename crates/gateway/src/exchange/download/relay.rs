@@ -8,7 +8,7 @@ use phalanx_http1::{
     response::ResponseBody,
     rewrite::Delivery,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
 
 use crate::{
     connection::CLIENT_WRITE_STALL_MAX,
@@ -17,7 +17,7 @@ use crate::{
         failure::Failure,
         upload::UploadState,
     },
-    worker::{Deadline, Elapsed, Lease, Output, write_all},
+    worker::{Deadline, Elapsed, Inbox, Output, Source, write_all},
 };
 
 /// Up to this size a piece of a body goes out with the head from one piece of memory: copying it is cheaper than a second
@@ -37,7 +37,7 @@ pub(super) struct Pipe<'a, R, W> {
     pub(super) from: &'a mut R,
     pub(super) to: &'a mut W,
     /// Received and not yet passed on.
-    pub(super) input: Lease,
+    pub(super) input: Inbox,
     /// To be sent before anything else.
     pub(super) out: Output,
     pub(super) deadline: &'a Deadline,
@@ -46,7 +46,7 @@ pub(super) struct Pipe<'a, R, W> {
     pub(super) upload: &'a Cell<UploadState>,
 }
 
-impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pipe<'_, R, W> {
+impl<R: Source, W: AsyncWrite + Unpin> Pipe<'_, R, W> {
     /// Reads once from the endpoint.
     pub(super) async fn read(&mut self) -> Result<(), Failure> {
         let mut is_armed = false;
@@ -90,7 +90,7 @@ pub(super) async fn body<R, W>(
     has_begun: &Cell<bool>,
 ) -> Result<(), RelayError>
 where
-    R: AsyncRead + Unpin,
+    R: Source,
     W: AsyncWrite + Unpin,
 {
     match body {
@@ -112,7 +112,7 @@ where
 
 async fn relay_length<R, W>(length: u64, pipe: &mut Pipe<'_, R, W>) -> Result<(), RelayError>
 where
-    R: AsyncRead + Unpin,
+    R: Source,
     W: AsyncWrite + Unpin,
 {
     let mut left = length;
@@ -140,7 +140,7 @@ async fn relay_chunked<R, W>(
     has_begun: &Cell<bool>,
 ) -> Result<(), RelayError>
 where
-    R: AsyncRead + Unpin,
+    R: Source,
     W: AsyncWrite + Unpin,
 {
     let mut decoder = Decoder::new();
@@ -165,7 +165,7 @@ where
 
 async fn relay_until_close<R, W>(delivery: Delivery, pipe: &mut Pipe<'_, R, W>) -> Result<(), RelayError>
 where
-    R: AsyncRead + Unpin,
+    R: Source,
     W: AsyncWrite + Unpin,
 {
     loop {
