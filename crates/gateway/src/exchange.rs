@@ -11,8 +11,6 @@ mod download;
 mod failure;
 mod upload;
 
-use std::rc::Rc;
-
 use attempt::{Attempt, Connections};
 use failure::Remedy;
 use phalanx_http1::request::RequestBody;
@@ -87,15 +85,15 @@ pub(crate) async fn forward(
             }
             Remedy::FreshConnection | Remedy::OtherEndpoint | Remedy::Answer => None,
         };
+        // Counted in metrics, and no louder here: one line a request would turn an outage into a flood.
+        tracing::debug!(service = %service.name, endpoint = %upstream.endpoint.address, %failure, "an attempt failed");
         let Some(other) = other else {
-            let detail =
-                format!("endpoint {} of service `{}`: {failure}", upstream.endpoint.address, service.name);
-            tracing::warn!(service = %service.name, endpoint = %upstream.endpoint.address, %failure, "a request failed");
-            return respond(worker, client, request, &Answer::problem(failure.status(), detail)).await;
+            let answer = Answer::problem(failure.status(), failure.detail(&service.name));
+            return respond(worker, client, request, &answer).await;
         };
         upstream.counters.retried();
         endpoints_left -= 1;
         connections = Connections::IdleOrFresh(repeatable);
-        upstream = Rc::clone(&other);
+        upstream = other;
     }
 }

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use phalanx_config::ServiceName;
 use phalanx_http1::ResponseFault;
 
 use crate::worker::Repeatable;
@@ -105,6 +106,14 @@ impl Failure {
     /// Whether the endpoint was too slow.
     pub(super) fn is_timeout(&self) -> bool {
         matches!(self, Self::ConnectTimeout | Self::SendTimeout | Self::ReadTimeout)
+    }
+
+    /// What the client is told. Which endpoint it was is for the operator to know.
+    pub(super) fn detail(&self, service: &ServiceName) -> String {
+        match self {
+            Self::ClientChunk | Self::ClientStalled => self.to_string(),
+            _ => format!("an endpoint of service `{service}` failed: {self}"),
+        }
     }
 
     /// The status that the client is told.

@@ -1,0 +1,76 @@
+//! A warm gateway allocates nothing for a request. In a binary of its own, since the allocator that counts is the process's.
+
+#![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    thread,
+};
+
+use phalanx_config::Config;
+use phalanx_gateway::{Gateway, Listeners, Started};
+use phalanx_telemetry::{requests::RequestFamily, upstream::UpstreamFamily};
+
+#[global_allocator]
+static COUNTING: dhat::Alloc = dhat::Alloc;
+
+const REQUEST: &[u8] = b"GET /a?b HTTP/1.1\r\nHost: a.example\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n";
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
+
+#[test]
+fn a_warm_gateway_allocates_nothing_for_a_request() {
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let gateway = start(origin());
+    let mut client = TcpStream::connect(gateway).unwrap();
+    exchange(&mut client, 2_000);
+    let before = dhat::HeapStats::get().total_blocks;
+    exchange(&mut client, 10_000);
+    let blocks = dhat::HeapStats::get().total_blocks - before;
+    // Not per request: a burst that ended because this process was not scheduled for a while.
+    assert!(blocks < 100, "{blocks} allocations in 10000 requests");
+}
+
+/// A gateway with one worker; it ends with the process.
+fn start(origin: SocketAddr) -> SocketAddr {
+    let file = format!(
+        "[[route]]\npath = \"/\"\nservice = \"api\"\n[service.api]\nendpoints = [{{ address = \"{origin}\" }}]"
+    );
+    let config = Config::parse("phalanx.toml", &file, &|_| None).unwrap();
+    let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], 1).unwrap();
+    let address = listeners.addresses()[0];
+    let started: Started =
+        Gateway::start(&config, listeners, RequestFamily::new(), UpstreamFamily::new()).unwrap();
+    // Its threads go on without the handles; nobody judges endpoints here.
+    std::mem::forget(started);
+    address
+}
+
+/// Answers every request on every connection, without allocating; it ends with the process.
+fn origin() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut received = [0; 4096];
+        // A request is small enough to come in one piece.
+        while stream.read(&mut received).is_ok_and(|count| count > 0) {
+            stream.write_all(RESPONSE).unwrap();
+        }
+    });
+    address
+}
+
+/// Sends so many requests, one after the other, and reads each response to its end.
+fn exchange(client: &mut TcpStream, requests: usize) {
+    let mut received = [0; 4096];
+    for _ in 0..requests {
+        client.write_all(REQUEST).unwrap();
+        let mut filled = 0;
+        while !received[..filled].ends_with(b"hello") {
+            let count = client.read(&mut received[filled..]).unwrap();
+            assert!(count > 0, "the gateway closed the connection");
+            filled += count;
+        }
+    }
+}
