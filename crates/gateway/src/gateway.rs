@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use members::{Member, Members};
+use members::Members;
 use phalanx_balance::{Weight, health::Standing};
 use phalanx_config::{Config, ServiceName};
 use phalanx_telemetry::{
@@ -142,35 +142,24 @@ impl Gateway {
 
     /// Lets requests go to `address`; returns when every worker knows. An endpoint that is there already stays as it is.
     pub async fn admit(&self, service: &ServiceName, address: SocketAddr, weight: Weight) {
-        let generation = self.publish(|members| {
-            let Some(service) = members.service(service) else { return };
-            if service.members.iter().all(|member| member.endpoint.address != address) {
-                let endpoint = Arc::new(Endpoint::new(address, weight));
-                service.members.push(Member { endpoint, standing: Standing::Serving });
-            }
-        });
+        let generation = self.publish(|members| members.admit(service, address, weight));
         self.in_force(generation).await;
     }
 
     /// Takes `address` out for good; returns when no worker will begin another request to it.
     pub async fn withdraw(&self, service: &ServiceName, address: SocketAddr) {
-        let generation = self.publish(|members| {
-            if let Some(service) = members.service(service) {
-                service.members.retain(|member| member.endpoint.address != address);
-            }
-        });
+        let generation = self.publish(|members| members.withdraw(service, address));
         self.in_force(generation).await;
     }
 
-    /// Returns when no request is in flight to an endpoint that was withdrawn. Its series end with this, also when the wait is
-    /// given up.
+    /// Returns when no request is in flight to an endpoint that was withdrawn; its series end with that.
     pub async fn drained(&self, service: &ServiceName, address: SocketAddr) {
-        let endpoint = address.to_string();
         let upstreams = &self.shared.upstreams;
-        let _forget = Forget { upstreams, service: service.as_str(), endpoint: &endpoint };
+        let endpoint = address.to_string();
         while upstreams.totals(service.as_str(), &endpoint).in_flight > 0 {
             tokio::time::sleep(DRAIN_POLL).await;
         }
+        self.members().forget_the_gone(upstreams, self.generation_in_force());
     }
 
     /// Stops accepting and begins to drain; [`Workers::ended`] tells when that is done.
@@ -236,6 +225,7 @@ impl Gateway {
     /// Changes the members and publishes the table that follows; its generation.
     fn publish(&self, change: impl FnOnce(&mut Members)) -> u64 {
         let mut members = self.members();
+        members.forget_the_gone(&self.shared.upstreams, self.generation_in_force());
         change(&mut members);
         members.generation += 1;
         // Under the lock: tables are published in the order of their generations.
@@ -243,22 +233,15 @@ impl Gateway {
         members.generation
     }
 
+    /// Every worker works with this table or a later one.
+    fn generation_in_force(&self) -> u64 {
+        self.shared.applied.iter().map(|applied| *applied.borrow()).min().unwrap_or_default()
+    }
+
     async fn in_force(&self, generation: u64) {
         for applied in &self.shared.applied {
             // A worker that has ended sends no requests either.
             let _ = applied.clone().wait_for(|applied| *applied >= generation).await;
         }
-    }
-}
-
-struct Forget<'a> {
-    upstreams: &'a UpstreamFamily,
-    service: &'a str,
-    endpoint: &'a str,
-}
-
-impl Drop for Forget<'_> {
-    fn drop(&mut self) {
-        self.upstreams.forget(self.service, self.endpoint);
     }
 }

@@ -108,6 +108,8 @@ impl Overview {
             _ => None,
         };
         let reason = match (&replica.last_exit, retry_at) {
+            // What ended its last process is past once it serves again.
+            _ if replica.standing == Standing::Ready => None,
             (Some(exit), Some(at)) => {
                 Some(format!("{exit}; starts again in {}", seconds(at.saturating_duration_since(now))))
             }

@@ -202,3 +202,19 @@ async fn an_endpoint_is_there_once_and_can_be_withdrawn_at_any_time() {
         assert_eq!(gateway.state().endpoints.len(), 0);
     }
 }
+
+#[tokio::test]
+async fn an_endpoint_that_has_gone_has_no_series_after_the_next_change() {
+    let (gone, other) = (Recorder::start().await, Recorder::start().await);
+    let gateway = Setup::of_replicas().start();
+    gateway.admit(gone.address()).await;
+    assert_eq!(gateway.exchange(GET).await.status(), 200);
+    let is_counted = || gateway.exposition().contains(&gone.address().to_string());
+    assert!(is_counted());
+    // As a crash does it: nobody waits for requests that cannot end.
+    gateway.withdraw(gone.address()).await;
+    gateway.settled().await;
+    gateway.admit(other.address()).await;
+    assert!(!is_counted(), "{}", gateway.exposition());
+    assert_eq!(gateway.exchange(GET).await.status(), 200);
+}

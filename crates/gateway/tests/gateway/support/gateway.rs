@@ -81,14 +81,24 @@ impl Setup {
         let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], workers).expect("a free port");
         let address = listeners.addresses()[0];
         let (requests, upstreams) = (RequestFamily::new(), UpstreamFamily::new());
-        let started = Gateway::start(&config, listeners, requests.clone(), upstreams).expect("threads");
+        let started =
+            Gateway::start(&config, listeners, requests.clone(), upstreams.clone()).expect("threads");
         let Started { gateway, workers, health } = started;
         let stop_judging = CancellationToken::new();
         let mut judging = JoinSet::new();
         judging.spawn(health.run(stop_judging.clone()));
         let service =
             config.services.keys().find(|name| name.as_str() == "api").expect("it is there").clone();
-        TestGateway { gateway, address, requests, service, workers: Some(workers), stop_judging, judging }
+        TestGateway {
+            gateway,
+            address,
+            requests,
+            upstreams,
+            service,
+            workers: Some(workers),
+            stop_judging,
+            judging,
+        }
     }
 }
 
@@ -99,6 +109,7 @@ pub(crate) struct TestGateway {
     /// The service behind `/`.
     pub(crate) service: ServiceName,
     requests: RequestFamily,
+    upstreams: UpstreamFamily,
     workers: Option<Workers>,
     stop_judging: CancellationToken,
     judging: JoinSet<()>,
@@ -131,10 +142,11 @@ impl TestGateway {
         endpoints.into_iter().find(|known| known.address == endpoint).expect("it is an endpoint").totals
     }
 
-    /// The request series as they are scraped, one a line.
+    /// The series as they are scraped, one a line.
     pub(crate) fn exposition(&self) -> String {
         let mut registry = Registry::new();
         registry.add(self.requests.collector());
+        registry.add(self.upstreams.collector());
         registry.encode()
     }
 
