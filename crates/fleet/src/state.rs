@@ -23,14 +23,6 @@ impl ServiceState {
         let ready = self.replicas.iter().filter(|replica| replica.standing == Standing::Ready).count();
         u32::try_from(ready).is_ok_and(|ready| ready >= self.desired)
     }
-
-    /// How many replicas have each label of [`Standing::LABELS`], in that order.
-    #[must_use]
-    pub fn count_by_label(&self) -> [(&'static str, usize); Standing::LABELS.len()] {
-        Standing::LABELS.map(|label| {
-            (label, self.replicas.iter().filter(|replica| replica.standing.label() == label).count())
-        })
-    }
 }
 
 /// One replica.
@@ -86,27 +78,6 @@ pub enum Standing {
     },
     /// Has ended for good.
     Stopped,
-}
-
-impl Standing {
-    /// Every label there is.
-    pub const LABELS: [&'static str; 8] =
-        ["starting", "ready", "not-ready", "draining", "stopping", "backing-off", "crash-loop", "stopped"];
-
-    /// The text in metrics and in the admin API; one of [`Self::LABELS`].
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Ready => "ready",
-            Self::NotReady => "not-ready",
-            Self::Draining => "draining",
-            Self::Stopping => "stopping",
-            Self::BackingOff { .. } => "backing-off",
-            Self::CrashLoop { .. } => "crash-loop",
-            Self::Stopped => "stopped",
-        }
-    }
 }
 
 /// The board on which the replicas put up their state.
