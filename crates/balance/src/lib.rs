@@ -10,4 +10,4 @@ mod weighted;
 
 pub use algorithm::Algorithm;
 pub use response_time::ResponseTime;
-pub use weighted::{SmoothWeighted, Weight};
+pub use weighted::{Weight, ZeroWeight};

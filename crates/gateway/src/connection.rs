@@ -66,11 +66,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAdd
 async fn serve_burst(worker: &Rc<Worker>, client: &mut Client) -> Burst {
     loop {
         let after = match client.receive(worker).await {
-            Received::Request(mut request) => {
-                let after = answer_to(worker, client, &mut request).await;
-                request.count_end();
-                after
-            }
+            Received::Request(mut request, plan) => answer_to(worker, client, &mut request, plan).await,
             Received::Closed => return Burst::Last,
         };
         match after {
@@ -89,11 +85,10 @@ async fn serve_burst(worker: &Rc<Worker>, client: &mut Client) -> Burst {
     }
 }
 
-async fn answer_to(worker: &Worker, client: &mut Client, request: &mut Request) -> After {
-    match std::mem::replace(&mut request.plan, Plan::Done) {
+async fn answer_to(worker: &Worker, client: &mut Client, request: &mut Request, plan: Plan) -> After {
+    match plan {
         Plan::Forward(forward) => exchange::forward(worker, client, request, forward).await,
         Plan::Answer(answer) => respond(worker, client, request, &answer).await,
-        Plan::Done => After::Next,
     }
 }
 

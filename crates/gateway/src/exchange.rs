@@ -69,12 +69,13 @@ pub(crate) async fn forward(
         };
         if failure.is_timeout() {
             // An endpoint that does not answer is slow, not unknown.
-            upstream.observe(request.elapsed(), worker.deadlines.now());
+            upstream.observe(request.attempt_elapsed(), worker.deadlines.now());
         }
         if failure.blames_endpoint() {
             upstream.counters.failed();
             worker.report_failed_attempt(&upstream.endpoint);
         }
+        request.attempt_begins();
         let other = match failure.remedy(repeatable) {
             Remedy::FreshConnection if !upstream.is_withdrawn() => {
                 connections = Connections::Fresh;

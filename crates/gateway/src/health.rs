@@ -138,10 +138,12 @@ impl HealthLoop {
 
     fn judge(&mut self, index: usize, event: Event, now: Duration, reason: &str) {
         let patient = &mut self.patients[index];
+        let served = patient.health.standing() == Standing::Serving;
         let Some(standing) = patient.health.on(event, now) else { return };
         let (service, endpoint) = (&patient.service, patient.endpoint.address);
         match standing {
             Standing::Serving => tracing::info!(%service, %endpoint, reason, "an endpoint serves again"),
+            Standing::Ejected { .. } | Standing::Failing if !served => {}
             Standing::Ejected { .. } | Standing::Failing => {
                 patient.counters.ejected();
                 tracing::warn!(%service, %endpoint, reason, "an endpoint gets no more requests");

@@ -1,8 +1,8 @@
 //! The gateway: listeners, connections, upstream pools and the path of a request.
 //!
 //! One thread per core, each with its own listener (`SO_REUSEPORT`), its own upstream connections and its own counters. A
-//! worker shares nothing with the others on the path of a request but an immutable [`table`], which it swaps between two
-//! requests when the control side publishes another.
+//! worker shares nothing with the others on the path of a request but an immutable table, which it swaps between two requests
+//! when the control side publishes another, and a relaxed count of requests in flight for each endpoint.
 //!
 //! Invariants:
 //! * when [`Gateway::withdraw`] returns, no worker sends another request to that endpoint;

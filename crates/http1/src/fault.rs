@@ -95,9 +95,6 @@ pub enum RequestFault {
     /// A tunnel was asked for; there are none.
     #[error("this method is not allowed here")]
     MethodForbidden,
-    /// The chunked body is malformed.
-    #[error("the chunked body is malformed")]
-    Chunk,
 }
 
 impl RequestFault {
@@ -122,8 +119,7 @@ impl RequestFault {
             | Self::LengthAndEncoding
             | Self::TransferEncodingRepeated
             | Self::TransferEncodingVersion
-            | Self::TransferEncoding
-            | Self::Chunk => 400,
+            | Self::TransferEncoding => 400,
             Self::MethodForbidden => 405,
             Self::TargetTooLong { .. } => 414,
             Self::Expectation => 417,

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// Takes an HTTP API from one server to many identical replicas: gateway, fleet and reference API in one binary.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(version, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -15,7 +15,7 @@ pub(crate) struct Cli {
 /// Where the admin API listens unless the file says otherwise.
 pub(crate) const ADMIN_DEFAULT: &str = "http://127.0.0.1:9900";
 
-const EXIT_CODES: &str = "\
+const AFTER_HELP: &str = "\
 Exit codes:
   0 ok · 1 runtime failure · 2 usage · 3 configuration · 4 cannot bind · 5 a dependency is unreachable
   130 or 143: stopped at once by a second INT or TERM

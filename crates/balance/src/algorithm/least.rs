@@ -6,11 +6,13 @@ use crate::weighted::SmoothWeighted;
 /// The candidate with the fewest requests in flight for its weight; among equals whose turn it is.
 pub(super) fn connections(candidates: &impl Candidates, turns: &mut SmoothWeighted) -> Option<usize> {
     let load = |index: usize| (candidates.in_flight(index), candidates.weight(index).get());
-    let least = candidates
+    let (least_index, least) = candidates
         .eligible()
-        .map(load)
-        .reduce(|least, other| if is_less(other, least) { other } else { least })?;
-    turns.pick(|index| candidates.is_eligible(index) && !is_less(least, load(index)))
+        .map(|index| (index, load(index)))
+        .reduce(|least, other| if is_less(other.1, least.1) { other } else { least })?;
+    let picked = turns.pick(|index| candidates.is_eligible(index) && !is_less(least, load(index)));
+    // Counts move while they are read: another chooser may have loaded everyone since.
+    picked.or(Some(least_index))
 }
 
 /// Whether `a` has fewer requests for its weight than `b`. Compared crosswise, because a quotient would round.

@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -118,6 +120,51 @@ fn least_connections_is_the_naive_minimum() {
         let least = list.eligible().map(ratio).min_by(f64::total_cmp);
         prop_assert_eq!(picked.map(ratio), least);
     });
+}
+
+/// Endpoints whose counts grow whenever they are looked at, as other workers make them grow.
+struct Busy(Cell<u32>);
+
+impl Candidates for Busy {
+    fn count(&self) -> usize {
+        2
+    }
+
+    fn is_eligible(&self, _: usize) -> bool {
+        true
+    }
+
+    fn weight(&self, _: usize) -> Weight {
+        Weight::ONE
+    }
+
+    fn in_flight(&self, _: usize) -> u32 {
+        self.0.set(self.0.get() + 100);
+        self.0.get()
+    }
+
+    fn response_nanos(&self, _: usize) -> u64 {
+        0
+    }
+
+    fn identity(&self, index: usize) -> u64 {
+        index as u64
+    }
+}
+
+#[test]
+fn somebody_is_picked_although_counts_move_while_they_are_read() {
+    let weights = || [Weight::ONE; 2];
+    for mut algorithm in [
+        Algorithm::least_connections(weights(), 0),
+        Algorithm::least_response_time(2, 0),
+        Algorithm::power_of_two(1),
+        Algorithm::BoundedHash,
+    ] {
+        for key in 0..100 {
+            assert!(algorithm.pick(&Busy(Cell::new(0)), key).is_some(), "{algorithm:?}");
+        }
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! that owns all it needs.
 
 use std::{
+    cell::Cell,
+    io,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -26,6 +28,7 @@ use crate::{
     worker::{Elapsed, LocalService, LocalTable, Output, Repeatable, Worker},
 };
 
+const EMPTY_LINE: &[u8] = b"\r\n";
 /// From the first byte of a head to its last.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The status under which a request counts whose client left (nginx's convention).
@@ -43,8 +46,8 @@ pub(super) enum Waited {
 }
 
 /// What came from a client.
-pub(crate) enum Received {
-    Request(Request),
+pub(super) enum Received {
+    Request(Request, Plan),
     /// It has left.
     Closed,
 }
@@ -56,21 +59,18 @@ pub(crate) struct Request {
     pub(crate) repeatable: Repeatable,
     pub(crate) body: RequestBody,
     pub(crate) keep_alive: bool,
-    pub(crate) plan: Plan,
     /// The status it is counted under.
     pub(crate) status: u16,
     begun: Instant,
+    attempt_begun: Cell<Instant>,
     method: MethodLabel,
     series: Arc<RequestSeries>,
-    is_counted: bool,
 }
 
 /// What is to be done.
 pub(crate) enum Plan {
     Forward(Forward),
     Answer(Answer),
-    /// Somebody has taken the plan.
-    Done,
 }
 
 /// A request on its way to an endpoint.
@@ -88,43 +88,42 @@ impl Request {
         self.kind == RequestKind::Head
     }
 
-    /// Time since its head was complete.
-    pub(crate) fn elapsed(&self) -> Duration {
-        clock::now().saturating_duration_since(self.begun)
+    /// Notes that another attempt begins; the first began with the request.
+    pub(crate) fn attempt_begins(&self) {
+        self.attempt_begun.set(clock::now());
     }
 
-    /// Counts the request under the status it has.
-    pub(super) fn count_end(&mut self) {
-        if !std::mem::replace(&mut self.is_counted, true) {
-            self.series.ended(self.method, self.status, self.elapsed());
-        }
+    /// Time since the present attempt began.
+    pub(crate) fn attempt_elapsed(&self) -> Duration {
+        clock::now().saturating_duration_since(self.attempt_begun.get())
     }
 
     /// A request that is refused before its head could be read to the end.
-    fn refused(table: &LocalTable, answer: Answer) -> Self {
+    fn refused(table: &LocalTable) -> Self {
         let series = table.series(None).clone();
         series.begun();
+        let begun = clock::now();
         Self {
             version: Version::Http11,
             kind: RequestKind::Other,
             repeatable: Repeatable::No,
+            body: RequestBody::Length(0),
             // Where the next request would begin is not known.
-            body: RequestBody::Length(u64::MAX),
             keep_alive: false,
-            plan: Plan::Answer(answer),
             status: CLIENT_CLOSED_REQUEST,
-            begun: clock::now(),
+            begun,
+            attempt_begun: Cell::new(begun),
             method: MethodLabel::Other,
             series,
-            is_counted: false,
         }
     }
 }
 
 impl Drop for Request {
     fn drop(&mut self) {
-        // A request that was cut, at the drain deadline or by a panic, is counted too.
-        self.count_end();
+        // Here, so that a request that was cut, at the drain deadline or by a panic, is counted too.
+        let elapsed = clock::now().saturating_duration_since(self.begun);
+        self.series.ended(self.method, self.status, elapsed);
     }
 }
 
@@ -134,7 +133,17 @@ impl Client {
         if !self.input.filled().is_empty() {
             return Waited::Received;
         }
-        let first_bytes = self.input.fill(&mut self.stream);
+        let (input, stream) = (&mut self.input, &mut self.stream);
+        let first_bytes = async {
+            loop {
+                let count = input.fill(stream).await?;
+                if input.filled() != EMPTY_LINE {
+                    return io::Result::Ok(count);
+                }
+                // Old clients send one behind a body (RFC 9112, section 2.2): no request has begun.
+                input.consume(EMPTY_LINE.len());
+            }
+        };
         match self.reading.within_unless_draining(idle_max, first_bytes).await {
             Ok(Ok(1..)) => Waited::Received,
             Ok(Ok(0) | Err(_)) => Waited::Closed,
@@ -151,13 +160,14 @@ impl Client {
                 if !input.filled().is_empty() {
                     match admit(worker, ip, input.filled(), &mut scan) {
                         Ok(None) => {}
-                        Ok(Some((request, consumed))) => {
+                        Ok(Some((request, plan, consumed))) => {
                             input.consume(consumed);
-                            return Received::Request(request);
+                            return Received::Request(request, plan);
                         }
                         Err(fault) => {
                             tracing::debug!(client = %ip, %fault, "refused a request");
-                            return Received::Request(Request::refused(&worker.table(), refusal(fault)));
+                            let plan = Plan::Answer(refusal(fault));
+                            return Received::Request(Request::refused(&worker.table()), plan);
                         }
                     }
                 }
@@ -169,7 +179,7 @@ impl Client {
         };
         self.reading.within(HEAD_TIMEOUT, head).await.unwrap_or_else(|Elapsed| {
             let answer = Answer::problem(408, "the head of the request did not arrive in time");
-            Received::Request(Request::refused(&worker.table(), answer))
+            Received::Request(Request::refused(&worker.table()), Plan::Answer(answer))
         })
     }
 }
@@ -186,24 +196,25 @@ fn admit(
     client_ip: &str,
     bytes: &[u8],
     scan: &mut HeadScan,
-) -> Result<Option<(Request, usize)>, RequestFault> {
+) -> Result<Option<(Request, Plan, usize)>, RequestFault> {
     let skipped = request::leading_empty_lines(bytes)?;
     let mut slots = FieldSlots::new();
     let Some((head, head_bytes)) = request::parse(&bytes[skipped..], scan, &mut slots, &HeadLimits::REQUEST)?
     else {
         return Ok(None);
     };
-    let request = decide(worker, client_ip, &head);
-    Ok(Some((request, skipped + head_bytes)))
+    let (request, plan) = decide(worker, client_ip, &head);
+    Ok(Some((request, plan, skipped + head_bytes)))
 }
 
-fn decide(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>) -> Request {
+fn decide(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>) -> (Request, Plan) {
     let table = worker.table();
     let (route, plan) = plan(worker, &table, client_ip, head);
     let series = table.series(route).clone();
     series.begun();
     let method = MethodLabel::of(head.method);
-    Request {
+    let begun = clock::now();
+    let request = Request {
         version: head.version,
         kind: if method == MethodLabel::Head { RequestKind::Head } else { RequestKind::Other },
         repeatable: match method {
@@ -217,13 +228,13 @@ fn decide(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>) -> Reque
         },
         body: head.body,
         keep_alive: head.keep_alive,
-        plan,
         status: CLIENT_CLOSED_REQUEST,
-        begun: clock::now(),
+        begun,
+        attempt_begun: Cell::new(begun),
         method,
         series,
-        is_counted: false,
-    }
+    };
+    (request, plan)
 }
 
 fn plan(

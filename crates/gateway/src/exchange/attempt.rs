@@ -92,7 +92,7 @@ impl Attempt<'_> {
             .within(self.forward.timeouts.connect, connecting)
             .await
             .map_err(|Elapsed| Failure::ConnectTimeout)?
-            .map_err(Failure::Connect)?;
+            .map_err(Failure::of_connecting)?;
         // A request is written whole, so waiting for more to send would only delay it.
         let _ = stream.set_nodelay(true);
         Ok((UpstreamConnection::new(stream, self.upstream.counters.clone()), Origin::Fresh))
@@ -157,7 +157,11 @@ impl Attempt<'_> {
                     && let Poll::Ready(ended) = upload.as_mut().poll(context)
                 {
                     match ended {
-                        Ok(()) => upload_state.set(UploadState::Done),
+                        Ok(()) => {
+                            upload_state.set(UploadState::Done);
+                            // How long the client took to send is not the endpoint's time.
+                            self.request.attempt_begins();
+                        }
                         // The endpoint may have answered before it stopped reading: the download tells.
                         Err(upload::Interrupted::EndpointGone) => upload_state.set(UploadState::Refused),
                         Err(interrupted) => {

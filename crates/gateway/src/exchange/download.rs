@@ -84,7 +84,7 @@ impl Download<'_> {
             RelayError::Endpoint(failure) => Broken::Untold(failure),
             RelayError::Client => Broken::ClientGone,
         })?;
-        let elapsed = self.request.elapsed();
+        let elapsed = self.request.attempt_elapsed();
         self.upstream.counters.answered(elapsed);
         self.upstream.observe(elapsed, self.worker.deadlines.now());
         match relay::body(head.body, head.delivery, &mut pipe, self.has_begun).await {

@@ -1,10 +1,11 @@
-//! How an attempt can fail before the client has been told anything, and what follows from it. Every decision about status,
-//! blame and repetition is made here and nowhere else.
+//! How an attempt can fail before the client has been told anything, and what follows from it: status, blame and
+//! repetition are decided here. What fails later is told by a reset (`super::attempt`).
 
 use std::io;
 
 use phalanx_config::ServiceName;
 use phalanx_http1::ResponseFault;
+use rustix::io::Errno;
 
 use crate::worker::Repeatable;
 
@@ -14,6 +15,9 @@ pub(super) enum Failure {
     /// No connection stands; nothing was sent.
     #[error("it refuses connections: {0}")]
     Connect(io::Error),
+    /// This machine has no socket left to connect with.
+    #[error("the gateway cannot open another connection: {0}")]
+    NoSocket(io::Error),
     /// No connection stood in time; nothing was sent.
     #[error("no connection stood in time")]
     ConnectTimeout,
@@ -64,6 +68,15 @@ pub(super) enum Remedy {
 }
 
 impl Failure {
+    /// Why no connection could be made.
+    pub(super) fn of_connecting(error: io::Error) -> Self {
+        let ours = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+        match Errno::from_io_error(&error) {
+            Some(errno) if ours.contains(&errno) => Self::NoSocket(error),
+            _ => Self::Connect(error),
+        }
+    }
+
     /// What to do about it, when a request may (not) be sent again after it may have been processed.
     pub(super) fn remedy(&self, repeatable: Repeatable) -> Remedy {
         match self {
@@ -73,8 +86,10 @@ impl Failure {
             Self::IdleConnectionClosed => Remedy::FreshConnection,
             // Without a connection nothing was sent, and no method forbids another try.
             Self::Connect(_) | Self::ConnectTimeout | Self::Closed | Self::Reset(_) => Remedy::OtherEndpoint,
+            // Another endpoint needs a socket too.
+            Self::NoSocket(_)
             // After a timeout the endpoint may still be at work on it, and a second one would make that worse.
-            Self::SendTimeout
+            | Self::SendTimeout
             | Self::ReadTimeout
             | Self::HeadTruncated
             | Self::Malformed(_)
@@ -99,7 +114,7 @@ impl Failure {
             | Self::InterimFlood
             | Self::UnaskedUpgrade => true,
             // To close an idle connection is anybody's right.
-            Self::IdleConnectionClosed | Self::ClientChunk | Self::ClientStalled => false,
+            Self::NoSocket(_) | Self::IdleConnectionClosed | Self::ClientChunk | Self::ClientStalled => false,
         }
     }
 
@@ -111,7 +126,7 @@ impl Failure {
     /// What the client is told. Which endpoint it was is for the operator to know.
     pub(super) fn detail(&self, service: &ServiceName) -> String {
         match self {
-            Self::ClientChunk | Self::ClientStalled => self.to_string(),
+            Self::NoSocket(_) | Self::ClientChunk | Self::ClientStalled => self.to_string(),
             _ => format!("an endpoint of service `{service}` failed: {self}"),
         }
     }
@@ -121,6 +136,7 @@ impl Failure {
         match self {
             Self::ClientChunk => 400,
             Self::ClientStalled => 408,
+            Self::NoSocket(_) => 503,
             Self::ConnectTimeout | Self::SendTimeout | Self::ReadTimeout => 504,
             Self::Connect(_)
             | Self::IdleConnectionClosed

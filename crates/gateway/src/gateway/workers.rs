@@ -2,7 +2,7 @@
 
 use std::{fmt, io, thread};
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::JoinSet};
 
 use crate::worker::{self, Seat};
 
@@ -37,13 +37,17 @@ impl Workers {
         Ok(())
     }
 
-    /// Returns when every worker has ended: after [`Gateway::stop`] and draining, or because one failed.
+    /// Returns when every worker has ended: after [`Gateway::stop`](crate::Gateway::stop) and draining, or because one failed.
     ///
     /// # Errors
     /// [`WorkerError`] for the first that did not end in order.
     pub async fn ended(self) -> Result<(), WorkerError> {
+        let mut ends = JoinSet::new();
         for (index, end) in self.ends.into_iter().enumerate() {
-            match end.await {
+            ends.spawn(async move { (index, end.await) });
+        }
+        while let Some(Ok((index, end))) = ends.join_next().await {
+            match end {
                 Ok(Ok(())) => {}
                 Ok(Err(source)) => return Err(WorkerError { index, source: Some(source) }),
                 Err(_) => return Err(WorkerError { index, source: None }),

@@ -3,6 +3,8 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
+    future::Future as _,
+    pin::pin,
     sync::Arc,
     task::{Context, Waker},
     time::Duration,
@@ -10,7 +12,7 @@ use std::{
 
 use phalanx_balance::ResponseTime;
 use phalanx_telemetry::upstream::EndpointCounters;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, task::coop};
 
 use crate::table::Endpoint;
 
@@ -145,11 +147,13 @@ impl UpstreamConnection {
         &mut self.stream
     }
 
-    /// Whether the peer has sent nothing, neither bytes, which would answer a request that nobody made, nor an end. Costs no
-    /// system call: the event loop has been told of either.
+    /// Whether the peer has sent nothing as of the last turn of the event loop, neither bytes, which would answer a request
+    /// that nobody made, nor an end. Costs no system call.
     fn is_quiet(&self) -> bool {
-        let mut context = Context::from_waker(Waker::noop());
-        self.stream.poll_read_ready(&mut context).is_pending()
+        let readable = std::future::poll_fn(|context| self.stream.poll_read_ready(context));
+        // A task that has used up its budget would be told that nothing is ready, whatever is.
+        let readable = pin!(coop::unconstrained(readable));
+        readable.poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 }
 

@@ -30,7 +30,9 @@ pub(super) fn ready(config: &Config, origin: &Origin, addresses: &Addresses) -> 
     let admin = url(addresses.admin);
     let status_options = if admin == ADMIN_DEFAULT { String::new() } else { format!(" --admin {admin}") };
     // As it was called, so that the line also works where it is not in the PATH.
-    let program = env::args().next().unwrap_or_else(|| "phalanx".to_owned());
+    let program = env::args_os()
+        .next()
+        .map_or_else(|| "phalanx".to_owned(), |name| name.to_string_lossy().into_owned());
     let tries = match (origin, urls.first()) {
         (_, None) => String::new(),
         (Origin::BuiltIn, Some(url)) => reference_api(url),
