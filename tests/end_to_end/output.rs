@@ -54,6 +54,34 @@ fn a_closed_pipe_ends_the_reading_and_nothing_else() {
 }
 
 #[test]
+fn a_terminal_that_stands_still_holds_nobody_up() {
+    let home = Arc::new(Home::new());
+    home.write("phalanx.toml", &file(&puppets(1)));
+    // As in `phalanx up 2>&1 | less`: the pipe stays open, and from some moment on nobody reads.
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut up = command(&home, &["up"]);
+    let mut child = up.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
+    drop(up);
+    let mut reader = BufReader::new(reader);
+    let mut first_line = String::new();
+    reader.read_line(&mut first_line).unwrap();
+    let (gateway, admin) = addresses(first_line.trim_end());
+
+    let is_ready = || (http::get(admin, "/readyz").status == 200).then_some(());
+    eventually("a replica serves", is_ready);
+    // Several times what a pipe and the queue before it hold.
+    let print = format!("/print?{}", "x".repeat(1_000));
+    for _ in 0..600 {
+        assert_eq!(http::get(gateway, &print).status, 200);
+    }
+    send(child.id(), Signal::INT);
+    let status = eventually("the end", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0), "{status}");
+    home.assert_empty();
+    drop(reader);
+}
+
+#[test]
 fn what_a_replica_prints_is_prefixed_with_its_instance() {
     let phalanx = Phalanx::up(&file(&puppets(2)));
     for instance in ["api-1", "api-2"] {

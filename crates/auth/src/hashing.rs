@@ -6,6 +6,7 @@
 use std::{
     io,
     num::NonZeroUsize,
+    panic::{self, AssertUnwindSafe},
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
@@ -161,7 +162,8 @@ fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
         match job {
-            Some(job) => job(&argon2),
+            // A job that panics answers its caller by dropping the reply; the thread is needed for the next.
+            Some(job) => drop(panic::catch_unwind(AssertUnwindSafe(|| job(&argon2)))),
             None => return,
         }
     }

@@ -1,6 +1,6 @@
 //! How a connection to the file is opened, for the writer and for a reader.
 
-use std::{path::Path, thread, time::Duration};
+use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path, thread, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -11,6 +11,7 @@ use crate::{
 
 /// A write-ahead log that grew in a burst is cut back to this when it is next emptied.
 const LOG_BYTES_KEPT_MAX: u32 = 64 << 20;
+const FILE_MODE: u32 = 0o600;
 const BUSY_RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 /// The connections of one process to one file.
@@ -27,6 +28,7 @@ pub(crate) fn open(
     busy_timeout: Duration,
 ) -> Result<Connections, OpenError> {
     let failed = |source| OpenError::of(path, source);
+    create_private(path).map_err(|source| OpenError::Create { path: path.to_owned(), source })?;
     let mut writer = connect(path, busy_timeout).map_err(failed)?;
     let mode = write_ahead(&writer, busy_timeout).map_err(failed)?;
     if mode != "wal" {
@@ -50,6 +52,11 @@ pub(crate) fn open(
         .collect::<Result<_, rusqlite::Error>>()
         .map_err(failed)?;
     Ok(Connections { writer, readers })
+}
+
+/// Creates the file for its owner alone, since the directory may let others in. SQLite gives its other files the same mode.
+fn create_private(path: &Path) -> io::Result<()> {
+    fs::OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(path).map(|_| ())
 }
 
 fn connect(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {

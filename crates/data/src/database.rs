@@ -53,6 +53,14 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// The file cannot be created or written to.
+    #[error("cannot open `{}`: is it this user's, and is there room?", path.display())]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A later version of Phalanx has been here.
     #[error(
         "`{}` has schema {found}, this version of Phalanx knows schemas up to {known}: run a newer version",

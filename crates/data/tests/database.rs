@@ -5,6 +5,7 @@
 use std::{
     fs,
     num::NonZeroUsize,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     sync::mpsc::{SyncSender, sync_channel},
     time::Duration,
 };
@@ -266,4 +267,16 @@ async fn a_file_that_cannot_be_the_database_is_named() {
     fs::create_dir(&file).unwrap();
     let error = reopen(&directory, MIGRATIONS, short_waits()).await.err().unwrap();
     assert!(error.to_string().contains(&*file.to_string_lossy()), "{error}");
+}
+
+#[tokio::test]
+async fn its_files_are_the_owners_alone_in_a_directory_for_all() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let database = reopen(&directory, MIGRATIONS, EmbeddedSettings::default()).await.unwrap();
+    database.write(|connection| insert(connection, "secret")).await.unwrap();
+    for entry in fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().mode() & 0o777, 0o600, "{:?}", entry.path());
+    }
 }

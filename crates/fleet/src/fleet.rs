@@ -190,7 +190,8 @@ impl FleetHandle {
 
     /// KILL to every process of every replica, in this call; nothing is started afterwards, and [`Fleet::run`] returns soon.
     pub fn stop_now(&self) {
-        self.groups.kill_all();
+        // First, or a replica whose process is seen to end would be taken for one that crashed.
         self.stop_now.cancel();
+        self.groups.kill_all();
     }
 }

@@ -25,7 +25,7 @@ pub use self::{
     balancer::Balancer,
     fleet::{Fleet, FleetEnded, FleetHandle, Outcome, Settings},
     life::BackOff,
-    output::{Colours, LINE_BYTES_MAX, OutputLine, output_queue, write_lines},
+    output::{Colours, OutputLine, output_queue, write_lines},
     program::{ProgramError, find_program},
     state::{ProcessState, ReplicaState, ServiceState, Standing},
 };

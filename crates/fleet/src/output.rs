@@ -1,7 +1,8 @@
 //! What replicas print: read line by line, kept for a crash message, passed on with the instance as its prefix.
 //!
-//! Invariants: a line is at most [`LINE_BYTES_MAX`] long, longer ones go on in the next. A replica whose lines nobody takes
-//! waits in its `write`, as it would on a terminal that stands still; the fleet itself never waits for the terminal.
+//! Invariants: a line is at most [`LINE_BYTES_MAX`] long, longer ones go on in the next. Nobody waits for a terminal that
+//! stands still: a replica waits once, for [`STALL_MAX`], and from then on its lines are dropped and counted until they are
+//! taken again.
 //! Elsewhere: the thread that [`write_lines`] needs (the binary); the messages of the fleet itself (`crate::notice`).
 
 mod clean;
@@ -10,6 +11,7 @@ use std::{
     collections::VecDeque,
     io::{self, Write},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tokio::{
@@ -21,9 +23,11 @@ pub use self::clean::Colours;
 use self::clean::clean;
 
 /// Long enough for a line of JSON with a stack trace in it.
-pub const LINE_BYTES_MAX: usize = 16 * 1024;
+const LINE_BYTES_MAX: usize = 16 * 1024;
 /// Lines on their way to the terminal.
 const QUEUE_LINES_MAX: usize = 256;
+/// How long a line may wait for a place in the queue.
+const STALL_MAX: Duration = Duration::from_secs(1);
 /// Lines kept for the message about a crash: a panic or an exception with the inner part of its trace.
 const LAST_LINES_MAX: usize = 20;
 /// Of each of these lines.
@@ -32,10 +36,18 @@ const LAST_LINE_CHARS_MAX: usize = 400;
 /// A line that a replica printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputLine {
-    /// Which replica.
-    pub instance: Arc<str>,
+    /// Which replica; `None`: what Phalanx itself tells, printed as it is.
+    pub instance: Option<Arc<str>>,
     /// As printed, without its end; bytes that are not UTF-8 are replaced.
     pub text: String,
+}
+
+impl OutputLine {
+    /// What Phalanx itself tells, of one line or several.
+    #[must_use]
+    pub fn verbatim(text: String) -> Self {
+        Self { instance: None, text }
+    }
 }
 
 /// The queue between the replicas and the thread that runs [`write_lines`].
@@ -59,7 +71,10 @@ pub fn write_lines(
     let mut written = Ok(());
     while let Some(line) = lines.blocking_recv() {
         if written.is_ok() {
-            written = writeln!(writer, "{} | {}", line.instance, clean(&line.text, colours));
+            written = match &line.instance {
+                Some(instance) => writeln!(writer, "{instance} | {}", clean(&line.text, colours)),
+                None => writeln!(writer, "{}", line.text),
+            };
         }
         // Flushed when there is nothing more to write, so that a flood costs few system calls.
         if written.is_ok() && lines.is_empty() {
@@ -97,12 +112,25 @@ pub(crate) async fn pump(
 ) {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
+    let mut dropped = 0_u64;
     // A stream that cannot be read is one that has ended: the process does not depend on being listened to.
     while let Ok(true) = read_line(&mut stream, &mut line).await {
         let text = take_text(&mut line);
         last_lines.push(&text);
-        // Without a taker the stream is still read, or the replica would stand still.
-        let _ = output.send(OutputLine { instance: Arc::clone(&instance), text }).await;
+        let instance = || Some(Arc::clone(&instance));
+        if dropped > 0 {
+            let text = format!("({dropped} lines were dropped: nobody took them)");
+            if output.try_send(OutputLine { instance: instance(), text }).is_ok() {
+                dropped = 0;
+            }
+        }
+        let line = OutputLine { instance: instance(), text };
+        let taken = match dropped {
+            0 => output.send_timeout(line, STALL_MAX).await.is_ok(),
+            // It has waited once.
+            _ => output.try_send(line).is_ok(),
+        };
+        dropped += u64::from(!taken);
     }
 }
 
@@ -192,7 +220,7 @@ mod tests {
     }
 
     fn line(text: &str) -> OutputLine {
-        OutputLine { instance: "api-1".into(), text: text.to_owned() }
+        OutputLine { instance: Some("api-1".into()), text: text.to_owned() }
     }
 
     fn written(texts: &[&str], mut to: Vec<u8>) -> String {

@@ -15,7 +15,8 @@ pub(crate) fn run(arguments: &ApiArguments) -> Result<(), Failure> {
     let settings =
         Settings::from_env(&|name| env::var(name).ok()).map_err(|error| Failure::Setting(error.into()))?;
     let address = arguments.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], settings.port)));
-    logs::init(LogFormat::Text, LogLevel::Info).context("start the log").map_err(Failure::Runtime)?;
+    let _log =
+        logs::init(LogFormat::Text, LogLevel::Info).context("start the log").map_err(Failure::Runtime)?;
     // One replica is one core's worth of work; more of it is more replicas. Hashing and storage have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -8,7 +8,7 @@ mod banner;
 mod overview;
 mod shutdown;
 
-use std::{io, net::SocketAddr, num::NonZeroUsize, pin::pin, sync::Arc, thread};
+use std::{io, net::SocketAddr, num::NonZeroUsize, pin::pin, sync::Arc, thread, time::Duration};
 
 use anyhow::Context as _;
 use balancer::GatewayBalancer;
@@ -16,10 +16,14 @@ use overview::Overview;
 use phalanx_config::{Config, Log, LogFormat, LogLevel, Replicas, ServiceName, Source};
 use phalanx_fleet::{Colours, Fleet, FleetHandle, Outcome, OutputLine, Settings};
 use phalanx_gateway::{Gateway, Listeners, Started, WorkerError};
-use phalanx_telemetry::{logs, requests::RequestFamily, upstream::UpstreamFamily};
+use phalanx_telemetry::{
+    logs::{self, LogWriter},
+    requests::RequestFamily,
+    upstream::UpstreamFamily,
+};
 use tokio::{
     net::TcpListener,
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     task::{JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -31,6 +35,9 @@ use crate::{
     signals::Signals,
     terminal,
 };
+
+/// How long the last lines may take to be printed.
+const LAST_OUTPUT_MAX: Duration = Duration::from_secs(1);
 
 /// Runs gateway, fleet and admin API.
 pub(crate) fn up(arguments: &ConfigArguments) -> Result<(), Failure> {
@@ -58,7 +65,7 @@ fn replicated(config: &Config) -> impl Iterator<Item = (&ServiceName, &Replicas)
 }
 
 fn run(config: &Config, origin: &Origin) -> Result<(), Failure> {
-    start_log(&config.log)?;
+    let _log = start_log(&config.log)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -67,7 +74,7 @@ fn run(config: &Config, origin: &Origin) -> Result<(), Failure> {
     runtime.block_on(serve(config, origin))
 }
 
-fn start_log(log: &Log) -> Result<(), Failure> {
+fn start_log(log: &Log) -> Result<LogWriter, Failure> {
     let format = match log.format {
         LogFormat::Json => logs::LogFormat::Json,
         LogFormat::Text => logs::LogFormat::Text,
@@ -103,9 +110,24 @@ enum Task {
 }
 
 async fn serve(config: &Config, origin: &Origin) -> Result<(), Failure> {
+    let (output, lines) = phalanx_fleet::output_queue();
+    let printed = print_output(lines).context("start the output thread").map_err(Failure::Runtime)?;
+    let outcome = run_until_stopped(config, origin, output).await;
+    // Everybody who prints has ended: what is left is a moment's work, unless nobody takes it.
+    let _ = tokio::time::timeout(LAST_OUTPUT_MAX, printed).await;
+    outcome
+}
+
+async fn run_until_stopped(
+    config: &Config,
+    origin: &Origin,
+    output: mpsc::Sender<OutputLine>,
+) -> Result<(), Failure> {
+    // Never directly: standard output may stand still, and with it everything that runs on this thread.
+    let say = |text: String| drop(output.try_send(OutputLine::verbatim(text)));
     let mut signals = Signals::listen().context("listen to signals").map_err(Failure::Runtime)?;
-    let mut running = start(config).await?;
-    terminal::say(&banner::starting(config, &running.overview.addresses()));
+    let mut running = start(config, output.clone()).await?;
+    say(banner::starting(config, &running.overview.addresses()));
     let fleet = running.fleet.clone();
     let mut ready = pin!(fleet.all_ready());
     let mut is_ready = false;
@@ -114,7 +136,7 @@ async fn serve(config: &Config, origin: &Origin) -> Result<(), Failure> {
             outcome = &mut ready, if !is_ready => {
                 is_ready = true;
                 if outcome.is_ok() {
-                    terminal::say(&banner::ready(config, origin, &running.overview.addresses()));
+                    say(banner::ready(config, origin, &running.overview.addresses()));
                 }
             }
             Some(ended) = running.tasks.join_next() => {
@@ -123,7 +145,7 @@ async fn serve(config: &Config, origin: &Origin) -> Result<(), Failure> {
                 return Err(Failure::Runtime(cause));
             }
             signal = signals.stop() => {
-                terminal::say(&banner::stopping(signal));
+                say(banner::stopping(signal));
                 return shutdown::in_order(running, &mut signals).await;
             }
         }
@@ -142,7 +164,7 @@ fn unexpected(ended: Result<Task, JoinError>) -> anyhow::Error {
 }
 
 /// Binds every address first, so that a taken one is told before anything has been started.
-async fn start(config: &Config) -> Result<Running, Failure> {
+async fn start(config: &Config, output: mpsc::Sender<OutputLine>) -> Result<Running, Failure> {
     let workers =
         config.gateway.workers.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let listeners = Listeners::bind(&config.gateway.http, workers.get()).map_err(|error| {
@@ -160,8 +182,6 @@ async fn start(config: &Config) -> Result<Running, Failure> {
         Gateway::start(config, listeners, requests.clone(), upstreams.clone())
             .context("start the gateway")
             .map_err(Failure::Runtime)?;
-    let (output, lines) = phalanx_fleet::output_queue();
-    print_output(lines).context("start the output thread").map_err(Failure::Runtime)?;
     let services: Vec<_> =
         replicated(config).map(|(name, replicas)| (name.clone(), replicas.clone())).collect();
     let has_fleet = !services.is_empty();
@@ -206,12 +226,14 @@ fn bind_error(address: SocketAddr, error: &io::Error, key: &str) -> anyhow::Erro
     anyhow::anyhow!("cannot listen on {address}: {error}\n  {remedy}")
 }
 
-/// Starts the thread that writes what replicas print to standard output.
-fn print_output(lines: mpsc::Receiver<OutputLine>) -> io::Result<()> {
+/// Starts the thread that writes to standard output; what it returns comes when everything has been written.
+fn print_output(lines: mpsc::Receiver<OutputLine>) -> io::Result<oneshot::Receiver<()>> {
     let colours = if terminal::takes_colours() { Colours::Keep } else { Colours::Strip };
-    // It ends with the last replica, and nothing depends on it: a closed pipe is nobody's fault.
-    thread::Builder::new()
-        .name("output".to_owned())
-        .spawn(move || phalanx_fleet::write_lines(lines, io::stdout(), colours))
-        .map(|_| ())
+    let (printed, all_printed) = oneshot::channel();
+    thread::Builder::new().name("output".to_owned()).spawn(move || {
+        // A closed pipe is nobody's fault, and nobody waits any more where the program ends without it.
+        let _ = phalanx_fleet::write_lines(lines, io::stdout(), colours);
+        let _ = printed.send(());
+    })?;
+    Ok(all_printed)
 }

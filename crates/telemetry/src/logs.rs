@@ -1,7 +1,8 @@
 //! Where log lines go and how they look: standard error, one line an event, as text or as JSON.
 //!
 //! Invariant: a field cannot break its line, steer the terminal or reorder the text around it; see [`crate::escape`].
-//! Fails by silence: a line that standard error does not take is lost, since there is nowhere left to report it.
+//! Whoever logs never waits for standard error: a thread writes, and lines that it cannot get rid of in time are lost, since
+//! there is nowhere left to report them.
 
 use std::{
     env,
@@ -10,6 +11,7 @@ use std::{
 };
 
 use tracing::{Subscriber, field::Field, level_filters::LevelFilter};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer as _,
     field::MakeExt as _,
@@ -56,16 +58,28 @@ pub enum InitError {
     AlreadyBegun(#[from] tracing::subscriber::SetGlobalDefaultError),
 }
 
+/// Lines on their way to standard error.
+const QUEUE_LINES_MAX: usize = 8192;
+
+/// The thread that writes. Dropped, it writes what is left, for at most about a second.
+#[must_use = "without it the last lines are lost"]
+#[derive(Debug)]
+pub struct LogWriter {
+    _guard: WorkerGuard,
+}
+
 /// Sends all events of this process to standard error; in colour if that is a terminal and `NO_COLOR` is not set.
 ///
 /// # Errors
 /// [`InitError::AlreadyBegun`] when called twice.
-pub fn init(format: LogFormat, level: LogLevel) -> Result<(), InitError> {
+pub fn init(format: LogFormat, level: LogLevel) -> Result<LogWriter, InitError> {
     let colour_refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let palette =
         if io::stderr().is_terminal() && !colour_refused { Palette::Coloured } else { Palette::Plain };
-    tracing::subscriber::set_global_default(subscriber(format, level, palette, io::stderr))?;
-    Ok(())
+    let queue = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUE_LINES_MAX);
+    let (writer, guard) = queue.finish(io::stderr());
+    tracing::subscriber::set_global_default(subscriber(format, level, palette, move || writer.clone()))?;
+    Ok(LogWriter { _guard: guard })
 }
 
 /// Whether a line of text carries terminal colours.

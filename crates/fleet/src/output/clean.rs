@@ -5,6 +5,8 @@
 
 use std::iter::Peekable;
 
+use phalanx_telemetry::escape;
+
 const ESCAPE: char = '\u{1b}';
 const COLOUR_RESET: &str = "\u{1b}[0m";
 
@@ -31,7 +33,7 @@ pub(super) fn clean(text: &str, colours: Colours) -> String {
                 }
             }
             '\t' => cleaned.push('\t'),
-            control if control.is_control() => cleaned.extend(control.escape_unicode()),
+            hostile if escape::is_hostile(hostile) => cleaned.extend(hostile.escape_unicode()),
             printable => cleaned.push(printable),
         }
     }

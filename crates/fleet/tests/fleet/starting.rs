@@ -21,7 +21,7 @@ async fn a_replica_knows_its_port_and_its_name_and_reads_nothing() {
     let mut told = BTreeSet::new();
     for _ in 0..3 {
         let line = running.line("says hello").await;
-        told.insert(format!("{}: {}", line.instance, line.text));
+        told.insert(format!("{}: {}", line.instance.unwrap(), line.text));
     }
     let home = std::env::var("HOME").unwrap();
     let expected = state.replicas.iter().map(|replica| {
