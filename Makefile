@@ -1,5 +1,5 @@
 # make up      build and run: a gateway on :8080, three replicas of the reference API, admin on 127.0.0.1:9900
-# make test    every check there is; CI runs this and nothing more
+# make test    format, lints and all tests; CI runs this and nothing more
 # make bench   nginx, HAProxy and Phalanx side by side; BENCH='--rounds 9' passes options
 # make audit   licences, bans, sources and advisories of the dependencies
 # make fmt     format the sources
@@ -12,7 +12,7 @@ SHELL := /bin/bash
 
 up: needs-build
 	cargo build --release --locked -p phalanx
-	@exec ./target/release/phalanx up
+	@exec $${CARGO_TARGET_DIR:-target}/release/phalanx up
 
 test: lint needs-test
 	cargo test --locked --workspace --doc
@@ -24,7 +24,7 @@ test: lint needs-test
 
 bench: needs-bench
 	cargo build --release --locked -p phalanx -p phalanx-bench
-	./target/release/phalanx-bench gateway $(BENCH)
+	$${CARGO_TARGET_DIR:-target}/release/phalanx-bench gateway $(BENCH)
 
 audit: needs-audit
 	cargo deny --all-features check licenses bans sources

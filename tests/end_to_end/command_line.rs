@@ -89,7 +89,7 @@ fn a_sound_file_is_summed_up() {
     let checked = run(&home, &["check"]).with_code(0);
     assert_eq!(
         checked.stdout,
-        "phalanx.toml is sound: 1 routes, 1 services\n  api: 3 replicas of phalanx api\n"
+        "phalanx.toml is sound: 1 route, 1 service\n  api: 3 replicas of phalanx api\n"
     );
     home.assert_empty();
 }

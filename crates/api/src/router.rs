@@ -35,7 +35,7 @@ pub(crate) struct Service {
     pub(crate) stop: CancellationToken,
 }
 
-/// The routes of DESIGN.md, section 6, that this version has.
+/// Every route, observed.
 pub(crate) fn router(service: Arc<Service>, requests: &RequestFamily) -> Router {
     let routes = [
         ("/api/auth/register", post(session::register)),

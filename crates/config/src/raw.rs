@@ -135,7 +135,7 @@ pub(crate) struct Timeouts {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Service {
-    /// How an endpoint is chosen for a request; weights apply.
+    /// How an endpoint is chosen for a request; weights count in all of them. See below.
     #[schemars(extend("default" = "round_robin"))]
     pub(crate) balance: Option<Balance>,
     /// With `balance = "consistent_hash"`: what of a request is the key: `path`, which is what it is without this, or
@@ -154,7 +154,8 @@ pub(crate) struct Service {
     /// With `endpoints`: each is asked regularly and must answer 2xx. Without it an endpoint is believed until it fails.
     #[schemars(extend("examples" = [{ "path": "/ready" }]))]
     pub(crate) active_health: Option<At<ActiveHealth>>,
-    /// The program and its arguments.
+    /// The program and its arguments; `phalanx` is this program itself. It runs in the folder in which Phalanx was started, and
+    /// listens on 127.0.0.1 and the port in `PORT`.
     #[schemars(extend("examples" = [["node", "server.js"]]))]
     pub(crate) command: Option<At<Vec<At<String>>>>,
     /// With `command`: how many are run.
@@ -166,7 +167,8 @@ pub(crate) struct Service {
         extend("default" = {}, "examples" = [{ "NODE_ENV": "production" }])
     )]
     pub(crate) env: Option<At<BTreeMap<Spanned<String>, At<String>>>>,
-    /// With `command`: how a replica is asked whether it is ready.
+    /// With `command`: how a replica is asked whether it is ready. Without it: whether it accepts TCP connections, which one
+    /// that hangs still does.
     #[schemars(extend("examples" = [{ "readiness": { "path": "/ready" } }]))]
     pub(crate) probes: Option<At<Probes>>,
     /// With `command`: time between TERM and KILL.
@@ -220,7 +222,7 @@ pub(crate) struct ActiveHealth {
     /// Time for one check, at most `interval`.
     #[schemars(extend("default" = "3s"))]
     pub(crate) timeout: Option<At<DurationText>>,
-    /// Good checks in a row until the endpoint serves again.
+    /// Good checks in a row until an endpoint that checks have taken out serves again.
     #[schemars(range(min = 1, max = 1000), extend("default" = 1))]
     pub(crate) healthy: Option<u32>,
     /// Bad checks in a row until it is taken out.
@@ -231,10 +233,11 @@ pub(crate) struct ActiveHealth {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Probes {
-    /// Asked until it succeeds once; only then the readiness probe begins.
+    /// Asked until it succeeds once; only then the readiness probe begins. When it fails, the replica is stopped and started
+    /// again.
     #[schemars(transform = startup_defaults, extend("examples" = [{ "path": "/started", "failure": 120 }]))]
     pub(crate) startup: Option<Probe>,
-    /// Decides whether the replica gets requests.
+    /// Decides whether the replica gets requests. When it fails, it gets none until it succeeds again.
     #[schemars(extend("examples" = [{ "path": "/ready" }]))]
     pub(crate) readiness: Option<Probe>,
 }

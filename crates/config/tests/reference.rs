@@ -34,7 +34,27 @@ Phalanx reads one file, `phalanx.toml`, in [TOML](https://toml.io). `phalanx che
 * **Variables** of the environment can stand in every text, but not in names: `${VAR}`; `${VAR:-default}`, if it is not set or
   empty; `${VAR:?message}`, which is a fault then. `$$` is a dollar sign. They are put in after the file is parsed, so a
   value cannot add keys; and no message shows one.
+  `$NAME` without braces stays as it is. `PORT` is another one for each replica, so it cannot be had here: a program
+  that takes its port as an argument is wrapped, `command = [\"sh\", \"-c\", \"exec python3 -m http.server $PORT\"]`.
 * A file has at most 1 MiB.
+
+## What a service sees
+
+`Host` as the client sent it, and `X-Forwarded-For`, `X-Real-IP`, `X-Forwarded-Proto` and `X-Forwarded-Host` of the
+connection to Phalanx; what a client sends of these, of `Forwarded`, and of `X-Auth-Subject`, `X-Auth-Roles` and
+`X-Auth-Session`, is dropped, since anybody can write it. `X-Request-Id` is kept if the client sent a sensible one, else made. Fields for one connection only and those with an
+underscore in their name are dropped.
+
+## Ways to balance
+
+* `round_robin`: everyone in turn, a heavy endpoint spread out.
+* `least_connections`: the fewest requests in flight for its weight, those of all workers counted; among equals in turn.
+* `least_response_time`: shares by weight and measured speed. A slow endpoint gets little, and never nothing.
+* `power_of_two`: of two at random the one with fewer requests in flight.
+* `ip_hash`: the same client, by the address of its connection, to the same endpoint. When one goes, only its clients move.
+* `consistent_hash`: the same `hash_key` to the same endpoint; one with more than 1.25 times its share in flight passes
+  keys on.
+* `random`: anyone.
 ";
 
 #[test]

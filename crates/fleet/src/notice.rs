@@ -18,6 +18,9 @@ use crate::{
     state::{ProcessState, Standing},
 };
 
+/// After this long it is no longer normal that a replica is not ready.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What is known of a replica when something is told about it.
 pub(crate) struct Facts<'a> {
     pub(crate) identity: &'a Identity,
@@ -42,6 +45,13 @@ pub(crate) fn tell(tell: Tell, facts: &Facts<'_>) {
             let (cause, hint, next_start_in) =
                 (display(previous), previous_hint(previous, facts.last_lines).map(display), Rounded(pause));
             error!(%service, %instance, cause, %next_start_in, hint, "replica could not be started");
+        }
+        Tell::StillStarting { elapsed } if elapsed >= PATIENCE => {
+            let (probe, hint) = (Asked(&rules.startup), facts.last_answer.map(probe_hint).map(display));
+            warn!(
+                %service, %instance, %probe, ?elapsed, address, last_answer, hint, last_output,
+                "replica is still not ready"
+            );
         }
         Tell::StillStarting { elapsed } => {
             info!(%service, %instance, ?elapsed, address, last_answer, "replica is not ready yet");

@@ -21,11 +21,16 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<(), Failure> {
         Origin::File(path) => path.display().to_string(),
         Origin::BuiltIn => "the built-in topology (there is no phalanx.toml here)".to_owned(),
     };
-    let mut lines =
-        vec![format!("{name} is sound: {} routes, {} services", config.routes.len(), config.services.len())];
+    let mut lines = vec![format!(
+        "{name} is sound: {}, {}",
+        count(config.routes.len(), "route"),
+        count(config.services.len(), "service")
+    )];
     for (service, settings) in &config.services {
         lines.push(match &settings.source {
-            Source::Endpoints { endpoints, .. } => format!("  {service}: {} endpoints", endpoints.len()),
+            Source::Endpoints { endpoints, .. } => {
+                format!("  {service}: {}", count(endpoints.len(), "endpoint"))
+            }
             Source::Replicas(replicas) => {
                 format!("  {service}: {} replicas of {}", replicas.replicas, replicas.command.join(" "))
             }
@@ -33,4 +38,9 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<(), Failure> {
     }
     terminal::say(&lines.join("\n"));
     Ok(())
+}
+
+/// "1 route", "2 routes".
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

@@ -21,6 +21,7 @@ use phalanx_telemetry::{
     requests::RequestFamily,
     upstream::UpstreamFamily,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot},
@@ -66,6 +67,7 @@ fn replicated(config: &Config) -> impl Iterator<Item = (&ServiceName, &Replicas)
 
 fn run(config: &Config, origin: &Origin) -> Result<(), Failure> {
     let _log = start_log(&config.log)?;
+    raise_open_files_max();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -87,6 +89,16 @@ fn start_log(log: &Log) -> Result<LogWriter, Failure> {
         LogLevel::Trace => logs::LogLevel::Trace,
     };
     logs::init(format, level).context("start the log").map_err(Failure::Runtime)
+}
+
+/// Lets this process have as many connections as the system allows it: the usual soft limit of 1024 files is meant for
+/// programs that use `select`.
+fn raise_open_files_max() {
+    let limits = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limits.maximum, maximum: limits.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the number of open files; connections are limited by it");
+    }
 }
 
 /// Everything that runs, with what it takes to stop it.

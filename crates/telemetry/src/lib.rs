@@ -1,7 +1,7 @@
 //! What Phalanx tells about itself: metrics, logs, and the one place where the clock is read.
 //!
 //! Invariant: every label value comes from a closed set or from configuration, never from a peer, so the number of
-//! series is bounded (DESIGN.md, section 7).
+//! series is bounded.
 //! Elsewhere: which metrics a component has (the component); where they are served (`phalanx-admin`, `phalanx-api`).
 
 pub mod clock;
