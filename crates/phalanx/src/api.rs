@@ -38,9 +38,9 @@ async fn serve(settings: Settings, address: SocketAddr) -> Result<(), Failure> {
     loop {
         tokio::select! {
             served = &mut serving => return served.map(|_| ()).map_err(failure),
-            number = signals.stop() => {
+            signal = signals.stop() => {
                 if stopping {
-                    return Err(Failure::Signal(number));
+                    return Err(Failure::Signal(signal));
                 }
                 stopping = true;
                 stop.cancel();

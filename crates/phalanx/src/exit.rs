@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use phalanx_config::Faults;
 
+use crate::signals::StopSignal;
+
 /// Why a verb failed; each has its exit code.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -18,7 +20,7 @@ pub(crate) enum Failure {
     /// 5: what it needs does not answer.
     Unreachable(anyhow::Error),
     /// 130 or 143: a second signal stopped it at once.
-    Signal(u8),
+    Signal(StopSignal),
 }
 
 impl Failure {
@@ -28,7 +30,7 @@ impl Failure {
             Self::Configuration(_) | Self::Setting(_) => 3,
             Self::Bind(_) => 4,
             Self::Unreachable(_) => 5,
-            Self::Signal(number) => 128 + number,
+            Self::Signal(signal) => signal.exit_code(),
         })
     }
 }

@@ -4,10 +4,24 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Number of INT.
-const INT: u8 = 2;
-/// Number of TERM.
-const TERM: u8 = 15;
+/// A signal that asks the program to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StopSignal {
+    /// INT, as Ctrl-C sends it.
+    Interrupt,
+    /// TERM.
+    Terminate,
+}
+
+impl StopSignal {
+    /// The exit code of a program that it stopped at once.
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+        }
+    }
+}
 
 /// Listens to TERM and INT, and keeps the signals that have no meaning yet from ending the process.
 pub(crate) struct Signals {
@@ -30,13 +44,13 @@ impl Signals {
         })
     }
 
-    /// The number of the next TERM or INT.
-    pub(crate) async fn stop(&mut self) -> u8 {
+    /// The next TERM or INT.
+    pub(crate) async fn stop(&mut self) -> StopSignal {
         let [hangup, first, second] = &mut self.others;
         loop {
             let ignored = tokio::select! {
-                _ = self.interrupt.recv() => return INT,
-                _ = self.terminate.recv() => return TERM,
+                _ = self.interrupt.recv() => return StopSignal::Interrupt,
+                _ = self.terminate.recv() => return StopSignal::Terminate,
                 _ = hangup.0.recv() => hangup.1,
                 _ = first.0.recv() => first.1,
                 _ = second.0.recv() => second.1,

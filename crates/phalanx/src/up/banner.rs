@@ -8,7 +8,7 @@ use std::{
 use phalanx_config::{Action, Config, PathPattern};
 
 use super::{overview::Addresses, replicated};
-use crate::{cli::ADMIN_DEFAULT, config_file::Origin};
+use crate::{cli::ADMIN_DEFAULT, config_file::Origin, signals::StopSignal};
 
 /// Before the first replica is ready. It may take long, or never come to that, so where to look is told at once.
 pub(super) fn starting(config: &Config, addresses: &Addresses) -> String {
@@ -54,8 +54,11 @@ Ctrl-C drains and stops; a second Ctrl-C stops at once.
 }
 
 /// After the first signal.
-pub(super) fn stopping(signal: u8) -> String {
-    let name = if signal == 2 { "Ctrl-C" } else { "SIGTERM" };
+pub(super) fn stopping(signal: StopSignal) -> String {
+    let name = match signal {
+        StopSignal::Interrupt => "Ctrl-C",
+        StopSignal::Terminate => "SIGTERM",
+    };
     format!("\n{name}: open requests finish, then the replicas stop. A second one stops at once.")
 }
 
