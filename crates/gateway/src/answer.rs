@@ -1,5 +1,7 @@
 //! What the gateway answers by itself: configured responses, and its own errors as RFC 9457 problem documents.
 
+use std::{borrow::Cow, sync::Arc};
+
 use phalanx_http1::{
     Version,
     rewrite::{self, Persistence},
@@ -10,7 +12,7 @@ use phalanx_telemetry::clock;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// `respond` of a route.
-    Text { status: u16, body: String },
+    Text { status: u16, body: Arc<str> },
     /// An error.
     Problem { status: u16, detail: String, field: Option<(&'static str, String)> },
     /// 204 to `OPTIONS *`: the gateway itself has nothing to tell.
@@ -54,9 +56,11 @@ pub(crate) fn write(
     let status = answer.status();
     let (content_type, body) = match answer {
         // Neither has content, and a length of zero would be told of what was not sent (RFC 9110, section 8.6).
-        Answer::Text { status: 204 | 304, .. } | Answer::Empty => ("", String::new()),
-        Answer::Text { body, .. } => ("text/plain; charset=utf-8", body.clone()),
-        Answer::Problem { detail, .. } => ("application/problem+json", problem_document(status, detail)),
+        Answer::Text { status: 204 | 304, .. } | Answer::Empty => ("", Cow::Borrowed("")),
+        Answer::Text { body, .. } => ("text/plain; charset=utf-8", Cow::Borrowed(&**body)),
+        Answer::Problem { detail, .. } => {
+            ("application/problem+json", Cow::Owned(problem_document(status, detail)))
+        }
     };
     let date = httpdate::fmt_http_date(clock::wall());
     let mut head = format!("HTTP/1.1 {status} {}\r\nDate: {date}\r\n", reason(status));

@@ -107,10 +107,15 @@ pub(crate) fn run(seat: Seat) -> io::Result<()> {
 
 enum Event {
     Accepted(io::Result<(TcpStream, SocketAddr)>),
+    Stop,
+    Upkeep(Upkeep),
+}
+
+/// What a worker sees to as long as it has connections, draining included.
+enum Upkeep {
     TablePublished,
     Tick,
     Ended(Result<(), JoinError>),
-    Stop,
 }
 
 async fn serve(mut seat: Seat) -> io::Result<()> {
@@ -133,15 +138,15 @@ async fn serve(mut seat: Seat) -> io::Result<()> {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut accept_from = 0;
-    let mut accept_pause = Duration::ZERO;
+    let mut accept_paused_until = Duration::ZERO;
     loop {
-        let accepts = accept_pause.is_zero() && connections.len() < CONNECTIONS_MAX;
+        let accepts = worker.deadlines.now() >= accept_paused_until && connections.len() < CONNECTIONS_MAX;
         let event = tokio::select! {
             biased;
             () = seat.stop.cancelled() => Event::Stop,
-            Ok(()) = seat.tables.changed() => Event::TablePublished,
-            _ = ticks.tick() => Event::Tick,
-            Some(ended) = connections.join_next() => Event::Ended(ended),
+            Ok(()) = seat.tables.changed() => Event::Upkeep(Upkeep::TablePublished),
+            _ = ticks.tick() => Event::Upkeep(Upkeep::Tick),
+            Some(ended) = connections.join_next() => Event::Upkeep(Upkeep::Ended(ended)),
             accepted = accept(&listeners, &mut accept_from), if accepts => Event::Accepted(accepted),
         };
         match event {
@@ -150,14 +155,10 @@ async fn serve(mut seat: Seat) -> io::Result<()> {
             }
             Event::Accepted(Err(error)) => {
                 tracing::warn!(%error, "cannot accept connections");
-                accept_pause = ACCEPT_PAUSE;
-            }
-            Event::Tick => {
-                accept_pause = accept_pause.saturating_sub(TICK);
-                worker.tick();
+                accept_paused_until = worker.deadlines.now() + ACCEPT_PAUSE;
             }
             Event::Stop => break,
-            event => worker.on(event, &mut seat),
+            Event::Upkeep(upkeep) => worker.on(upkeep, &mut seat),
         }
         seat.connections.store(connections.len(), Ordering::Relaxed);
     }
@@ -194,9 +195,9 @@ fn close(listeners: Vec<TcpListener>) -> impl Iterator<Item = (TcpStream, Socket
 }
 
 impl Worker {
-    fn on(&self, event: Event, seat: &mut Seat) {
-        match event {
-            Event::TablePublished => {
+    fn on(&self, upkeep: Upkeep, seat: &mut Seat) {
+        match upkeep {
+            Upkeep::TablePublished => {
                 let previous = self.table();
                 let published = seat.tables.borrow_and_update().clone();
                 let next = LocalTable::build(&published, Some(&previous), seat);
@@ -205,17 +206,15 @@ impl Worker {
                 // Only now does no request of this worker begin with the previous table.
                 seat.applied.send_replace(generation);
             }
-            Event::Tick => self.tick(),
-            Event::Ended(Err(error)) if error.is_panic() => {
+            Upkeep::Tick => {
+                self.deadlines.sweep(clock::now());
+                self.table().sweep(self.deadlines.now());
+            }
+            Upkeep::Ended(Err(error)) if error.is_panic() => {
                 tracing::error!(%error, "a connection ended in a panic; please report this");
             }
-            Event::Ended(_) | Event::Accepted(_) | Event::Stop => {}
+            Upkeep::Ended(_) => {}
         }
-    }
-
-    fn tick(&self) {
-        self.deadlines.sweep(clock::now());
-        self.table().sweep(self.deadlines.now());
     }
 
     /// Ends idle connections, and waits for the others until the deadline.
@@ -224,13 +223,13 @@ impl Worker {
         self.deadlines.begin_draining();
         let mut deadline = std::pin::pin!(tokio::time::sleep(seat.drain_deadline));
         while !connections.is_empty() {
-            let event = tokio::select! {
+            let upkeep = tokio::select! {
                 () = &mut deadline => break,
-                Ok(()) = seat.tables.changed() => Event::TablePublished,
-                _ = ticks.tick() => Event::Tick,
-                Some(ended) = connections.join_next() => Event::Ended(ended),
+                Ok(()) = seat.tables.changed() => Upkeep::TablePublished,
+                _ = ticks.tick() => Upkeep::Tick,
+                Some(ended) = connections.join_next() => Upkeep::Ended(ended),
             };
-            self.on(event, seat);
+            self.on(upkeep, seat);
             seat.connections.store(connections.len(), Ordering::Relaxed);
         }
         if !connections.is_empty() {

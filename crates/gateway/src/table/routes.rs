@@ -1,6 +1,6 @@
 //! Which route a request takes: the longest path wins, then the more exact host.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use phalanx_config::{self as config, HostPattern, PathPattern, ServiceName, Timeouts};
 use phalanx_http1::{EncodedSet, Path};
@@ -32,7 +32,7 @@ pub(crate) enum Action {
     /// Forwards to the service with this index.
     Forward { service: usize, timeouts: Timeouts },
     /// Answers by itself.
-    Respond { status: u16, body: String },
+    Respond { status: u16, body: Arc<str> },
 }
 
 /// Whether a route takes a request that has come to it.
@@ -96,7 +96,7 @@ impl Route {
                     Action::Forward { service: services[service], timeouts: *timeouts }
                 }
                 config::Action::Respond { status, body } => {
-                    Action::Respond { status: *status, body: body.clone() }
+                    Action::Respond { status: *status, body: body.as_str().into() }
                 }
             },
         }

@@ -24,8 +24,12 @@ impl LocalTable {
     /// Builds the worker's view of `table`; what `previous` knows of an endpoint that stays goes over.
     pub(crate) fn build(table: &Table, previous: Option<&Self>, seat: &Seat) -> Self {
         let kept = previous.filter(|previous| Arc::ptr_eq(&previous.routes, &table.routes));
-        let services: Vec<_> =
-            table.services.iter().map(|service| Rc::new(local_service(service, previous, seat))).collect();
+        let services = table.services.iter().map(|service| {
+            // What changed elsewhere is no reason to begin the turns of this service anew.
+            let unchanged = kept.and_then(|kept| kept.services.iter().find(|known| known.is_over(service)));
+            unchanged.cloned().unwrap_or_else(|| Rc::new(local_service(service, previous, seat)))
+        });
+        let services = services.collect();
         let next = Self {
             generation: table.generation,
             routes: table.routes.clone(),

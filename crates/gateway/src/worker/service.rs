@@ -1,6 +1,6 @@
 //! A service as one worker sees it: its endpoints, and how one is chosen.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use phalanx_balance::{
     Algorithm, Weight,
@@ -10,6 +10,7 @@ use phalanx_config::{Balance, HashKey, ServiceName};
 use phalanx_http1::request::RequestHead;
 
 use super::{Timing, Upstream};
+use crate::table::Service;
 
 /// A service.
 pub(crate) struct LocalService {
@@ -59,6 +60,12 @@ impl LocalService {
             _ => KeySource::None,
         };
         Self { name, algorithm: RefCell::new(algorithm), key, upstreams }
+    }
+
+    /// Whether it is this service over these very endpoints.
+    pub(super) fn is_over(&self, service: &Service) -> bool {
+        let endpoints = self.upstreams.iter().map(|upstream| Arc::as_ptr(&upstream.endpoint));
+        self.name == service.name && endpoints.eq(service.endpoints.iter().map(Arc::as_ptr))
     }
 
     /// The key of a request, for [`LocalService::pick`].
