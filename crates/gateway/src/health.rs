@@ -62,7 +62,11 @@ impl HealthLoop {
     ) -> Self {
         let mut patients = Vec::new();
         for (name, service) in &config.services {
-            let Source::Endpoints { passive_health, active_health, .. } = &service.source else { continue };
+            let (Source::Endpoints { passive_health, active_health, .. }
+            | Source::Discovered { passive_health, active_health, .. }) = &service.source
+            else {
+                continue;
+            };
             for (endpoint, _) in gateway.endpoints(name) {
                 patients.push(Patient {
                     service: name.clone(),
@@ -173,7 +177,7 @@ async fn check_for_ever(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let result = check::check(address, &policy.path, policy.timeout).await;
+        let result = check::check(address, policy.path.as_deref(), policy.timeout).await;
         if results.send(Checked { patient, result }).await.is_err() {
             return;
         }

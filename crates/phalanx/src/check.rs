@@ -31,6 +31,9 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<(), Failure> {
             Source::Endpoints { endpoints, .. } => {
                 format!("  {service}: {}", count(endpoints.len(), "endpoint"))
             }
+            Source::Discovered { discovery, .. } => {
+                format!("  {service}: endpoints from DNS, {}", discovery.name)
+            }
             Source::Replicas(replicas) => {
                 format!("  {service}: {} replicas of {}", replicas.replicas, replicas.command.join(" "))
             }

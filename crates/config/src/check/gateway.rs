@@ -36,6 +36,8 @@ pub(super) fn listeners(gateway: raw::Gateway, admin: raw::Admin, report: &mut R
         workers: gateway.workers.and_then(|workers| NonZeroUsize::new(workers.into())),
         http: http.iter().map(|listener| listener.address).collect(),
         drain_deadline: report.duration(gateway.drain_deadline.as_ref(), DRAIN_DEADLINE_DEFAULT),
+        trusted_proxies: Vec::new(),
+        max_connections: None,
     };
     (gateway, Admin { listen: admin.address })
 }

@@ -8,7 +8,7 @@ use std::{
 use super::KnownServices;
 use crate::{
     located::At,
-    model::{Action, HostPattern, PathPattern, Route, ServiceName, Span, Timeouts},
+    model::{Action, ForwardPolicy, HostPattern, PathPattern, Route, ServiceName, Span, Timeouts},
     raw,
     report::Report,
     source::clipped,
@@ -144,8 +144,9 @@ fn allow_encoded(given: &At<Vec<At<String>>>, report: &mut Report) -> Vec<String
 fn action(raw: raw::Route, route: Span, services: &KnownServices, report: &mut Report) -> Option<Action> {
     match (raw.service, raw.respond) {
         (Some(service), None) => {
-            let timeouts = timeouts(raw.timeouts, report);
-            Some(Action::Forward { service: service_name(&service, services, report)?, timeouts })
+            let policy =
+                ForwardPolicy { timeouts: timeouts(raw.timeouts, report), ..ForwardPolicy::default() };
+            Some(Action::Forward { service: service_name(&service, services, report)?, policy })
         }
         (None, Some(respond)) => {
             let message = "`timeouts` has no effect beside `respond`";
@@ -195,6 +196,7 @@ fn timeouts(given: Option<At<raw::Timeouts>>, report: &mut Report) -> Timeouts {
         connect: report.duration_above_zero(raw.connect.as_ref(), default.connect),
         send: report.duration_above_zero(raw.send.as_ref(), default.send),
         read: report.duration_above_zero(raw.read.as_ref(), default.read),
+        tunnel: default.tunnel,
     }
 }
 

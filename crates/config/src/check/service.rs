@@ -12,8 +12,8 @@ use toml::Spanned;
 use crate::{
     located::At,
     model::{
-        ActiveHealth, Balance, Endpoint, HashKey, PassiveHealth, Probe, Replicas, Service, ServiceName,
-        Source, Span,
+        ActiveHealth, Balance, Endpoint, HashKey, PassiveHealth, Probe, Protocol, Replicas, Resilience, Role,
+        Service, ServiceName, Source, Span,
     },
     raw,
     report::Report,
@@ -61,7 +61,13 @@ fn service(raw: At<raw::Service>, report: &mut Report) -> Option<Service> {
     let balance = balance(&raw, report);
     let keepalive = raw.keepalive.unwrap_or(KEEPALIVE_DEFAULT).into();
     let source = source(raw, span, report);
-    Some(Service { balance: balance?, keepalive, source: source? })
+    Some(Service {
+        balance: balance?,
+        protocol: Protocol::default(),
+        keepalive,
+        resilience: Resilience::default(),
+        source: source?,
+    })
 }
 
 fn balance(raw: &raw::Service, report: &mut Report) -> Option<Balance> {
@@ -153,7 +159,7 @@ fn endpoint(
         let message = format!("{} is an endpoint twice", report.source().quote(text.span));
         report.duplicate(first, text.span, message, "remove one of the two, and give the other a `weight`");
     }
-    Some(Endpoint { address, weight: given.value.weight.unwrap_or(1) })
+    Some(Endpoint { address, weight: given.value.weight.unwrap_or(1), role: Role::default() })
 }
 
 fn passive_health(given: Option<At<raw::PassiveHealth>>, report: &mut Report) -> PassiveHealth {
@@ -178,7 +184,7 @@ fn active_health(given: At<raw::ActiveHealth>, report: &mut Report) -> Option<Ac
         return None;
     };
     Some(ActiveHealth {
-        path: report.path(&path)?,
+        path: Some(report.path(&path)?),
         interval,
         timeout,
         healthy: raw.healthy.unwrap_or(1),

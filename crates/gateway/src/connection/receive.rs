@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use phalanx_config::Timeouts;
+use phalanx_config::ForwardPolicy;
 use phalanx_http1::{
     FieldSlots, HeadLimits, HeadScan, RequestFault, Target, Version,
     request::{self, RequestBody, RequestHead},
@@ -78,7 +78,7 @@ pub(crate) struct Forward {
     pub(crate) service: Rc<LocalService>,
     /// What keeps requests together, where `balance` does that.
     pub(crate) key: u64,
-    pub(crate) timeouts: Timeouts,
+    pub(crate) policy: ForwardPolicy,
     /// The head for the endpoint, whichever it is.
     pub(crate) head: Output,
 }
@@ -253,11 +253,11 @@ fn plan(
         (Verdict::Takes, Action::Respond { status, body }) => {
             Plan::Answer(Answer::Text { status: *status, body: body.clone() })
         }
-        (Verdict::Takes, Action::Forward { service, timeouts }) => {
+        (Verdict::Takes, Action::Forward { service, policy }) => {
             let service = table.services[*service].clone();
             let key = service.key(client_ip, head, path.as_bytes());
             let head = rewritten(worker, client_ip, head, &service);
-            Plan::Forward(Forward { service, key, timeouts: *timeouts, head })
+            Plan::Forward(Forward { service, key, policy: *policy, head })
         }
         (Verdict::MethodNotAllowed { allow }, _) => Plan::Answer(Answer::Problem {
             status: 405,

@@ -89,7 +89,7 @@ impl Attempt<'_> {
         let stream = self
             .client
             .reading
-            .within(self.forward.timeouts.connect, connecting)
+            .within(self.forward.policy.timeouts.connect, connecting)
             .await
             .map_err(|Elapsed| Failure::ConnectTimeout)?
             .map_err(Failure::of_connecting)?;
@@ -107,7 +107,8 @@ impl Attempt<'_> {
         let Client { stream: client, input, reading, writing, response_is_open, .. } = &mut *self.client;
         let body = &input.filled()[..body_bytes];
         let upstream = connection.stream();
-        match write_all(upstream, &self.forward.head, body, reading, self.forward.timeouts.send).await {
+        match write_all(upstream, &self.forward.head, body, reading, self.forward.policy.timeouts.send).await
+        {
             // An endpoint may answer and close without reading the body; what it said is still there to be read.
             Ok(()) | Err(WriteError::Io) => {}
             Err(WriteError::Stalled) => return Err(Broken::Untold(Failure::SendTimeout)),
@@ -117,7 +118,7 @@ impl Attempt<'_> {
             request: self.request,
             upstream: self.upstream,
             deadline: writing,
-            read_timeout: self.forward.timeouts.read,
+            read_timeout: self.forward.policy.timeouts.read,
             upload: &Cell::new(UploadState::Done),
             has_begun: response_is_open,
         };
@@ -138,7 +139,7 @@ impl Attempt<'_> {
             let upload = Upload {
                 buffers: &self.worker.buffers,
                 deadline: reading,
-                send_timeout: self.forward.timeouts.send,
+                send_timeout: self.forward.policy.timeouts.send,
                 body: self.request.body,
             };
             let download = Download {
@@ -146,7 +147,7 @@ impl Attempt<'_> {
                 request: self.request,
                 upstream: self.upstream,
                 deadline: writing,
-                read_timeout: self.forward.timeouts.read,
+                read_timeout: self.forward.policy.timeouts.read,
                 upload: &upload_state,
                 has_begun: response_is_open,
             };

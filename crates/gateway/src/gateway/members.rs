@@ -45,7 +45,7 @@ impl Members {
             keepalive: service.keepalive,
             members: match &service.source {
                 Source::Endpoints { endpoints, .. } => endpoints.iter().map(Member::new).collect(),
-                Source::Replicas(_) => Vec::new(),
+                Source::Replicas(_) | Source::Discovered { .. } => Vec::new(),
             },
         });
         Self {
