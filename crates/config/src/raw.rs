@@ -6,10 +6,11 @@
 //! The doc comments are read by users: they tell of the file, not of the code.
 
 mod probes;
+mod resilience;
 mod route;
 mod service;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,10 +18,11 @@ use toml::Spanned;
 
 pub(crate) use self::{
     probes::{Probe, Probes},
-    route::{Respond, Route, Timeouts},
-    service::{ActiveHealth, Balance, Endpoint, PassiveHealth, Service},
+    resilience::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue},
+    route::{Respond, Retry, Route, Timeouts},
+    service::{ActiveHealth, Balance, Discover, Endpoint, PassiveHealth, Protocol, Service},
 };
-use crate::located::{AddressText, At, DurationText};
+use crate::located::{AddressText, At, DurationText, NetworkText};
 
 /// `phalanx.toml`
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -34,13 +36,15 @@ pub(crate) struct File {
     pub(crate) log: Option<Log>,
 }
 
-/// Where the gateway listens and with how many workers.
+/// Where the gateway listens, with how many workers, and whom it believes.
 ///
 /// ```toml
 /// [gateway]
 /// workers = 4
 /// http = ["0.0.0.0:8080", "[::]:8080"]
 /// drain_deadline = "1m"
+/// trusted_proxies = ["10.0.0.0/8"]
+/// max_connections = 10000
 /// ```
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -54,6 +58,14 @@ pub(crate) struct Gateway {
     /// How long open requests may go on after TERM or INT before their connections are cut.
     #[schemars(extend("default" = "30s"))]
     pub(crate) drain_deadline: Option<At<DurationText>>,
+    /// Networks of proxies before this one, at most 256, whose `X-Forwarded-For` and the other fields of its kind are believed.
+    /// An address is a network of one. Of anybody else these fields are replaced.
+    #[schemars(extend("default" = [], "examples" = [["10.0.0.0/8", "::1"]]))]
+    pub(crate) trusted_proxies: Option<At<Vec<At<NetworkText>>>>,
+    /// Connections of clients at a time, those of all workers together. Without it: as many as the limit of open files leaves
+    /// room for.
+    #[schemars(range(min = 1, max = 10_000_000), extend("examples" = [10_000]))]
+    pub(crate) max_connections: Option<NonZeroU32>,
 }
 
 /// The address of metrics and state, for this machine only.

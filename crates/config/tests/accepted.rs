@@ -78,15 +78,22 @@ fn defaults_are_those_that_the_schema_names() {
 
 /// Adds to each table the defaults of the keys that it has not; how many these are.
 fn write_out_defaults(table: &mut toml::Table, schema: &Value) -> usize {
-    // These would be refused as being without effect, since the service has endpoints.
-    let of_command: &[&str] =
-        if table.contains_key("endpoints") { &["replicas", "env", "shutdown_grace"] } else { &[] };
+    // These would be refused as being without effect.
+    let without_effect: &[&str] = if table.contains_key("endpoints") {
+        &["replicas", "env", "shutdown_grace"]
+    } else if table.contains_key("command") {
+        &["panic_threshold"]
+    } else if table.contains_key("respond") {
+        &["max_body", "min_body_rate", "shed"]
+    } else {
+        &[]
+    };
     let Some(keys) = schema["properties"].as_object() else {
         let inside = table.iter_mut().filter_map(|(_, value)| value.as_table_mut());
         return inside.map(|table| write_out_defaults(table, &schema["additionalProperties"])).sum();
     };
     let mut added = 0;
-    for (name, schema) in keys.iter().filter(|(name, _)| !of_command.contains(&name.as_str())) {
+    for (name, schema) in keys.iter().filter(|(name, _)| !without_effect.contains(&name.as_str())) {
         match (table.get_mut(name), schema.get("default")) {
             (Some(toml::Value::Table(table)), _) => added += write_out_defaults(table, schema),
             (Some(toml::Value::Array(items)), _) => {
@@ -109,7 +116,7 @@ fn the_builtin_topology_is_a_gateway_before_three_replicas() {
     expect![[r#"
         Gateway { workers: None, http: [0.0.0.0:8080], drain_deadline: 30s, trusted_proxies: [], max_connections: None }
         Route { host: None, path: Prefix("/"), methods: None, allow_encoded: [], action: Forward { service: ServiceName("api"), policy: ForwardPolicy { timeouts: Timeouts { connect: 5s, send: 60s, read: 60s, tunnel: 3600s }, retry: Retry { attempts: 3, budget: 0.2 }, max_body: 1073741824, min_body_rate: 16, shedding: Sheds } } }
-        api Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Replicas(Replicas { command: ["/usr/bin/phalanx", "api"], command_span: Span { start: 0, end: 0 }, replicas: 3, env: {"DATA_DIR": "./.phalanx"}, startup: Probe { path: Some("/ready"), initial_delay: 0ns, period: 100ms, timeout: 1s, success: 1, failure: 600 }, readiness: Probe { path: Some("/ready"), initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 3 }, shutdown_grace: 30s }) }
+        api Service { balance: RoundRobin, protocol: Auto, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Replicas(Replicas { command: ["/usr/bin/phalanx", "api"], command_span: Span { start: 0, end: 0 }, replicas: 3, env: {"DATA_DIR": "./.phalanx"}, startup: Probe { path: Some("/ready"), initial_delay: 0ns, period: 100ms, timeout: 1s, success: 1, failure: 600 }, readiness: Probe { path: Some("/ready"), initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 3 }, shutdown_grace: 30s }) }
         Admin { listen: 127.0.0.1:9900 }
         Log { format: Text, level: Info }
     "#]]

@@ -1,7 +1,10 @@
 //! `[service.NAME]`
 
+mod discover;
 mod endpoints;
+mod health;
 mod replicas;
+mod resilience;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,7 +12,7 @@ use toml::Spanned;
 
 use crate::{
     located::At,
-    model::{Balance, HashKey, Protocol, Resilience, Service, ServiceName, Source, Span},
+    model::{Balance, HashKey, Protocol, Service, ServiceName, Source, Span},
     raw,
     report::Report,
     source::clipped,
@@ -49,26 +52,32 @@ fn name(given: &Spanned<String>, report: &mut Report) -> Option<ServiceName> {
 
 fn service(raw: At<raw::Service>, report: &mut Report) -> Option<Service> {
     let At { value: raw, span } = raw;
-    let balance = balance(&raw, report);
+    let balance = balance(&raw, span, report);
+    let protocol = protocol(raw.protocol.as_ref());
     let keepalive = raw.keepalive.unwrap_or(KEEPALIVE_DEFAULT).into();
+    let resilience = resilience::resilience(&raw, span, report);
     let source = source(raw, span, report);
-    Some(Service {
-        balance: balance?,
-        protocol: Protocol::default(),
-        keepalive,
-        resilience: Resilience::default(),
-        source: source?,
-    })
+    Some(Service { balance: balance?, protocol, keepalive, resilience, source: source? })
 }
 
-fn balance(raw: &raw::Service, report: &mut Report) -> Option<Balance> {
+fn protocol(given: Option<&raw::Protocol>) -> Protocol {
+    match given {
+        Some(raw::Protocol::Auto) => Protocol::Auto,
+        Some(raw::Protocol::Http1) | None => Protocol::Http1,
+        Some(raw::Protocol::H2c) => Protocol::H2c,
+    }
+}
+
+fn balance(raw: &raw::Service, service: Span, report: &mut Report) -> Option<Balance> {
     if let Some(raw::Balance::ConsistentHash) = raw.balance {
         let Some(given) = &raw.hash_key else { return Some(Balance::ConsistentHash(HashKey::default())) };
         let key = hash_key::parse(&given.value).map_err(|refusal| report.refused(given.span, &refusal)).ok();
         return key.map(Balance::ConsistentHash);
     }
+    // A `balance` that was lost may have been the one that takes a key.
+    let hash_key = raw.hash_key.as_ref().filter(|_| raw.balance.is_some() || !report.has_losses(service));
     let message = "`hash_key` has no effect without `balance = \"consistent_hash\"`";
-    report.without_effect(raw.hash_key.as_ref().map(|key| key.span), message, "remove it, or set `balance`");
+    report.without_effect(hash_key.map(|key| key.span), message, "remove it, or set `balance`");
     Some(match raw.balance {
         Some(raw::Balance::RoundRobin | raw::Balance::ConsistentHash) | None => Balance::RoundRobin,
         Some(raw::Balance::LeastConnections) => Balance::LeastConnections,
@@ -79,24 +88,45 @@ fn balance(raw: &raw::Service, report: &mut Report) -> Option<Balance> {
     })
 }
 
-fn source(raw: raw::Service, service: Span, report: &mut Report) -> Option<Source> {
-    match (&raw.endpoints, &raw.command) {
-        (Some(_), None) => endpoints::source(raw, report),
-        (None, Some(_)) => replicas::source(raw, report),
-        (Some(endpoints), Some(command)) => {
-            let help = "remove one: `endpoints` are servers that run already, `command` is run by Phalanx";
-            report.duplicate(
-                endpoints.span,
-                command.span,
-                "a service has either `endpoints` or a `command`",
-                help,
-            );
+fn source(mut raw: raw::Service, service: Span, report: &mut Report) -> Option<Source> {
+    match (raw.endpoints.take(), raw.discover.take(), raw.command.take()) {
+        (Some(given), None, None) => endpoints::source(given, raw, report),
+        (None, Some(given), None) => discover::source(given, raw, report),
+        (None, None, Some(given)) => replicas::source(given, raw, report),
+        (None, None, None) => {
+            let help = "add `endpoints = [{ address = \"127.0.0.1:3000\" }]`, `discover = { dns = \"api.internal:3000\" }` or `command = [\"node\", \"server.js\"]`";
+            report.missing(service, "this service has neither `endpoints`, `discover` nor a `command`", help);
             None
         }
-        (None, None) => {
-            let help = "add `endpoints = [{ address = \"127.0.0.1:3000\" }]`, or `command = [\"node\", \"server.js\"]`";
-            report.missing(service, "this service has neither `endpoints` nor a `command`", help);
+        (endpoints, discover, command) => {
+            let spans =
+                [endpoints.map(|key| key.span), discover.map(|key| key.span), command.map(|key| key.span)];
+            refuse_several(spans.into_iter().flatten().collect(), report);
             None
         }
+    }
+}
+
+/// Reports every source of endpoints but the first.
+fn refuse_several(mut sources: Vec<Span>, report: &mut Report) {
+    sources.sort_by_key(|span| span.start);
+    let (first, others) =
+        sources.split_first().expect("only a service with several sources is refused for it");
+    for other in others {
+        let message = "a service has either `endpoints`, `discover` or a `command`";
+        let help = "keep one: `endpoints` are servers that run already, `discover` asks DNS for them, `command` is run by Phalanx";
+        report.duplicate(*first, *other, message, help);
+    }
+}
+
+/// Reports the keys that go with `command`, where there is none.
+fn refuse_keys_of_command(raw: &raw::Service, report: &mut Report) {
+    for (key, message) in [
+        (raw.replicas.as_ref().map(|key| key.span), "`replicas` has no effect without `command`"),
+        (raw.env.as_ref().map(|key| key.span), "`env` has no effect without `command`"),
+        (raw.probes.as_ref().map(|key| key.span), "`probes` has no effect without `command`"),
+        (raw.shutdown_grace.as_ref().map(|key| key.span), "`shutdown_grace` has no effect without `command`"),
+    ] {
+        report.without_effect(key, message, "remove it: Phalanx does not run these endpoints");
     }
 }

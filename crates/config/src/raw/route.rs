@@ -1,9 +1,11 @@
 //! `[[route]]`
 
+use std::num::NonZeroU32;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::located::{At, DurationText, PathText};
+use crate::located::{At, ByteRateText, DurationText, PathText, SizeText};
 
 /// Which requests go where. The longest path wins, then the more exact host; a request without a route is answered 404.
 ///
@@ -14,6 +16,8 @@ use crate::located::{At, DurationText, PathText};
 /// methods = ["GET", "POST"]
 /// service = "api"
 /// timeouts = { connect = "2s", read = "30s" }
+/// retry = { attempts = 2 }
+/// max_body = "10MiB"
 ///
 /// [[route]]
 /// path_exact = "/health"
@@ -47,6 +51,20 @@ pub(crate) struct Route {
     /// How long the gateway waits for the service.
     #[schemars(extend("examples" = [{ "connect": "2s" }]))]
     pub(crate) timeouts: Option<At<Timeouts>>,
+    /// When an attempt fails and another is safe: nothing was sent, or the method is idempotent and no answer has begun.
+    #[schemars(extend("examples" = [{ "attempts": 2 }]))]
+    pub(crate) retry: Option<At<Retry>>,
+    /// How long the body of a request may be; a longer one is answered 413.
+    #[schemars(extend("default" = "1GiB"))]
+    pub(crate) max_body: Option<At<SizeText>>,
+    /// What a client must send of a body over any ten seconds, else it is answered 408; `"0B/s"` switches this off.
+    #[schemars(extend("default" = "16B/s"))]
+    pub(crate) min_body_rate: Option<At<ByteRateText>>,
+    /// Whether requests wait or are turned away when the service has too many, as its `limits`, `queue`,
+    /// `adaptive_concurrency` and `circuit_breaker` say. `false` is for probes, which must get an answer when nobody
+    /// else does.
+    #[schemars(extend("default" = true))]
+    pub(crate) shed: Option<At<bool>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -72,4 +90,19 @@ pub(crate) struct Timeouts {
     /// While the endpoint sends nothing.
     #[schemars(extend("default" = "60s"))]
     pub(crate) read: Option<At<DurationText>>,
+    /// While neither side of an upgraded connection, as of a WebSocket, sends anything.
+    #[schemars(extend("default" = "1h"))]
+    pub(crate) tunnel: Option<At<DurationText>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retry {
+    /// Endpoints that get one request at most, the first included; 1 switches retries off.
+    #[schemars(range(min = 1, max = 10), extend("default" = 3))]
+    pub(crate) attempts: Option<NonZeroU32>,
+    /// Retries for each request, over time: 0.2 is one for every five requests. A retry of what was never sent, since no
+    /// connection stood, does not count.
+    #[schemars(range(min = 0.0, max = 1.0), extend("default" = 0.2))]
+    pub(crate) budget: Option<f64>,
 }

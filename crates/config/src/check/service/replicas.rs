@@ -19,17 +19,16 @@ const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(30);
 const RESERVED_VARIABLES: [&str; 2] = ["PORT", "PHALANX_INSTANCE"];
 
 /// Checks the keys of a service that Phalanx runs.
-pub(super) fn source(raw: raw::Service, report: &mut Report) -> Option<Source> {
+pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &mut Report) -> Option<Source> {
     for (key, message) in [
-        (raw.passive_health.map(|key| key.span), "`passive_health` has no effect without `endpoints`"),
-        (raw.active_health.map(|key| key.span), "`active_health` has no effect without `endpoints`"),
+        (raw.passive_health.map(|key| key.span), "`passive_health` has no effect beside `command`"),
+        (raw.active_health.map(|key| key.span), "`active_health` has no effect beside `command`"),
     ] {
         report.without_effect(key, message, "remove it: replicas have `probes`");
     }
     let (startup, readiness) = probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
     let env = raw.env.map(|given| env(given.value, report)).unwrap_or_default();
     let shutdown_grace = report.duration(raw.shutdown_grace.as_ref(), SHUTDOWN_GRACE_DEFAULT);
-    let command = raw.command?;
     Some(Source::Replicas(Replicas {
         command_span: command.span,
         command: program(command, report)?,
