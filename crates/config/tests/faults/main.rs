@@ -1,0 +1,12 @@
+//! Fault messages, as they are seen.
+
+#![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
+
+mod gateway;
+mod report;
+mod routes;
+mod sections;
+mod services;
+mod support;
+mod texts;
+mod variables;

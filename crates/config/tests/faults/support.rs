@@ -1,0 +1,43 @@
+//! Reads a file and shows its faults.
+
+use expect_test::Expect;
+use miette::{GraphicalReportHandler, GraphicalTheme};
+use phalanx_config::{Config, Faults};
+
+pub(crate) const SERVICE: &str = "[service.api]\nendpoints = [{ address = \"127.0.0.1:3000\" }]\n";
+pub(crate) const ROUTE: &str = "[[route]]\npath = \"/\"\nservice = \"api\"\n";
+
+fn environment(name: &str) -> Option<String> {
+    (name == "SECRET").then(|| "hunter2".to_owned())
+}
+
+pub(crate) fn parse(source: &str) -> Result<Config, Faults> {
+    Config::parse("phalanx.toml", source, &environment)
+}
+
+pub(crate) fn render(faults: &Faults) -> String {
+    let mut report = String::new();
+    GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
+        .with_width(100)
+        .render_report(&mut report, faults)
+        .unwrap();
+    report.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// The whole report.
+pub(crate) fn check(source: &str, report: &Expect) {
+    report.assert_eq(&render(&parse(source).unwrap_err()));
+}
+
+/// Message and hint of each fault of a file made of `lines`, with a route and a service where it has none.
+pub(crate) fn check_brief(lines: &str, faults: &Expect) {
+    let route = if lines.contains("route") { "" } else { ROUTE };
+    let service = if lines.contains("[service") { "" } else { SERVICE };
+    let brief: String = match parse(&format!("{lines}\n{route}{service}")) {
+        Ok(_) => "no fault\n".to_owned(),
+        Err(found) => {
+            found.iter().map(|fault| format!("{}\n  {}\n", fault.message(), fault.help())).collect()
+        }
+    };
+    faults.assert_eq(&brief);
+}

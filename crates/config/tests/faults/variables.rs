@@ -1,0 +1,69 @@
+//! References to the environment.
+
+use expect_test::expect;
+
+use crate::support::{ROUTE, check, check_brief, parse, render};
+
+#[test]
+fn variables() {
+    check(
+        &format!("{ROUTE}\n[service.api]\ncommand = [\"a\", \"--key=${{KEY}}\", \"${{B:?ask ops}}\"]\n"),
+        &expect![[r#"
+              × phalanx.toml has 2 faults
+
+            Error:
+              × the environment variable `KEY` is not set
+               ╭─[phalanx.toml:6:24]
+             5 │ [service.api]
+             6 │ command = ["a", "--key=${KEY}", "${B:?ask ops}"]
+               ·                        ─────
+               ╰────
+              help: set it, or give a default: `${KEY:-value}`
+
+            Error:
+              × the environment variable `B` is not set: ask ops
+               ╭─[phalanx.toml:6:34]
+             5 │ [service.api]
+             6 │ command = ["a", "--key=${KEY}", "${B:?ask ops}"]
+               ·                                  ───
+               ╰────
+              help: set `B` in the environment of Phalanx
+        "#]],
+    );
+    check_brief(
+        "[log]\nlevel = \"${SECRET\"",
+        &expect![[r#"
+        `${` has no closing `}`
+          write `${NAME}`, or `$${` for the characters themselves
+    "#]],
+    );
+}
+
+#[test]
+fn values_of_variables_are_never_shown() {
+    let source = r#"
+[gateway]
+http = ["${SECRET}:80", "${SECRET}"]
+drain_deadline = "${SECRET}"
+[[route]]
+host = "${SECRET}:"
+path = "${SECRET}"
+methods = ["${SECRET} "]
+allow_encoded = ["${SECRET}"]
+service = "${SECRET}"
+[service.api]
+balance = "${SECRET}"
+endpoints = [{ address = "${SECRET}:80" }]
+[service.b]
+command = ["a", "${SECRET}\u0000"]
+env = { A = "${SECRET}\u0000" }
+[admin]
+listen = "${SECRET}"
+[log]
+level = "${SECRET}"
+"#;
+    let faults = parse(source).unwrap_err();
+    assert_eq!(faults.len(), 14);
+    assert!(!render(&faults).contains("hunter2"));
+    assert!(!format!("{faults:?}").contains("hunter2"));
+}
