@@ -9,115 +9,115 @@ fn routes() {
     check_brief(
         "[route]\npath = \"/\"",
         &expect![[r#"
-            `route` takes a list, not a table
+            1:1 `route` takes a list, not a table
               write it as `[[route]]`
         "#]],
     );
     check_brief(
         "[[route]]",
         &expect![[r#"
-        this route has no path
-          add `path = "/"` for every path
-        this route leads nowhere
-          add `service = "api"`
-    "#]],
+            1:1 this route has no path
+              add `path = "/"` for every path
+            1:1 this route leads nowhere
+              add `service = "api"`
+        "#]],
     );
     check_brief(
         "[[route]]\npath = \"/\"\npath_exact = \"/\"\nservice = \"api\"",
         &expect![[r#"
-        a route has either `path` or `path_exact`
-          remove one: `path` is for every path that begins so, `path_exact` for this path alone
-    "#]],
+            3:14 a route has either `path` or `path_exact`
+              remove one: `path` is for every path that begins so, `path_exact` for this path alone
+        "#]],
     );
     check_brief(
         "[[route]]\npath = \"/\"\nservice = \"api\"\nrespond = {}",
         &expect![[r#"
-        a route has either `service` or `respond`
-          remove one: `service` forwards the request, `respond` answers it
-    "#]],
+            4:11 a route has either `service` or `respond`
+              remove one: `service` forwards the request, `respond` answers it
+        "#]],
     );
     check_brief(
         "[[route]]\npath = \"/a/../b\"\nservice = \"api\"",
         &expect![[r#"
-        "/a/../b" contains a `.` or `..` segment
-          write the path that is meant, without them
-    "#]],
+            2:8 "/a/../b" contains a `.` or `..` segment
+              write the path that is meant, without them
+        "#]],
     );
     check_brief(
         "[[route]]\npath = \"/\"\nhost = \"api.*\"\nservice = \"api\"",
         &expect![[r#"
-        "api.*" has `*` in the wrong place
-          `*` can only be the whole first label, as "*.example.com"
-    "#]],
+            3:8 "api.*" has `*` in the wrong place
+              `*` can only be the whole first label, as "*.example.com"
+        "#]],
     );
     check_brief(
         "[[route]]\npath = \"/\"\nservice = \"web\"",
         &expect![[r#"
-        there is no service "web"
-          services of this file: `api`
-    "#]],
+            3:11 there is no service "web"
+              services of this file: `api`
+        "#]],
     );
     check_brief(
         "[[route]]\npath = \"/\"\nservice = \"\"",
         &expect![[r#"
-        there is no service ""
-          services of this file: `api`
-    "#]],
+            3:11 there is no service ""
+              services of this file: `api`
+        "#]],
     );
     check_brief(
         "[[route]]\npath = \"/\"\nservice = \"api\"\nmethods = []",
         &expect![[r#"
-        no request could pass
-          name a method, or leave `methods` out
-    "#]],
+            4:11 no request could pass
+              name a method, or leave `methods` out
+        "#]],
     );
     check_brief(
         "[[route]]\npath = \"/\"\nservice = \"api\"\nmethods = [\"get\", \"A B\", \"POST\", \"POST\"]",
         &expect![[r#"
-            "get" is not in upper case
+            4:12 "get" is not in upper case
               methods are case-sensitive: write it as "GET"
-            "A B" is not a method
+            4:19 "A B" is not a method
               a method is a word, as "GET"
-            this method stands here twice
+            4:34 this method stands here twice
               remove one of the two
         "#]],
     );
     check_brief(
         "[[route]]\npath = \"/\"\nservice = \"api\"\nallow_encoded = [\"%2f\", \"/\", \"%zz\"]",
         &expect![[r#"
-            "/" is not a percent-encoded character
+            4:25 "/" is not a percent-encoded character
               write it as "%2F"
-            "%zz" is not a percent-encoded character
+            4:30 "%zz" is not a percent-encoded character
               write it as "%2F"
         "#]],
     );
     check_brief(
         "[[route]]\npath = \"/\"\nrespond = { status = 100 }",
         &expect![[r#"
-        100 is out of range for `status`
-          write a number from 200 to 599
-    "#]],
+            3:22 100 is out of range for `status`
+              write a number from 200 to 599
+        "#]],
     );
     check_brief(
         "[[route]]\npath = \"/\"\nrespond = { status = 204, body = \"x\" }",
         &expect![[r#"
-        an answer with status 204 has no body
-          remove `body`
-    "#]],
+            3:34 an answer with status 204 has no body
+              remove `body`
+        "#]],
     );
     check_brief(
         "[[route]]\npath = \"/\"\nrespond = {}\ntimeouts = {}",
         &expect![[r#"
-        `timeouts` has no effect beside `respond`
-          remove it
-    "#]],
+            4:12 `timeouts` has no effect beside `respond`
+              remove it
+        "#]],
     );
     let long = "x".repeat(65537);
     check_brief(
         &format!("[[route]]\npath = \"/\"\nrespond = {{ body = \"{long}\" }}"),
         &expect![[r#"
-        the body is longer than 65536 bytes
-          let a service answer with it
-    "#]],
+            3:20 the body is longer than 65536 bytes
+              let a service answer with it
+        "#]],
     );
 }

@@ -9,101 +9,101 @@ fn sections_and_keys() {
     check_brief(
         "[gatway]",
         &expect![[r#"
-        unknown key `gatway`
-          did you mean `gateway`?
-    "#]],
+            1:2 unknown key `gatway`
+              did you mean `gateway`?
+        "#]],
     );
     check_brief(
         "[[stream]]",
         &expect![[r#"
-        unknown key `stream`
-          keys that can stand here: `admin`, `gateway`, `log`, `route`, `service`
-    "#]],
+            1:3 unknown key `stream`
+              keys that can stand here: `admin`, `gateway`, `log`, `route`, `service`
+        "#]],
     );
     check_brief(
         "[gateway]\nhttps = []",
         &expect![[r#"
-        unknown key `https` in `gateway`
-          did you mean `http`?
-    "#]],
+            2:1 unknown key `https` in `gateway`
+              did you mean `http`?
+        "#]],
     );
     check_brief(
         "[gateway]\nworkers = \"4\"",
         &expect![[r#"
-        `workers` takes a whole number, not text
-          for example `workers = 0`
-    "#]],
+            2:11 `workers` takes a whole number, not text
+              for example `workers = 0`
+        "#]],
     );
     check_brief(
         "[gateway]\nworkers = 4.5",
         &expect![[r#"
-        `workers` takes a whole number, not a decimal number
-          for example `workers = 0`
-    "#]],
+            2:11 `workers` takes a whole number, not a decimal number
+              for example `workers = 0`
+        "#]],
     );
     check_brief(
         "[gateway]\nworkers = -1",
         &expect![[r#"
-        -1 is out of range for `workers`
-          write a number from 0 to 1024
-    "#]],
+            2:11 -1 is out of range for `workers`
+              write a number from 0 to 1024
+        "#]],
     );
     check_brief(
         "[gateway]\nworkers = 99999999999999999999999",
         &expect![[r#"
-        99999999999999999999999 is out of range for `workers`
-          write a number from 0 to 1024
-    "#]],
+            2:11 99999999999999999999999 is out of range for `workers`
+              write a number from 0 to 1024
+        "#]],
     );
     check_brief(
         "[gateway]\nworkers = \"${WORKERS:-4}\"",
         &expect![[r#"
-            `workers` takes a whole number, not text
+            2:11 `workers` takes a whole number, not text
               variables can stand in texts only: write the number itself
         "#]],
     );
     check_brief(
         "[gateway]\nhttp = \"0.0.0.0:8080\"",
         &expect![[r#"
-        `http` takes a list, not text
-          for example `http = ["0.0.0.0:8080"]`
-    "#]],
+            2:8 `http` takes a list, not text
+              for example `http = ["0.0.0.0:8080"]`
+        "#]],
     );
     check_brief(
         "[[gateway]]",
         &expect![[r#"
-            `gateway` takes a table, not a list
+            1:1 `gateway` takes a table, not a list
               write it as `[gateway]`
         "#]],
     );
     check_brief(
         "gateway = 2024-01-01",
         &expect![[r#"
-            `gateway` takes a table, not a date
+            1:11 `gateway` takes a table, not a date
               write it as `[gateway]`
         "#]],
     );
     check_brief(
         "route = true",
         &expect![[r#"
-            `route` takes a list, not true or false
+            1:9 `route` takes a list, not true or false
               write it as `[[route]]`
         "#]],
     );
     check_brief(
         "[log]\nlevel = \"warning\"\nformat = \"xml\"",
         &expect![[r#"
-            "warning" is no choice for `level`
+            2:9 "warning" is no choice for `level`
               did you mean "warn"?
-            "xml" is no choice for `format`
+            3:10 "xml" is no choice for `format`
               write one of "json", "text"
         "#]],
     );
     check_brief(
         "[log]\nlevel = \"loud\"",
         &expect![[r#"
-        "loud" is no choice for `level`
-          write one of "error", "warn", "info", "debug", "trace"
-    "#]],
+            2:9 "loud" is no choice for `level`
+              write one of "error", "warn", "info", "debug", "trace"
+        "#]],
     );
 }

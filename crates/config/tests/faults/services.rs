@@ -9,95 +9,95 @@ fn services() {
     check_brief(
         "[service.Api]\n[service.api]",
         &expect![[r#"
-            this service has neither `endpoints`, `discover` nor a `command`
+            1:1 this service has neither `endpoints`, `discover` nor a `command`
               add `endpoints = [{ address = "127.0.0.1:3000" }]`, `discover = { dns = "api.internal:3000" }` or `command = ["node", "server.js"]`
-            `Api` cannot be the name of a service
+            1:10 `Api` cannot be the name of a service
               write at most 63 of a-z, 0-9, `-` and `_`, beginning with a letter
-            this service has neither `endpoints`, `discover` nor a `command`
+            2:1 this service has neither `endpoints`, `discover` nor a `command`
               add `endpoints = [{ address = "127.0.0.1:3000" }]`, `discover = { dns = "api.internal:3000" }` or `command = ["node", "server.js"]`
         "#]],
     );
     check_brief(
         "[service]\napi = 3",
         &expect![[r#"
-            `api` takes a table, not a whole number
+            2:7 `api` takes a table, not a whole number
               write it as `[service.api]`
         "#]],
     );
     check_brief(
         "[service.api]\ncommand = [\"a\"]\nendpoints = []",
         &expect![[r#"
-            a service has either `endpoints`, `discover` or a `command`
+            3:13 a service has either `endpoints`, `discover` or a `command`
               keep one: `endpoints` are servers that run already, `discover` asks DNS for them, `command` is run by Phalanx
         "#]],
     );
     check_brief(
         "[service.api]\nbalance = \"fastest\"\nendpoints = []",
         &expect![[r#"
-            "fastest" is no choice for `balance`
+            2:11 "fastest" is no choice for `balance`
               write one of "round_robin", "least_connections", "least_response_time", "power_of_two", "ip_hash", "consistent_hash", "random"
-            this service has no endpoint
+            3:13 this service has no endpoint
               add one, as `endpoints = [{ address = "127.0.0.1:3000" }]`
         "#]],
     );
     check_brief(
         "[service.api]\nhash_key = \"path\"\ncommand = [\"a\"]",
         &expect![[r#"
-            `hash_key` has no effect without `balance = "consistent_hash"`
+            2:12 `hash_key` has no effect without `balance = "consistent_hash"`
               remove it, or set `balance`
         "#]],
     );
     check_brief(
         "[service.api]\nbalance = \"consistent_hash\"\nhash_key = \"query:q\"\ncommand = [\"a\"]",
         &expect![[r#"
-            "query:q" is nothing that a request can be known by
+            3:12 "query:q" is nothing that a request can be known by
               write "path", "header:NAME" or "cookie:NAME"
         "#]],
     );
     check_brief(
         "[service.api]\nendpoints = [{}, { address = \"api.internal:80\" }, { address = \"10.0.0.1:0\" }]",
         &expect![[r#"
-            this endpoint has no address
+            2:14 this endpoint has no address
               add `address = "127.0.0.1:3000"`
-            "api.internal:80" names a host
+            2:30 "api.internal:80" names a host
               endpoints are IP addresses, or "localhost"; to ask DNS for them write `discover = { dns = "api.internal:3000" }` instead
-            "10.0.0.1:0" has port 0
+            2:63 "10.0.0.1:0" has port 0
               nothing can be reached there; ports go from 1 to 65535
         "#]],
     );
     check_brief(
         "[service.api]\nendpoints = [{ address = \"10.0.0.1:80\" }, { address = \"10.0.0.1:80\" }]",
         &expect![[r#"
-            "10.0.0.1:80" is an endpoint twice
+            2:55 "10.0.0.1:80" is an endpoint twice
               remove one of the two, and give the other a `weight`
         "#]],
     );
     check_brief(
         "[service.api]\nendpoints = [\"10.0.0.1:80\"]\nreplicas = 2\nenv = {}\nprobes = {}\nshutdown_grace = \"1s\"",
         &expect![[r#"
-            `endpoints` takes a table, not text
+            2:14 `endpoints` takes a table, not text
               for example `endpoints = [{ address = "10.0.1.10:3000" }]`
-            `replicas` has no effect without `command`
+            3:12 `replicas` has no effect without `command`
               remove it: Phalanx does not run these endpoints
-            `env` has no effect without `command`
+            4:7 `env` has no effect without `command`
               remove it: Phalanx does not run these endpoints
-            `probes` has no effect without `command`
+            5:10 `probes` has no effect without `command`
               remove it: Phalanx does not run these endpoints
-            `shutdown_grace` has no effect without `command`
+            6:18 `shutdown_grace` has no effect without `command`
               remove it: Phalanx does not run these endpoints
         "#]],
     );
     check_brief(
         "[service.api]\nendpoints = [{ address = \"10.0.0.1:80\" }]\nactive_health = { interval = \"1s\", timeout = \"2s\" }",
         &expect![[r#"
-            "2s" is longer than the interval
+            3:46 "2s" is longer than the interval
               a check must end before the next one begins: lower `timeout`
         "#]],
     );
     check_brief(
         "[service.api]\nendpoints = [{ address = \"10.0.0.1:80\" }]\npassive_health = { fail_timeout = \"0s\" }",
         &expect![[r#"
-            "0s" leaves no time at all
+            3:35 "0s" leaves no time at all
               write a duration above zero
         "#]],
     );
@@ -108,59 +108,59 @@ fn replicas() {
     check_brief(
         "[service.api]\ncommand = []",
         &expect![[r#"
-        the command is empty
-          write the program and its arguments: ["node", "server.js"]
-    "#]],
+            2:11 the command is empty
+              write the program and its arguments: ["node", "server.js"]
+        "#]],
     );
     check_brief(
         "[service.api]\ncommand = \"node server.js\"",
         &expect![[r#"
-        `command` takes a list, not text
-          for example `command = ["node", "server.js"]`
-    "#]],
+            2:11 `command` takes a list, not text
+              for example `command = ["node", "server.js"]`
+        "#]],
     );
     check_brief(
         "[service.api]\ncommand = [\"\", 3, \"\\u0000\"]",
         &expect![[r#"
-            the program has no name
+            2:12 the program has no name
               write its name or its path first
-            `command` takes text, not a whole number
+            2:16 `command` takes text, not a whole number
               for example `command = ["node", "server.js"]`
         "#]],
     );
     check_brief(
         "[service.api]\ncommand = [\"a\"]\nreplicas = 0\nactive_health = { path = \"/\" }",
         &expect![[r#"
-            0 is out of range for `replicas`
+            3:12 0 is out of range for `replicas`
               write a number from 1 to 1000
-            `active_health` has no effect beside `command`
+            4:17 `active_health` has no effect beside `command`
               remove it: replicas have `probes`
         "#]],
     );
     check_brief(
         "[service.api]\ncommand = [\"a\"]\nenv = { PORT = \"1\", \"A=B\" = \"1\", C = 1 }",
         &expect![[r#"
-            `PORT` is set by Phalanx, to another value for each replica
+            3:9 `PORT` is set by Phalanx, to another value for each replica
               remove it, and read it in the program
-            `A=B` cannot be the name of an environment variable
+            3:21 `A=B` cannot be the name of an environment variable
               write a name without `=`
-            `C` takes text, not a whole number
+            3:38 `C` takes text, not a whole number
               put it in quotes: `C = "1"`
         "#]],
     );
     check_brief(
         "[service.api]\ncommand = [\"a\"]\nprobes.readyness = {}",
         &expect![[r#"
-        unknown key `readyness` in `service.api.probes`
-          did you mean `readiness`?
-    "#]],
+            3:8 unknown key `readyness` in `service.api.probes`
+              did you mean `readiness`?
+        "#]],
     );
     check_brief(
         "[service.api]\ncommand = [\"a\"]\nprobes.startup = { path = \"ready\", period = \"0s\" }",
         &expect![[r#"
-            "ready" does not begin with `/`
+            3:27 "ready" does not begin with `/`
               write it from the root, as "/api"
-            "0s" leaves no time at all
+            3:45 "0s" leaves no time at all
               write a duration above zero
         "#]],
     );

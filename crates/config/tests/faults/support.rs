@@ -2,7 +2,7 @@
 
 use expect_test::Expect;
 use miette::{GraphicalReportHandler, GraphicalTheme};
-use phalanx_config::{Config, Faults};
+use phalanx_config::{Config, Fault, Faults};
 
 pub(crate) const SERVICE: &str = "[service.api]\nendpoints = [{ address = \"127.0.0.1:3000\" }]\n";
 pub(crate) const ROUTE: &str = "[[route]]\npath = \"/\"\nservice = \"api\"\n";
@@ -29,15 +29,21 @@ pub(crate) fn check(source: &str, report: &Expect) {
     report.assert_eq(&render(&parse(source).unwrap_err()));
 }
 
-/// Message and hint of each fault of a file made of `lines`, with a route and a service where it has none.
+/// Place, message and hint of each fault of a file made of `lines`, with a route and a service where it has none.
 pub(crate) fn check_brief(lines: &str, faults: &Expect) {
     let route = if lines.contains("route") { "" } else { ROUTE };
     let service = if lines.contains("[service") { "" } else { SERVICE };
-    let brief: String = match parse(&format!("{lines}\n{route}{service}")) {
+    let source = format!("{lines}\n{route}{service}");
+    let brief: String = match parse(&source) {
         Ok(_) => "no fault\n".to_owned(),
-        Err(found) => {
-            found.iter().map(|fault| format!("{}\n  {}\n", fault.message(), fault.help())).collect()
-        }
+        Err(found) => found.iter().map(|fault| brief(&source, fault)).collect(),
     };
     faults.assert_eq(&brief);
+}
+
+fn brief(source: &str, fault: &Fault) -> String {
+    let before = &source[..fault.span().start];
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    let (line, column) = (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
+    format!("{line}:{column} {}\n  {}\n", fault.message(), fault.help())
 }

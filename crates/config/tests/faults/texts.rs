@@ -9,30 +9,30 @@ fn durations() {
     check_brief(
         "[gateway]\ndrain_deadline = 5",
         &expect![[r#"
-        `drain_deadline` takes a duration, not a whole number
-          add the unit: `drain_deadline = "5s"`
-    "#]],
+            2:18 `drain_deadline` takes a duration, not a whole number
+              add the unit: `drain_deadline = "5s"`
+        "#]],
     );
     check_brief(
         "[gateway]\ndrain_deadline = \"5\"",
         &expect![[r#"
-        "5" has no unit
-          write a whole number and its unit, as "5s", "100ms", "1m" or "1h30m"
-    "#]],
+            2:18 "5" has no unit
+              write a whole number and its unit, as "5s", "100ms", "1m" or "1h30m"
+        "#]],
     );
     check_brief(
         "[gateway]\ndrain_deadline = \"5 minutes\"",
         &expect![[r#"
-        "5 minutes" is not a duration
-          write a whole number and its unit, as "5s", "100ms", "1m" or "1h30m"
-    "#]],
+            2:18 "5 minutes" is not a duration
+              write a whole number and its unit, as "5s", "100ms", "1m" or "1h30m"
+        "#]],
     );
     check_brief(
         "[gateway]\ndrain_deadline = \"9999h\"",
         &expect![[r#"
-        "9999h" is too long
-          30 days, "720h", is the longest duration
-    "#]],
+            2:18 "9999h" is too long
+              30 days, "720h", is the longest duration
+        "#]],
     );
     check_brief(
         "[gateway]\ndrain_deadline = \"0s\"",
@@ -43,8 +43,8 @@ fn durations() {
     check_brief(
         "[[route]]\npath = \"/\"\nservice = \"api\"\ntimeouts = { read = \"0s\" }",
         &expect![[r#"
-        "0s" leaves no time at all
-          write a duration above zero
-    "#]],
+            4:21 "0s" leaves no time at all
+              write a duration above zero
+        "#]],
     );
 }

@@ -33,9 +33,9 @@ fn variables() {
     check_brief(
         "[log]\nlevel = \"${SECRET\"",
         &expect![[r#"
-        `${` has no closing `}`
-          write `${NAME}`, or `$${` for the characters themselves
-    "#]],
+            2:10 `${` has no closing `}`
+              write `${NAME}`, or `$${` for the characters themselves
+        "#]],
     );
 }
 
