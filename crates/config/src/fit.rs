@@ -21,6 +21,8 @@ use crate::{
     suggest,
 };
 
+/// Of so few choices none is guessed: who writes "http2" does not mean "http1".
+const CHOICES_LISTED_MAX: usize = 3;
 /// Bytes that all expanded texts may have together: a small file that repeats a large variable stays small in memory.
 const EXPANDED_BYTES_MAX: usize = 4 << 20;
 
@@ -157,10 +159,11 @@ impl<'a> Fit<'a> {
     fn no_choice(&mut self, path: &str, span: Span, text: &str, choices: &[String]) -> Verdict {
         let written = self.report.source().quote(span);
         let quoted: Vec<String> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
-        let help = match (suggest::nearest(text, choices.iter().map(String::as_str)), quoted.as_slice()) {
-            (Some(near), _) => format!("did you mean \"{near}\"?"),
-            (None, [only]) => format!("this version knows only {only}"),
-            (None, _) => format!("write one of {}", quoted.join(", ")),
+        let near = suggest::nearest(text, choices.iter().map(String::as_str))
+            .filter(|_| choices.len() > CHOICES_LISTED_MAX);
+        let help = match near {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("write one of {}", quoted.join(", ")),
         };
         self.report.fault(span, format!("{written} is no choice for `{}`", last(path)), help);
         Verdict::Drop

@@ -69,3 +69,85 @@ fn listeners() {
         "#]],
     );
 }
+
+#[test]
+fn trusted_proxies() {
+    check_brief(
+        "[gateway]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\", \"192.0.2.7\", \"fd00::/8\", \"0.0.0.0/0\"]",
+        &expect![[r#"
+            no fault
+        "#]],
+    );
+    check_brief(
+        "[gateway]\ntrusted_proxies = [\"10.0.0.1/8\", \"fd00::1/8\"]",
+        &expect![[r#"
+        2:20 "10.0.0.1/8" has address bits behind its prefix
+          write the network, "10.0.0.0/8", or the address alone, "10.0.0.1"
+        2:34 "fd00::1/8" has address bits behind its prefix
+          write the network, "fd00::/8", or the address alone, "fd00::1"
+    "#]],
+    );
+    check_brief(
+        "[gateway]\ntrusted_proxies = [\"\", \"10.0.0.0/33\", \"proxy.internal\", \"10.0.0.1:80\", \"::ffff:10.0.0.1\", 10]",
+        &expect![[r#"
+            2:20 "" is neither a network nor an IP address
+              write it as "10.0.0.0/8", "fd00::/8" or "::1"
+            2:24 "10.0.0.0/33" has a prefix that is longer than its address
+              the number after `/` is at most 32 for IPv4 and 128 for IPv6
+            2:39 "proxy.internal" is neither a network nor an IP address
+              write it as "10.0.0.0/8", "fd00::/8" or "::1"
+            2:57 "10.0.0.1:80" is neither a network nor an IP address
+              write it as "10.0.0.0/8", "fd00::/8" or "::1"
+            2:72 "::ffff:10.0.0.1" is an IPv4 network in the form of IPv6
+              write it as "10.0.0.0/8"
+            2:91 `trusted_proxies` takes text, not a whole number
+              for example `trusted_proxies = ["10.0.0.0/8", "::1"]`
+        "#]],
+    );
+    check_brief(
+        "[gateway]\ntrusted_proxies = \"10.0.0.0/8\"",
+        &expect![[r#"
+        2:19 `trusted_proxies` takes a list, not text
+          for example `trusted_proxies = ["10.0.0.0/8", "::1"]`
+    "#]],
+    );
+    check_brief(
+        &format!("[gateway]\ntrusted_proxies = [{}]", "\"::1\", ".repeat(257)),
+        &expect![[r#"
+        2:19 257 networks are too many
+          write at most 256
+    "#]],
+    );
+}
+
+#[test]
+fn connections() {
+    check_brief(
+        "[gateway]\nmax_connections = 0",
+        &expect![[r#"
+        2:19 0 is out of range for `max_connections`
+          write a number from 1 to 10000000
+    "#]],
+    );
+    check_brief(
+        "[gateway]\nmax_connections = \"10000\"",
+        &expect![[r#"
+        2:19 `max_connections` takes a whole number, not text
+          for example `max_connections = 10000`
+    "#]],
+    );
+    check_brief(
+        "[gateway]\nmax_connections = 1.5",
+        &expect![[r#"
+        2:19 `max_connections` takes a whole number, not a decimal number
+          for example `max_connections = 10000`
+    "#]],
+    );
+    check_brief(
+        "[gateway]\nmax_connections = 10_000_001",
+        &expect![[r#"
+        2:19 10_000_001 is out of range for `max_connections`
+          write a number from 1 to 10000000
+    "#]],
+    );
+}

@@ -4,6 +4,7 @@
 
 mod gateway;
 mod report;
+mod resilience;
 mod routes;
 mod sections;
 mod services;

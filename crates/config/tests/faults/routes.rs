@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::support::check_brief;
+use crate::support::{check_brief, check_route};
 
 #[test]
 fn routes() {
@@ -118,6 +118,73 @@ fn routes() {
         &expect![[r#"
             3:20 the body is longer than 65536 bytes
               let a service answer with it
+        "#]],
+    );
+}
+
+#[test]
+fn forwarding() {
+    check_route(
+        "retry = { attempts = 0 }",
+        &expect![[r#"
+        4:22 0 is out of range for `attempts`
+          write a number from 1 to 10
+    "#]],
+    );
+    check_route(
+        "retry = { attempts = 11, budget = 1.5 }",
+        &expect![[r#"
+        4:22 11 is out of range for `attempts`
+          write a number from 1 to 10
+        4:35 1.5 is out of range for `budget`
+          write a number from 0 to 1
+    "#]],
+    );
+    check_route(
+        "retry = 3",
+        &expect![[r#"
+        4:9 `retry` takes a table, not a whole number
+          for example `retry = { attempts = 2 }`
+    "#]],
+    );
+    check_route(
+        r#"timeouts = { tunnel = "0s" }"#,
+        &expect![[r#"
+        4:23 "0s" leaves no time at all
+          write a duration above zero
+    "#]],
+    );
+    check_route(
+        r#"shed = "no""#,
+        &expect![[r#"
+        4:8 `shed` takes true or false, not text
+          for example `shed = true`
+    "#]],
+    );
+    check_route(
+        r#"shed = "${SHED}""#,
+        &expect![[r#"
+        4:8 `shed` takes true or false, not text
+          variables can stand in texts only: write `true` or `false` itself
+    "#]],
+    );
+}
+
+#[test]
+fn keys_that_need_a_service() {
+    check_brief(
+        "[[route]]\npath = \"/\"\nrespond = {}\ntimeouts = {}\nretry = {}\nmax_body = \"1B\"\nmin_body_rate = \"0B/s\"\nshed = true",
+        &expect![[r#"
+            4:12 `timeouts` has no effect beside `respond`
+              remove it
+            5:9 `retry` has no effect beside `respond`
+              remove it
+            6:12 `max_body` has no effect beside `respond`
+              remove it
+            7:17 `min_body_rate` has no effect beside `respond`
+              remove it
+            8:8 `shed` has no effect beside `respond`
+              remove it
         "#]],
     );
 }

@@ -45,15 +45,23 @@ fn values_of_variables_are_never_shown() {
 [gateway]
 http = ["${SECRET}:80", "${SECRET}"]
 drain_deadline = "${SECRET}"
+trusted_proxies = ["${SECRET}", "${SECRET_NETWORK}"]
 [[route]]
 host = "${SECRET}:"
 path = "${SECRET}"
 methods = ["${SECRET} "]
 allow_encoded = ["${SECRET}"]
 service = "${SECRET}"
+max_body = "${SECRET}"
+min_body_rate = "${SECRET}"
 [service.api]
 balance = "${SECRET}"
 endpoints = [{ address = "${SECRET}:80" }]
+protocol = "${SECRET}"
+hash_key = "${SECRET}"
+[service.c]
+discover = { dns = "${SECRET}", resolver = "${SECRET}" }
+active_health = { path = "${SECRET}" }
 [service.b]
 command = ["a", "${SECRET}\u0000"]
 env = { A = "${SECRET}\u0000" }
@@ -63,7 +71,8 @@ listen = "${SECRET}"
 level = "${SECRET}"
 "#;
     let faults = parse(source).unwrap_err();
-    assert_eq!(faults.len(), 14);
-    assert!(!render(&faults).contains("hunter2"));
-    assert!(!format!("{faults:?}").contains("hunter2"));
+    assert_eq!(faults.len(), 22);
+    for shown in [render(&faults), format!("{faults:?}")] {
+        assert!(!shown.contains("hunter2") && !shown.contains("172."), "{shown}");
+    }
 }
