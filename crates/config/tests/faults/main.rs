@@ -8,6 +8,7 @@ mod resilience;
 mod routes;
 mod sections;
 mod services;
+mod sources;
 mod support;
 mod texts;
 mod variables;
