@@ -6,8 +6,10 @@
 pub mod algorithm;
 pub mod health;
 mod response_time;
+mod retry_budget;
 mod weighted;
 
 pub use algorithm::Algorithm;
 pub use response_time::ResponseTime;
+pub use retry_budget::{RetryBudget, Withdrawal};
 pub use weighted::{Weight, ZeroWeight};
