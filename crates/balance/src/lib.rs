@@ -4,6 +4,7 @@
 //! Elsewhere: connections and in-flight counts (`phalanx-gateway`), probes (`phalanx-gateway::health`, `phalanx-fleet`).
 
 pub mod algorithm;
+pub mod breaker;
 pub mod health;
 mod response_time;
 mod retry_budget;
