@@ -93,7 +93,8 @@ fn bucket(second: u64) -> usize {
     reason = "the cast saturates, and amounts are far below what an i64 holds"
 )]
 fn millionths(retries: f64) -> i64 {
-    (retries * RETRY as f64).round() as i64
+    // Never negative, so that this rounds; `round` would be a call, once a request.
+    (retries * RETRY as f64 + 0.5) as i64
 }
 
 #[cfg(test)]
