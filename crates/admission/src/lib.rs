@@ -5,6 +5,8 @@
 //! bound.
 //! Elsewhere: counting what is in flight and waking who waited (`phalanx-gateway`); endpoints and retries (`phalanx-balance`).
 
+pub mod gradient_limit;
 pub mod queue;
 
+pub use gradient_limit::GradientLimit;
 pub use queue::Queue;
