@@ -13,7 +13,7 @@ mod tests;
 
 pub use hashing::hash;
 
-use crate::weighted::{SmoothWeighted, Weight};
+use crate::{Weight, weighted::SmoothWeighted};
 
 /// What an algorithm asks about the endpoints of one service, which it knows by their index.
 pub trait Candidates {

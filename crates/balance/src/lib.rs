@@ -6,8 +6,9 @@
 pub mod algorithm;
 pub mod health;
 mod response_time;
+mod weight;
 mod weighted;
 
 pub use algorithm::Algorithm;
 pub use response_time::ResponseTime;
-pub use weighted::{Weight, ZeroWeight};
+pub use weight::{Weight, ZeroWeight};

@@ -6,35 +6,7 @@
 //!
 //! Cannot fail: no eligible candidate yields `None`.
 
-use std::num::NonZeroU16;
-
-/// The share of an endpoint, relative to the others; never zero, so whoever is in a table can be picked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Weight(NonZeroU16);
-
-impl Weight {
-    /// The weight of an endpoint that has none given.
-    pub const ONE: Self = Self(NonZeroU16::MIN);
-
-    /// The weight as a number.
-    #[must_use]
-    pub fn get(self) -> u16 {
-        self.0.get()
-    }
-}
-
-/// A weight of zero: an endpoint that takes no traffic is not in the table at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a weight is at least 1")]
-pub struct ZeroWeight;
-
-impl TryFrom<u16> for Weight {
-    type Error = ZeroWeight;
-
-    fn try_from(weight: u16) -> Result<Self, ZeroWeight> {
-        NonZeroU16::new(weight).map(Self).ok_or(ZeroWeight)
-    }
-}
+use crate::Weight;
 
 /// The balancing state over one list of endpoints, which are known by their index.
 #[derive(Clone, Debug)]
@@ -117,11 +89,6 @@ mod tests {
     fn workers_that_start_at_different_turns_start_at_different_endpoints() {
         let first = |turns| SmoothWeighted::new([Weight::ONE; 3], turns).pick(|_| true);
         assert_eq!([first(0), first(1), first(2), first(3)], [Some(0), Some(1), Some(2), Some(0)]);
-    }
-
-    #[test]
-    fn a_weight_is_never_zero() {
-        assert_eq!(Weight::try_from(0), Err(ZeroWeight));
     }
 
     proptest! {
