@@ -6,9 +6,10 @@
 pub mod algorithm;
 pub mod health;
 mod response_time;
+pub mod slow_start;
 mod weight;
 mod weighted;
 
 pub use algorithm::Algorithm;
 pub use response_time::ResponseTime;
-pub use weight::{Weight, ZeroWeight};
+pub use weight::{Share, Weight, ZeroWeight};

@@ -1,4 +1,4 @@
-use std::cell::Cell;
+use std::{cell::Cell, num::NonZeroU32};
 
 use proptest::prelude::*;
 
@@ -11,6 +11,7 @@ struct List(Vec<Endpoint>);
 #[derive(Clone, Copy, Debug)]
 struct Endpoint {
     weight: u16,
+    sixty_fourths: u32,
     in_flight: u32,
     response_nanos: u64,
     is_eligible: bool,
@@ -19,7 +20,7 @@ struct Endpoint {
 
 impl Endpoint {
     fn of_weight(weight: u16, identity: u64) -> Self {
-        Self { weight, in_flight: 0, response_nanos: 0, is_eligible: true, identity }
+        Self { weight, sixty_fourths: 64, in_flight: 0, response_nanos: 0, is_eligible: true, identity }
     }
 }
 
@@ -42,7 +43,7 @@ impl List {
         vec![
             Algorithm::round_robin(self.weights(), 0),
             Algorithm::least_connections(self.weights(), 0),
-            Algorithm::least_response_time(self.0.len(), 0),
+            Algorithm::least_response_time(self.weights(), 0),
             Algorithm::power_of_two(seed),
             Algorithm::Hash,
             Algorithm::BoundedHash,
@@ -60,8 +61,13 @@ impl Candidates for List {
         self.0[index].is_eligible
     }
 
-    fn weight(&self, index: usize) -> Weight {
+    fn base_weight(&self, index: usize) -> Weight {
         Weight::try_from(self.0[index].weight).unwrap()
+    }
+
+    fn weight(&self, index: usize) -> Share {
+        let endpoint = &self.0[index];
+        Share::from(NonZeroU32::new(u32::from(endpoint.weight) * endpoint.sixty_fourths).unwrap())
     }
 
     fn in_flight(&self, index: usize) -> u32 {
@@ -78,9 +84,10 @@ impl Candidates for List {
 }
 
 fn endpoint() -> impl Strategy<Value = Endpoint> {
-    (1_u16..10, 0_u32..20, 0_u64..1_000, any::<bool>(), any::<u64>()).prop_map(
-        |(weight, in_flight, response_nanos, is_eligible, identity)| Endpoint {
+    (1_u16..10, 1_u32..=64, 0_u32..20, 0_u64..1_000, any::<bool>(), any::<u64>()).prop_map(
+        |(weight, sixty_fourths, in_flight, response_nanos, is_eligible, identity)| Endpoint {
             weight,
+            sixty_fourths,
             in_flight,
             response_nanos,
             is_eligible,
@@ -116,7 +123,7 @@ fn least_connections_is_the_naive_minimum() {
     proptest!(|(endpoints in prop::collection::vec(endpoint(), 1..8))| {
         let list = List(endpoints);
         let picked = Algorithm::least_connections(list.weights(), 0).pick(&list, 0);
-        let ratio = |index: usize| f64::from(list.in_flight(index)) / f64::from(list.0[index].weight);
+        let ratio = |index: usize| f64::from(list.in_flight(index)) / f64::from(list.weight(index).get());
         let least = list.eligible().map(ratio).min_by(f64::total_cmp);
         prop_assert_eq!(picked.map(ratio), least);
     });
@@ -134,8 +141,12 @@ impl Candidates for Busy {
         true
     }
 
-    fn weight(&self, _: usize) -> Weight {
+    fn base_weight(&self, _: usize) -> Weight {
         Weight::ONE
+    }
+
+    fn weight(&self, _: usize) -> Share {
+        Weight::ONE.into()
     }
 
     fn in_flight(&self, _: usize) -> u32 {
@@ -157,7 +168,7 @@ fn somebody_is_picked_although_counts_move_while_they_are_read() {
     let weights = || [Weight::ONE; 2];
     for mut algorithm in [
         Algorithm::least_connections(weights(), 0),
-        Algorithm::least_response_time(2, 0),
+        Algorithm::least_response_time(weights(), 0),
         Algorithm::power_of_two(1),
         Algorithm::BoundedHash,
     ] {
@@ -245,7 +256,7 @@ mod least_response_time {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut list = List::of_weights(&vec![1; seconds.len()]);
         let mut times = vec![ResponseTime::default(); seconds.len()];
-        let mut algorithm = Algorithm::least_response_time(seconds.len(), 0);
+        let mut algorithm = Algorithm::least_response_time(list.weights(), 0);
         let mut sent = vec![0_u32; seconds.len()];
         let mut ends = BinaryHeap::new();
         let mut now = Duration::ZERO;
