@@ -1,3 +1,8 @@
+//! What holds for all algorithms, and what each alone promises.
+
+mod beginning;
+mod closed_loop;
+
 use std::{cell::Cell, num::NonZeroU32};
 
 use proptest::prelude::*;
@@ -203,6 +208,23 @@ fn a_key_stays_when_others_go_and_when_they_return() {
 }
 
 #[test]
+fn the_keys_of_one_that_goes_are_shared_by_weight() {
+    const KEYS: u64 = 60_000;
+    let mut list = List::of_weights(&[3, 1, 2]);
+    let pick = |list: &List, key: u64| Algorithm::Hash.pick(list, hash(&key.to_le_bytes())).unwrap();
+    let before: Vec<usize> = (0..KEYS).map(|key| pick(&list, key)).collect();
+    list.0[0].is_eligible = false;
+    let mut moved = [0; 3];
+    for (key, before) in (0..KEYS).zip(before) {
+        let after = pick(&list, key);
+        moved[after] += u64::from(after != before);
+    }
+    for (moved, fair) in moved.iter().zip([0, KEYS / 6, KEYS / 3]) {
+        assert!(moved.abs_diff(fair) * 20 <= fair, "{moved} and {fair}");
+    }
+}
+
+#[test]
 fn the_hash_is_frozen() {
     // Keys stay with their endpoints over versions only as long as these hold.
     for (key, expected) in
@@ -242,76 +264,5 @@ proptest! {
                 prop_assert!(picked.is_none_or(|index| list.is_eligible(index)));
             }
         }
-    }
-}
-
-mod least_response_time {
-    use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
-
-    use super::*;
-    use crate::ResponseTime;
-
-    /// Sends `requests` with so many at a time to endpoints that take `seconds` on average, exponentially distributed; the share of each.
-    fn simulate(seed: u64, requests: usize, concurrency: usize, seconds: &[f64]) -> Vec<f64> {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let mut list = List::of_weights(&vec![1; seconds.len()]);
-        let mut times = vec![ResponseTime::default(); seconds.len()];
-        let mut algorithm = Algorithm::least_response_time(list.weights(), 0);
-        let mut sent = vec![0_u32; seconds.len()];
-        let mut ends = BinaryHeap::new();
-        let mut now = Duration::ZERO;
-        for _ in 0..requests {
-            if ends.len() == concurrency {
-                let Reverse((at, index, elapsed)) = ends.pop().unwrap();
-                now = at;
-                let (index, elapsed): (usize, Duration) = (index, elapsed);
-                list.0[index].in_flight -= 1;
-                times[index].observe(elapsed, now);
-            }
-            for (endpoint, time) in list.0.iter_mut().zip(&times) {
-                endpoint.response_nanos = time.nanos(now);
-            }
-            let index = algorithm.pick(&list, 0).unwrap();
-            let elapsed = Duration::from_secs_f64(-seconds[index] * (1.0 - random.f64()).ln());
-            list.0[index].in_flight += 1;
-            sent[index] += 1;
-            ends.push(Reverse((now + elapsed, index, elapsed)));
-        }
-        sent.iter().map(|count| f64::from(*count) / requests as f64).collect()
-    }
-
-    #[test]
-    fn five_equal_endpoints_get_a_fifth_each() {
-        for seed in 0..20 {
-            for concurrency in [1, 16, 64] {
-                let shares = simulate(seed, 3_000, concurrency, &[0.005; 5]);
-                assert!(shares.iter().all(|share| (0.18..=0.22).contains(share)), "seed {seed}: {shares:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_grey_endpoint_gets_little_and_never_nothing() {
-        for seed in 0..20 {
-            let shares = simulate(seed, 3_000, 16, &[0.5, 0.005, 0.005, 0.005]);
-            assert!((0.000_1..0.05).contains(&shares[0]), "seed {seed}: {shares:?}");
-        }
-    }
-
-    #[test]
-    fn an_expectation_decays_without_answers() {
-        let mut time = ResponseTime::default();
-        time.observe(Duration::from_millis(100), Duration::ZERO);
-        assert_eq!(time.nanos(Duration::ZERO), 100_000_000);
-        assert!(time.nanos(Duration::from_secs(10)) < 40_000_000);
-        assert_eq!(time.nanos(Duration::from_secs(3_600)), 1);
-    }
-
-    #[test]
-    fn a_slower_answer_counts_at_once() {
-        let mut time = ResponseTime::default();
-        time.observe(Duration::from_millis(1), Duration::ZERO);
-        time.observe(Duration::from_millis(50), Duration::from_millis(1));
-        assert_eq!(time.nanos(Duration::from_millis(1)), 50_000_000);
     }
 }
