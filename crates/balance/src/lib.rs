@@ -5,6 +5,7 @@
 
 pub mod algorithm;
 pub mod health;
+pub mod outlier;
 mod response_time;
 pub mod slow_start;
 mod weight;
