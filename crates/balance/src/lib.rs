@@ -7,6 +7,7 @@ pub mod algorithm;
 pub mod health;
 pub mod outlier;
 mod response_time;
+pub mod selection;
 pub mod slow_start;
 mod weight;
 mod weighted;
