@@ -6,11 +6,15 @@
 pub mod algorithm;
 pub mod breaker;
 pub mod health;
+pub mod outlier;
 mod response_time;
 mod retry_budget;
+pub mod selection;
+pub mod slow_start;
+mod weight;
 mod weighted;
 
 pub use algorithm::Algorithm;
 pub use response_time::ResponseTime;
 pub use retry_budget::{RetryBudget, Withdrawal};
-pub use weighted::{Weight, ZeroWeight};
+pub use weight::{Share, Weight, ZeroWeight};

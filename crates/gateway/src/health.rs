@@ -143,12 +143,18 @@ impl HealthLoop {
     fn judge(&mut self, index: usize, event: Event, now: Duration, reason: &str) {
         let patient = &mut self.patients[index];
         let served = patient.health.standing() == Standing::Serving;
-        let Some(standing) = patient.health.on(event, now) else { return };
+        let Some(mut standing) = patient.health.on(event, now) else { return };
+        if standing == Standing::Trial {
+            // No request is held to be the trial, so one that is back serves.
+            standing = patient.health.on(Event::AttemptSucceeded, now).unwrap_or(standing);
+        }
         let (service, endpoint) = (&patient.service, patient.endpoint.address);
         match standing {
-            Standing::Serving => tracing::info!(%service, %endpoint, reason, "an endpoint serves again"),
-            Standing::Ejected { .. } | Standing::Failing if !served => {}
-            Standing::Ejected { .. } | Standing::Failing => {
+            Standing::Serving | Standing::Trial => {
+                tracing::info!(%service, %endpoint, reason, "an endpoint serves again");
+            }
+            Standing::Ejected { .. } | Standing::Failing | Standing::Draining if !served => {}
+            Standing::Ejected { .. } | Standing::Failing | Standing::Draining => {
                 patient.counters.ejected();
                 tracing::warn!(%service, %endpoint, reason, "an endpoint gets no more requests");
             }

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use phalanx_balance::{
-    Algorithm, Weight,
+    Algorithm, Share, Weight,
     algorithm::{self, Candidates},
 };
 use phalanx_config::{Balance, HashKey, ServiceName};
@@ -48,7 +48,7 @@ impl LocalService {
         let algorithm = match balance {
             Balance::RoundRobin => Algorithm::round_robin(weights(), turns),
             Balance::LeastConnections => Algorithm::least_connections(weights(), turns),
-            Balance::LeastResponseTime => Algorithm::least_response_time(upstreams.len(), turns),
+            Balance::LeastResponseTime => Algorithm::least_response_time(weights(), turns),
             Balance::PowerOfTwo => Algorithm::power_of_two(fastrand::u64(..)),
             Balance::IpHash => Algorithm::Hash,
             Balance::ConsistentHash(_) => Algorithm::BoundedHash,
@@ -115,8 +115,12 @@ impl Candidates for Choices<'_> {
         !upstream.is_withdrawn() && self.tried.is_none_or(|tried| !Rc::ptr_eq(tried, upstream))
     }
 
-    fn weight(&self, index: usize) -> Weight {
+    fn base_weight(&self, index: usize) -> Weight {
         self.upstreams[index].endpoint.weight
+    }
+
+    fn weight(&self, index: usize) -> Share {
+        self.upstreams[index].endpoint.weight.into()
     }
 
     fn in_flight(&self, index: usize) -> u32 {

@@ -167,8 +167,15 @@ impl Source for Overview {
 fn fixed(endpoint: &GatewayEndpoint) -> Endpoint {
     let (state, reason) = match endpoint.standing {
         health::Standing::Serving => (EndpointState::Serving, None),
-        health::Standing::Ejected { .. } => (EndpointState::Ejected, Some("requests to it failed")),
+        health::Standing::Trial => (EndpointState::Serving, Some("one request tries it")),
+        health::Standing::Ejected { cause: health::Cause::Attempts, .. } => {
+            (EndpointState::Ejected, Some("requests to it failed"))
+        }
+        health::Standing::Ejected { cause: health::Cause::Outlier, .. } => {
+            (EndpointState::Ejected, Some("it does much worse than the others"))
+        }
         health::Standing::Failing => (EndpointState::Ejected, Some("its active checks fail")),
+        health::Standing::Draining => (EndpointState::Draining, None),
     };
     Endpoint {
         address: endpoint.address.to_string(),
