@@ -3,7 +3,6 @@
 //! Response times are told in mean service times. They are exponentially distributed, so the 99th percentile of an unloaded server is
 //! ln 100 ≈ 4.6.
 
-#[path = "gradient_limit/model.rs"]
 mod model;
 
 use std::{num::NonZeroU32, time::Duration};
