@@ -72,6 +72,7 @@ enum State {
 pub struct Decoder {
     state: State,
     extension_bytes: u32,
+    data_bytes: u64,
     /// The trailer section as received, its empty line included; no allocation without trailers.
     trailers: Vec<u8>,
 }
@@ -86,7 +87,14 @@ impl Decoder {
     /// At the beginning of a body.
     #[must_use]
     pub fn new() -> Self {
-        Self { state: State::Size { size: 0, digits: 0 }, extension_bytes: 0, trailers: Vec::new() }
+        let state = State::Size { size: 0, digits: 0 };
+        Self { state, extension_bytes: 0, data_bytes: 0, trailers: Vec::new() }
+    }
+
+    /// How much data it has told of so far.
+    #[must_use]
+    pub fn data_bytes(&self) -> u64 {
+        self.data_bytes
     }
 
     /// Looks at the bytes that follow those consumed so far; with none left the event is `Framing { consumed: 0 }`.
@@ -102,6 +110,7 @@ impl Decoder {
                     }
                     let consumed = usize::try_from(left).map_or(input.len(), |left| left.min(input.len()));
                     let left = left - consumed as u64;
+                    self.data_bytes = self.data_bytes.saturating_add(consumed as u64);
                     self.state = if left == 0 { State::DataCarriageReturn } else { State::Data { left } };
                     return Ok(Event::Data { consumed });
                 }
