@@ -3,12 +3,14 @@
 //! Elsewhere: how a request becomes a decision ([`receive`]), how it is forwarded (`crate::exchange`).
 
 mod client;
+mod presence;
 mod receive;
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
 pub(crate) use client::{CLIENT_WRITE_STALL_MAX, Client};
-use phalanx_http1::rewrite::Persistence;
+use phalanx_http1::{request::RequestBody, rewrite::Persistence};
+pub(crate) use presence::Presence;
 pub(crate) use receive::{Forward, Request};
 use receive::{HEAD_TIMEOUT, Plan, Received, Waited};
 use tokio::net::TcpStream;
@@ -87,6 +89,13 @@ async fn serve_burst(worker: &Rc<Worker>, client: &mut Client) -> Burst {
 
 async fn answer_to(worker: &Worker, client: &mut Client, request: &mut Request, plan: Plan) -> After {
     match plan {
+        // Before an endpoint hears of it, and the client is asked for it by a 100.
+        Plan::Forward(forward) if matches!(request.body, RequestBody::Length(length) if length > forward.policy.max_body) =>
+        {
+            request.keep_alive = false;
+            let answer = Answer::problem(413, "the body of the request is larger than this route takes");
+            respond(worker, client, request, &answer).await
+        }
         Plan::Forward(forward) => exchange::forward(worker, client, request, forward).await,
         Plan::Answer(answer) => respond(worker, client, request, &answer).await,
     }

@@ -23,8 +23,8 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use buffer::{BUFFER_BYTES, Buffers, Inbox, Output, Source};
-pub(crate) use deadline::{Deadline, Elapsed};
+pub(crate) use buffer::{BUFFER_BYTES, Buffers, Inbox, Output, Sink, Source};
+pub(crate) use deadline::{Deadline, Elapsed, GivenUp};
 use deadline::{Deadlines, TICK};
 pub(crate) use local_table::LocalTable;
 use phalanx_telemetry::{clock, requests::RequestFamily, upstream::UpstreamFamily};
@@ -40,7 +40,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use upstream::Timing;
 pub(crate) use upstream::{Repeatable, Upstream, UpstreamConnection};
-pub(crate) use write::{WriteError, write_all};
+pub(crate) use write::{WriteError, write_all, write_all_unless_in_vain};
 
 use crate::{
     connection,

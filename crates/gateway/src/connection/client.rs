@@ -5,8 +5,8 @@ use std::{cell::Cell, net::SocketAddr, rc::Rc, time::Duration};
 use phalanx_http1::request::RequestBody;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
-use super::Request;
-use crate::worker::{Deadline, Inbox, Worker, WriteError, write_all};
+use super::{Presence, Request};
+use crate::worker::{Deadline, GivenUp, Inbox, Worker, WriteError, write_all};
 
 /// The longest time for which a client takes no byte of an answer.
 pub(crate) const CLIENT_WRITE_STALL_MAX: Duration = Duration::from_secs(60);
@@ -22,6 +22,8 @@ pub(crate) struct Client {
     pub(crate) ip: Box<str>,
     /// Bytes received.
     pub(crate) input: Inbox,
+    /// Whether it still waits for its answer.
+    pub(crate) presence: Presence,
     /// For what it sends, and for what is sent to an endpoint in its name.
     pub(crate) reading: Deadline,
     /// For what it is sent, and for what an endpoint sends.
@@ -36,6 +38,7 @@ impl Client {
             stream,
             ip: peer.ip().to_canonical().to_string().into(),
             input: worker.buffers.inbox(),
+            presence: Presence::default(),
             reading: worker.deadlines.deadline(),
             writing: worker.deadlines.deadline(),
             response_is_open: Cell::new(false),
@@ -57,7 +60,19 @@ impl Client {
     }
 
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        write_all(&mut self.stream, bytes, &[], &self.writing, CLIENT_WRITE_STALL_MAX).await
+        write_all(&mut self.stream, bytes, &[], &self.writing, CLIENT_WRITE_STALL_MAX).await?;
+        self.presence.renew();
+        Ok(())
+    }
+
+    /// The output of `future`, which a request needs to go on, if it comes within `limit` and while the client waits for it.
+    pub(crate) async fn awaiting<T>(
+        &self,
+        limit: Duration,
+        future: impl Future<Output = T>,
+    ) -> Result<T, GivenUp> {
+        self.reading.arm(limit);
+        self.reading.or_given_up(future, |now| self.presence.has_left(&self.stream, now)).await
     }
 
     /// Ends the connection so that the client reads the answer: to close while it still sends would reset the connection and

@@ -58,6 +58,8 @@ pub(crate) struct Request {
     pub(crate) kind: RequestKind,
     pub(crate) repeatable: Repeatable,
     pub(crate) body: RequestBody,
+    /// Whether the client waits for 100 before it sends its body.
+    pub(crate) awaits_continue: Cell<bool>,
     pub(crate) keep_alive: bool,
     /// The status it is counted under.
     pub(crate) status: u16,
@@ -108,6 +110,7 @@ impl Request {
             kind: RequestKind::Other,
             repeatable: Repeatable::No,
             body: RequestBody::Length(0),
+            awaits_continue: Cell::new(false),
             // Where the next request would begin is not known.
             keep_alive: false,
             status: CLIENT_CLOSED_REQUEST,
@@ -227,6 +230,7 @@ fn decide(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>) -> (Requ
             MethodLabel::Post | MethodLabel::Patch | MethodLabel::Other => Repeatable::No,
         },
         body: head.body,
+        awaits_continue: Cell::new(head.expects_continue),
         keep_alive: head.keep_alive,
         status: CLIENT_CLOSED_REQUEST,
         begun,

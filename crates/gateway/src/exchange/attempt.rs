@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     connection::{After, Client, Forward, Request},
-    worker::{Elapsed, Repeatable, Upstream, UpstreamConnection, Worker, WriteError, write_all},
+    worker::{
+        GivenUp, Repeatable, Upstream, UpstreamConnection, Worker, WriteError, write_all_unless_in_vain,
+    },
 };
 
 /// Which connections an attempt may use.
@@ -32,6 +34,12 @@ enum Origin {
     Fresh,
 }
 
+/// Why there is no connection for an attempt.
+enum NotConnected {
+    Failed(Failure),
+    ClientGone,
+}
+
 /// Everything one attempt works with.
 pub(super) struct Attempt<'a> {
     pub(super) worker: &'a Worker,
@@ -47,7 +55,11 @@ impl Attempt<'_> {
     pub(super) async fn run(mut self, connections: Connections) -> Result<After, Failure> {
         // From before it connects: whoever waits until the endpoint has drained waits for this request too.
         let _in_flight = InFlight::begin(self.upstream);
-        let (mut connection, origin) = self.connect(connections).await?;
+        let (mut connection, origin) = match self.connect(connections).await {
+            Ok(connected) => connected,
+            Err(NotConnected::Failed(failure)) => return Err(failure),
+            Err(NotConnected::ClientGone) => return Ok(self.abandon()),
+        };
         let outcome = match self.sending {
             Sending::Whole(body_bytes) => self.exchange_whole(&mut connection, body_bytes).await,
             // In a place of its own: it is twice as large as the other, and every busy connection would make room for it.
@@ -74,12 +86,17 @@ impl Attempt<'_> {
                 self.upstream.counters.failed();
                 Ok(After::Abandon)
             }
-            // The status stays that of a client that left.
-            Err(Broken::ClientGone) => Ok(After::Abandon),
+            Err(Broken::ClientGone) => Ok(self.abandon()),
         }
     }
 
-    async fn connect(&self, connections: Connections) -> Result<(UpstreamConnection, Origin), Failure> {
+    /// Ends the work for a client that has left; the status stays that of one.
+    fn abandon(&self) -> After {
+        tracing::debug!(client = %self.client.ip, service = %self.forward.service.name, "a client left before its answer ended");
+        After::Abandon
+    }
+
+    async fn connect(&self, connections: Connections) -> Result<(UpstreamConnection, Origin), NotConnected> {
         if let Connections::IdleOrFresh(repeatable) = connections
             && let Some(connection) = self.upstream.take_idle(repeatable, self.worker.deadlines.now())
         {
@@ -88,11 +105,13 @@ impl Attempt<'_> {
         let connecting = TcpStream::connect(self.upstream.endpoint.address);
         let stream = self
             .client
-            .reading
-            .within(self.forward.policy.timeouts.connect, connecting)
+            .awaiting(self.forward.policy.timeouts.connect, connecting)
             .await
-            .map_err(|Elapsed| Failure::ConnectTimeout)?
-            .map_err(Failure::of_connecting)?;
+            .map_err(|given_up| match given_up {
+                GivenUp::Elapsed => NotConnected::Failed(Failure::ConnectTimeout),
+                GivenUp::InVain => NotConnected::ClientGone,
+            })?
+            .map_err(|error| NotConnected::Failed(Failure::of_connecting(error)))?;
         // A request is written whole, so waiting for more to send would only delay it.
         let _ = stream.set_nodelay(true);
         Ok((UpstreamConnection::new(stream, self.upstream.counters.clone()), Origin::Fresh))
@@ -104,19 +123,24 @@ impl Attempt<'_> {
         connection: &mut UpstreamConnection,
         body_bytes: usize,
     ) -> Result<Delivered, Broken> {
-        let Client { stream: client, input, reading, writing, response_is_open, .. } = &mut *self.client;
+        let Client { stream: client, input, presence, reading, writing, response_is_open, .. } =
+            &mut *self.client;
         let body = &input.filled()[..body_bytes];
         let upstream = connection.stream();
-        match write_all(upstream, &self.forward.head, body, reading, self.forward.policy.timeouts.send).await
+        let stall_max = self.forward.policy.timeouts.send;
+        let has_left = |now| presence.has_left(client, now);
+        match write_all_unless_in_vain(upstream, &self.forward.head, body, reading, stall_max, has_left).await
         {
             // An endpoint may answer and close without reading the body; what it said is still there to be read.
             Ok(()) | Err(WriteError::Io) => {}
             Err(WriteError::Stalled) => return Err(Broken::Untold(Failure::SendTimeout)),
+            Err(WriteError::InVain) => return Err(Broken::ClientGone),
         }
         let download = Download {
             worker: self.worker,
             request: self.request,
             upstream: self.upstream,
+            presence,
             deadline: writing,
             read_timeout: self.forward.policy.timeouts.read,
             upload: &Cell::new(UploadState::Done),
@@ -133,19 +157,22 @@ impl Attempt<'_> {
     async fn exchange_stream(&mut self, connection: &mut UpstreamConnection) -> Result<Delivered, Broken> {
         let upload_state = Cell::new(UploadState::Running);
         let outcome = {
-            let Client { stream: client, input, reading, writing, response_is_open, .. } = &mut *self.client;
+            let Client { stream: client, input, presence, reading, writing, response_is_open, .. } =
+                &mut *self.client;
             let (mut from_client, mut to_client) = client.split();
             let (mut from_upstream, mut to_upstream) = connection.stream().split();
             let upload = Upload {
                 buffers: &self.worker.buffers,
+                presence,
                 deadline: reading,
-                send_timeout: self.forward.policy.timeouts.send,
-                body: self.request.body,
+                policy: &self.forward.policy,
+                request: self.request,
             };
             let download = Download {
                 worker: self.worker,
                 request: self.request,
                 upstream: self.upstream,
+                presence,
                 deadline: writing,
                 read_timeout: self.forward.policy.timeouts.read,
                 upload: &upload_state,

@@ -10,12 +10,11 @@ use phalanx_http1::{
     rewrite::{self, Delivery, Persistence},
 };
 use relay::{Pipe, RelayError};
-use tokio::io::AsyncWrite;
 
 use super::{failure::Failure, upload::UploadState};
 use crate::{
-    connection::Request,
-    worker::{Deadline, Source, Upstream, Worker},
+    connection::{Presence, Request},
+    worker::{Deadline, Sink, Source, Upstream, Worker},
 };
 
 /// Interim responses that are relayed for one request.
@@ -46,6 +45,8 @@ pub(super) struct Download<'a> {
     pub(super) worker: &'a Worker,
     pub(super) request: &'a Request,
     pub(super) upstream: &'a Upstream,
+    /// Whether the client still waits.
+    pub(super) presence: &'a Presence,
     pub(super) deadline: &'a Deadline,
     pub(super) read_timeout: Duration,
     /// How far the request has been sent.
@@ -66,16 +67,13 @@ struct Head {
 
 impl Download<'_> {
     /// Relays one final response and the interim ones before it.
-    pub(super) async fn run(
-        &self,
-        from: &mut impl Source,
-        to: &mut (impl AsyncWrite + Unpin),
-    ) -> Result<Delivered, Broken> {
+    pub(super) async fn run(&self, from: &mut impl Source, to: &mut impl Sink) -> Result<Delivered, Broken> {
         let mut pipe = Pipe {
             input: self.worker.buffers.inbox(),
             out: self.worker.buffers.output(),
             from,
             to,
+            presence: self.presence,
             deadline: self.deadline,
             read_timeout: self.read_timeout,
             upload: self.upload,
@@ -106,7 +104,7 @@ impl Download<'_> {
     async fn head<R, W>(&self, pipe: &mut Pipe<'_, R, W>) -> Result<Head, RelayError>
     where
         R: Source,
-        W: AsyncWrite + Unpin,
+        W: Sink,
     {
         let mut scan = HeadScan::new();
         let mut interim_responses = 0;
@@ -115,12 +113,12 @@ impl Download<'_> {
             match parsed.map_err(|fault| RelayError::Endpoint(Failure::Malformed(fault)))? {
                 None => {
                     let has_answered = interim_responses > 0 || !pipe.input.filled().is_empty();
-                    pipe.read().await.map_err(|failure| match failure {
+                    pipe.read().await.map_err(|error| match error {
                         // It may have done what was asked.
-                        Failure::Closed | Failure::Reset(_) if has_answered => {
+                        RelayError::Endpoint(Failure::Closed | Failure::Reset(_)) if has_answered => {
                             RelayError::Endpoint(Failure::HeadTruncated)
                         }
-                        failure => RelayError::Endpoint(failure),
+                        error => error,
                     })?;
                 }
                 Some((Parsed::Interim, head_bytes)) => {
@@ -161,6 +159,9 @@ impl Download<'_> {
             return Ok(None);
         };
         if head.is_interim() {
+            if head.status == 100 {
+                self.request.awaits_continue.set(false);
+            }
             rewrite::interim(&head, out);
             return Ok(Some((Parsed::Interim, head_bytes)));
         }

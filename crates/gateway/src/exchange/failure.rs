@@ -51,6 +51,9 @@ pub(super) enum Failure {
     /// The client's chunked body is malformed.
     #[error("the chunked body of the request is malformed")]
     ClientChunk,
+    /// The client's chunked body is larger than the route takes.
+    #[error("the body of the request is larger than this route takes")]
+    ClientBodyTooLarge,
     /// The client stopped in the middle of its body.
     #[error("the body of the request did not arrive in time")]
     ClientStalled,
@@ -96,6 +99,7 @@ impl Failure {
             | Self::InterimFlood
             | Self::UnaskedUpgrade
             | Self::ClientChunk
+            | Self::ClientBodyTooLarge
             | Self::ClientStalled => Remedy::Answer,
         }
     }
@@ -114,7 +118,11 @@ impl Failure {
             | Self::InterimFlood
             | Self::UnaskedUpgrade => true,
             // To close an idle connection is anybody's right.
-            Self::NoSocket(_) | Self::IdleConnectionClosed | Self::ClientChunk | Self::ClientStalled => false,
+            Self::NoSocket(_)
+            | Self::IdleConnectionClosed
+            | Self::ClientChunk
+            | Self::ClientBodyTooLarge
+            | Self::ClientStalled => false,
         }
     }
 
@@ -126,7 +134,9 @@ impl Failure {
     /// What the client is told. Which endpoint it was is for the operator to know.
     pub(super) fn detail(&self, service: &ServiceName) -> String {
         match self {
-            Self::NoSocket(_) | Self::ClientChunk | Self::ClientStalled => self.to_string(),
+            Self::NoSocket(_) | Self::ClientChunk | Self::ClientBodyTooLarge | Self::ClientStalled => {
+                self.to_string()
+            }
             _ => format!("an endpoint of service `{service}` failed: {self}"),
         }
     }
@@ -136,6 +146,7 @@ impl Failure {
         match self {
             Self::ClientChunk => 400,
             Self::ClientStalled => 408,
+            Self::ClientBodyTooLarge => 413,
             Self::NoSocket(_) => 503,
             Self::ConnectTimeout | Self::SendTimeout | Self::ReadTimeout => 504,
             Self::Connect(_)

@@ -13,8 +13,11 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, ReadBuf},
-    net::{TcpStream, tcp::ReadHalf},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{
+        TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
 };
 
 /// The size of a buffer: the largest head, and what one read takes of a body.
@@ -39,6 +42,24 @@ impl Source for TcpStream {
 impl Source for ReadHalf<'_> {
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.as_ref().poll_read_ready(context)
+    }
+}
+
+/// A client to write to, and the socket that tells whether it is still there.
+pub(crate) trait Sink: AsyncWrite + Unpin {
+    /// The socket.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Sink for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Sink for WriteHalf<'_> {
+    fn socket(&self) -> &TcpStream {
+        self.as_ref()
     }
 }
 
