@@ -9,13 +9,14 @@ mod receive;
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
 pub(crate) use client::{CLIENT_WRITE_STALL_MAX, Client};
-use phalanx_http1::{request::RequestBody, rewrite::Persistence};
+use phalanx_http1::{Version, request::RequestBody, rewrite::Persistence};
 pub(crate) use presence::Presence;
 pub(crate) use receive::{Forward, Request};
 use receive::{HEAD_TIMEOUT, Plan, Received, Waited};
 use tokio::net::TcpStream;
 
 use crate::{
+    admission::Place,
     answer::{self, Answer, BodySent},
     exchange,
     worker::Worker,
@@ -46,11 +47,11 @@ enum Burst {
     Last,
 }
 
-/// Serves a connection until either side has had enough.
+/// Serves a connection until either side has had enough; it keeps its place until it is closed.
 ///
 /// What serving takes is allocated when bytes come and freed when none have come for a moment: a busy connection allocates
 /// nothing for a request, and an idle one keeps nothing but its socket.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr, _place: Place) {
     // Answers are written whole, so waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     let mut client = Client::new(&worker, stream, peer);
@@ -61,6 +62,17 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAdd
             return;
         }
         idle_max = IDLE_MAX;
+    }
+}
+
+/// Tells a client, whatever it wants, that there are too many.
+pub(crate) async fn refuse(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr, _place: Place) {
+    let mut client = Client::new(&worker, stream, peer);
+    let answer = Answer::unavailable("the gateway has as many connections as it takes");
+    let mut out = worker.buffers.output();
+    answer::write(&answer, Version::Http11, BodySent::Yes, Persistence::Close, &mut out);
+    if client.write(&out).await.is_ok() {
+        client.linger().await;
     }
 }
 

@@ -5,10 +5,7 @@ mod workers;
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -16,6 +13,7 @@ use members::Members;
 use phalanx_balance::{Weight, health::Standing};
 use phalanx_config::{Config, ServiceName};
 use phalanx_telemetry::{
+    connections::ConnectionCounts,
     requests::RequestFamily,
     upstream::{EndpointTotals, UpstreamFamily},
 };
@@ -24,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub use workers::{StartError, WorkerError, Workers};
 
 use crate::{
+    admission::Admission,
     health::HealthLoop,
     listen::Listeners,
     table::{Endpoint, Table},
@@ -56,7 +55,7 @@ struct Shared {
     tables: watch::Sender<Arc<Table>>,
     /// The generation that each worker works with.
     applied: Vec<watch::Receiver<u64>>,
-    connections: Vec<Arc<AtomicUsize>>,
+    admission: Arc<Admission>,
     addresses: Vec<SocketAddr>,
     requests: RequestFamily,
     upstreams: UpstreamFamily,
@@ -71,7 +70,7 @@ pub struct GatewayState {
     /// Worker threads.
     pub workers: usize,
     /// Open client connections.
-    pub connections: usize,
+    pub connections: u64,
     /// Requests begun and not ended.
     pub requests_in_flight: i64,
     /// Every service, in the order of their names.
@@ -114,17 +113,17 @@ impl Gateway {
         let stop = CancellationToken::new();
         let addresses = listeners.addresses().to_vec();
         let mut workers = Workers::default();
-        let (mut applied, mut connections) = (Vec::new(), Vec::new());
+        let admission = Arc::new(Admission::new(config.gateway.max_connections));
+        let mut applied = Vec::new();
         for (index, listeners) in listeners.per_worker.into_iter().enumerate() {
             let (applied_sender, applied_receiver) = watch::channel(0);
             applied.push(applied_receiver);
-            connections.push(Arc::new(AtomicUsize::new(0)));
             let seat = Seat {
                 index,
                 listeners,
                 tables: tables.subscribe(),
                 applied: applied_sender,
-                connections: connections[index].clone(),
+                admission: admission.clone(),
                 requests: requests.clone(),
                 upstreams: upstreams.clone(),
                 failed_attempts: failed_attempts.clone(),
@@ -134,7 +133,7 @@ impl Gateway {
             workers.start(seat)?;
         }
         let members = Mutex::new(members);
-        let shared = Shared { members, tables, applied, connections, addresses, requests, upstreams, stop };
+        let shared = Shared { members, tables, applied, admission, addresses, requests, upstreams, stop };
         let gateway = Self { shared: Arc::new(shared) };
         let health = HealthLoop::new(config, gateway.clone(), failed_attempts_queue);
         Ok(Started { gateway, workers, health })
@@ -185,12 +184,18 @@ impl Gateway {
         });
         GatewayState {
             listeners: self.shared.addresses.clone(),
-            workers: self.shared.connections.len(),
-            connections: self.shared.connections.iter().map(|count| count.load(Ordering::Relaxed)).sum(),
+            workers: self.shared.applied.len(),
+            connections: self.connections().open,
             requests_in_flight: self.shared.requests.in_flight(),
             services: members.services.iter().map(|service| service.name.clone()).collect(),
             endpoints: endpoints.collect(),
         }
+    }
+
+    /// How many clients are connected, and how many were not let in.
+    #[must_use]
+    pub fn connections(&self) -> ConnectionCounts {
+        self.shared.admission.counts()
     }
 
     /// The endpoints of a service with how they stand.

@@ -12,6 +12,7 @@
 //! Elsewhere: the HTTP/1.1 message layer (`phalanx-http1`), decisions about endpoints (`phalanx-balance`), replicas and their
 //! probes (`phalanx-fleet`).
 
+mod admission;
 mod answer;
 mod connection;
 mod exchange;

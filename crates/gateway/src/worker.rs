@@ -2,6 +2,7 @@
 //!
 //! Everything here belongs to one thread; what other threads may see is in [`Seat`].
 
+mod accept;
 mod buffer;
 mod deadline;
 mod local_table;
@@ -15,14 +16,11 @@ use std::{
     io,
     net::SocketAddr,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::Poll,
+    sync::Arc,
     time::Duration,
 };
 
+use accept::Acceptor;
 pub(crate) use buffer::{BUFFER_BYTES, Buffers, Inbox, Output, Sink, Source};
 pub(crate) use deadline::{Deadline, Elapsed, GivenUp};
 use deadline::{Deadlines, TICK};
@@ -31,7 +29,7 @@ use phalanx_telemetry::{clock, requests::RequestFamily, upstream::UpstreamFamily
 pub(crate) use request_id::RequestIds;
 pub(crate) use service::LocalService;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     runtime::{Builder, LocalOptions},
     sync::{mpsc, watch},
     task::{JoinError, JoinSet},
@@ -43,15 +41,11 @@ pub(crate) use upstream::{Repeatable, Upstream, UpstreamConnection};
 pub(crate) use write::{WriteError, write_all, write_all_unless_in_vain};
 
 use crate::{
+    admission::{Admission, Admitted},
     connection,
     health::AttemptFailed,
     table::{Endpoint, Table},
 };
-
-/// Connections that one worker serves at a time; with more it leaves them in the backlog.
-const CONNECTIONS_MAX: usize = 50_000;
-/// How long a worker takes no connections after the kernel had none to give, as when file descriptors run out.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a worker is given, and what others see of it.
 pub(crate) struct Seat {
@@ -61,7 +55,7 @@ pub(crate) struct Seat {
     pub(crate) tables: watch::Receiver<Arc<Table>>,
     /// The generation of the table it works with.
     pub(crate) applied: watch::Sender<u64>,
-    pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) requests: RequestFamily,
     pub(crate) upstreams: UpstreamFamily,
     pub(crate) failed_attempts: mpsc::Sender<AttemptFailed>,
@@ -119,10 +113,7 @@ enum Upkeep {
 }
 
 async fn serve(mut seat: Seat) -> io::Result<()> {
-    let listeners: Vec<TcpListener> = std::mem::take(&mut seat.listeners)
-        .into_iter()
-        .map(TcpListener::from_std)
-        .collect::<Result<_, _>>()?;
+    let mut acceptor = Acceptor::new(std::mem::take(&mut seat.listeners))?;
     let published = seat.tables.borrow_and_update().clone();
     let table = LocalTable::build(&published, None, &seat);
     seat.applied.send_replace(table.generation);
@@ -137,61 +128,46 @@ async fn serve(mut seat: Seat) -> io::Result<()> {
     let mut connections = JoinSet::new();
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut accept_from = 0;
-    let mut accept_paused_until = Duration::ZERO;
     loop {
-        let accepts = worker.deadlines.now() >= accept_paused_until && connections.len() < CONNECTIONS_MAX;
+        let accepts = acceptor.accepts(worker.deadlines.now());
         let event = tokio::select! {
             biased;
             () = seat.stop.cancelled() => Event::Stop,
             Ok(()) = seat.tables.changed() => Event::Upkeep(Upkeep::TablePublished),
             _ = ticks.tick() => Event::Upkeep(Upkeep::Tick),
             Some(ended) = connections.join_next() => Event::Upkeep(Upkeep::Ended(ended)),
-            accepted = accept(&listeners, &mut accept_from), if accepts => Event::Accepted(accepted),
+            accepted = acceptor.next(), if accepts => Event::Accepted(accepted),
         };
         match event {
-            Event::Accepted(Ok((stream, peer))) => {
-                connections.spawn_local(connection::serve(worker.clone(), stream, peer));
-            }
-            Event::Accepted(Err(error)) => {
-                tracing::warn!(%error, "cannot accept connections");
-                accept_paused_until = worker.deadlines.now() + ACCEPT_PAUSE;
-            }
+            Event::Accepted(Ok(accepted)) => take_in(&worker, &seat.admission, accepted, &mut connections),
+            Event::Accepted(Err(error)) => acceptor.failed(&error, worker.deadlines.now(), &seat.admission),
             Event::Stop => break,
             Event::Upkeep(upkeep) => worker.on(upkeep, &mut seat),
         }
-        seat.connections.store(connections.len(), Ordering::Relaxed);
     }
-    for (stream, peer) in close(listeners) {
-        connections.spawn_local(connection::serve(worker.clone(), stream, peer));
+    for accepted in acceptor.close() {
+        take_in(&worker, &seat.admission, accepted, &mut connections);
     }
     worker.drain(&mut connections, ticks, &mut seat).await;
     Ok(())
 }
 
-/// The next connection of any listener, each in turn.
-async fn accept(listeners: &[TcpListener], from: &mut usize) -> io::Result<(TcpStream, SocketAddr)> {
-    std::future::poll_fn(|context| {
-        for _ in 0..listeners.len() {
-            *from = (*from + 1) % listeners.len();
-            if let Poll::Ready(accepted) = listeners[*from].poll_accept(context) {
-                return Poll::Ready(accepted);
-            }
+/// Begins to serve a connection, if there is a place for it.
+fn take_in(
+    worker: &Rc<Worker>,
+    admission: &Admission,
+    (stream, peer): (TcpStream, SocketAddr),
+    connections: &mut JoinSet<()>,
+) {
+    match admission.admit() {
+        Admitted::Client(place) => {
+            connections.spawn_local(connection::serve(worker.clone(), stream, peer, place));
         }
-        Poll::Pending
-    })
-    .await
-}
-
-/// Closes the listeners, and takes what the kernel has already completed: it would be reset with them. The kernel is asked
-/// itself, since the event loop may not have been told yet.
-fn close(listeners: Vec<TcpListener>) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
-    let listeners = listeners.into_iter().filter_map(|listener| listener.into_std().ok());
-    let accepted = listeners.flat_map(|listener| std::iter::from_fn(move || listener.accept().ok()));
-    accepted.filter_map(|(stream, peer)| {
-        stream.set_nonblocking(true).ok()?;
-        Some((TcpStream::from_std(stream).ok()?, peer))
-    })
+        Admitted::Refusal(place) => {
+            connections.spawn_local(connection::refuse(worker.clone(), stream, peer, place));
+        }
+        Admitted::Nothing => {}
+    }
 }
 
 impl Worker {
@@ -230,7 +206,6 @@ impl Worker {
                 Some(ended) = connections.join_next() => Upkeep::Ended(ended),
             };
             self.on(upkeep, seat);
-            seat.connections.store(connections.len(), Ordering::Relaxed);
         }
         if !connections.is_empty() {
             tracing::warn!(
@@ -239,6 +214,5 @@ impl Worker {
             );
         }
         connections.shutdown().await;
-        seat.connections.store(0, Ordering::Relaxed);
     }
 }

@@ -86,3 +86,49 @@ async fn writing(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use phalanx_telemetry::clock;
+    use tokio::io::AsyncReadExt as _;
+
+    use super::{super::deadline::Deadlines, *};
+
+    const STALL_MAX: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_peer_that_takes_nothing_is_given_up_and_one_that_takes_little_is_not() {
+        let began = clock::now();
+        let deadlines = Deadlines::new(began);
+        let deadline = deadlines.deadline();
+        let (mut here, mut there) = tokio::io::duplex(1);
+        let written = Cell::new(None);
+        let writing = async {
+            written.set(Some(write_all(&mut here, b"abc", b"d", &deadline, STALL_MAX).await));
+        };
+        let reading = async {
+            let mut seconds = 0;
+            let mut pass = async |passing: u64| {
+                for _ in 0..passing {
+                    seconds += 1;
+                    deadlines.sweep(began + Duration::from_secs(seconds));
+                    tokio::task::yield_now().await;
+                }
+            };
+            // It takes a byte just in time, twice.
+            for expected in [b'a', b'b'] {
+                pass(STALL_MAX.as_secs() - 1).await;
+                assert_eq!(there.read_u8().await.unwrap(), expected);
+                tokio::task::yield_now().await;
+            }
+            pass(STALL_MAX.as_secs() - 1).await;
+            assert!(written.take().is_none(), "it still takes something");
+            // A deadline is met up to two ticks late.
+            pass(3).await;
+            assert!(matches!(written.take(), Some(Err(WriteError::Stalled))));
+        };
+        tokio::join!(writing, reading);
+    }
+}

@@ -1,7 +1,9 @@
 //! Clients that leave, send slowly, read slowly, send too much, or are too many (S01 to S07, S12 and U06).
 
 mod bodies;
+mod crowds;
 mod leaving;
+mod readers;
 
 use crate::support::{Peer, Recorder, Reply, Setup, TestGateway};
 

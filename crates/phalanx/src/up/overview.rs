@@ -14,7 +14,7 @@ use phalanx_balance::health;
 use phalanx_fleet::{FleetHandle, ReplicaState, ServiceState, Standing};
 use phalanx_gateway::{EndpointState as GatewayEndpoint, Gateway, GatewayState};
 use phalanx_telemetry::{
-    clock,
+    clock, connections,
     registry::Registry,
     replicas::{self, ReplicaCount},
     requests::RequestFamily,
@@ -50,6 +50,8 @@ impl Overview {
         let mut registry = Registry::new();
         registry.add(requests.collector());
         registry.add(upstreams.collector());
+        let counting = gateway.clone();
+        registry.add(connections::collector(move || counting.connections()));
         let counted = fleet.clone();
         registry.add(replicas::collector(move || counted.state().iter().flat_map(replica_counts).collect()));
         let is_draining = AtomicBool::new(false);
@@ -141,7 +143,7 @@ impl Source for Overview {
             gateway: GatewayDto {
                 listeners: gateway.listeners.iter().map(ToString::to_string).collect(),
                 workers: gateway.workers,
-                connections: gateway.connections as u64,
+                connections: gateway.connections,
                 requests_in_flight: u64::try_from(gateway.requests_in_flight).unwrap_or(0),
             },
         }

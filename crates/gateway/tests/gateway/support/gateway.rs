@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use phalanx_config::{Config, ServiceName};
 use phalanx_gateway::{Gateway, GatewayState, Listeners, Started, Workers};
 use phalanx_telemetry::{
+    connections,
     registry::Registry,
     requests::RequestFamily,
     upstream::{EndpointTotals, UpstreamFamily},
@@ -147,6 +148,8 @@ impl TestGateway {
         let mut registry = Registry::new();
         registry.add(self.requests.collector());
         registry.add(self.upstreams.collector());
+        let counting = self.gateway.clone();
+        registry.add(connections::collector(move || counting.connections()));
         registry.encode()
     }
 
