@@ -16,6 +16,7 @@ mod failing_replicas;
 mod metrics;
 mod output;
 mod readme;
+mod slow_clients;
 mod stopping;
 mod support;
 mod topology;

@@ -101,15 +101,22 @@ async fn serve_burst(worker: &Rc<Worker>, client: &mut Client) -> Burst {
 
 async fn answer_to(worker: &Worker, client: &mut Client, request: &mut Request, plan: Plan) -> After {
     match plan {
-        // Before an endpoint hears of it, and the client is asked for it by a 100.
-        Plan::Forward(forward) if matches!(request.body, RequestBody::Length(length) if length > forward.policy.max_body) =>
-        {
+        Plan::Forward(forward) if announced_bytes(request) > forward.policy.max_body => {
+            // Before an endpoint hears of it, and could ask for it with a 100. What is sent all the same is not waited for.
             request.keep_alive = false;
             let answer = Answer::problem(413, "the body of the request is larger than this route takes");
             respond(worker, client, request, &answer).await
         }
         Plan::Forward(forward) => exchange::forward(worker, client, request, forward).await,
         Plan::Answer(answer) => respond(worker, client, request, &answer).await,
+    }
+}
+
+/// How long the body of a request is for certain.
+fn announced_bytes(request: &Request) -> u64 {
+    match request.body {
+        RequestBody::Length(length) => length,
+        RequestBody::Chunked => 0,
     }
 }
 
