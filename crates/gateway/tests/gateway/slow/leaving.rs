@@ -127,7 +127,7 @@ async fn a_connection_that_nobody_waits_for_is_not_waited_for() {
 
 #[tokio::test]
 async fn an_endpoint_that_takes_nothing_hears_of_a_client_that_leaves() {
-    let (origin, clock) = (Origin::listen().await, Clock::of(800).await);
+    let (origin, clock) = (Origin::listen().await, Clock::of(Reset.heard_within()).await);
     let gateway = clock.with(Setup::fronting(&[origin.address()])).start();
     let mut client = gateway.connect().await;
     let body = large_body();
