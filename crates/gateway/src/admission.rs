@@ -1,7 +1,8 @@
 //! How many clients are let in: as many as there are places, over all workers.
 //!
-//! Invariant: clients and their endpoints together leave descriptors for the rest of the process, whatever the configuration
-//! says: without any left nobody could ask what is wrong.
+//! Invariant: clients, with a connection to an endpoint for each, leave descriptors for the rest of the process, whatever the
+//! configuration says: without any left nobody could ask what is wrong.
+//! Not counted here are idle connections to endpoints, which `keepalive` bounds.
 //! Elsewhere: what the others are told (`crate::connection`), and who accepts (`crate::worker`).
 
 use std::{
