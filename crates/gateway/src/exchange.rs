@@ -9,6 +9,7 @@ mod attempt;
 mod chunks;
 mod download;
 mod failure;
+mod tunnel;
 mod upload;
 
 use attempt::{Attempt, Connections};
@@ -47,9 +48,9 @@ pub(crate) async fn forward(
     worker: &Worker,
     client: &mut Client,
     request: &mut Request,
-    forward: Forward,
+    mut forward: Forward,
 ) -> After {
-    let service = &forward.service;
+    let service = forward.service.clone();
     let Some(mut upstream) = service.pick(forward.key, None, worker.deadlines.now()) else {
         let detail = format!("service `{}` has no endpoint that serves", service.name);
         return respond(worker, client, request, &Answer::unavailable(detail)).await;
@@ -62,7 +63,8 @@ pub(crate) async fn forward(
     let mut connections = Connections::IdleOrFresh(repeatable);
     let mut endpoints_left = 1;
     loop {
-        let attempt = Attempt { worker, client, request, forward: &forward, upstream: &upstream, sending };
+        let attempt =
+            Attempt { worker, client, request, forward: &mut forward, upstream: &upstream, sending };
         let failure = match attempt.run(connections).await {
             Ok(after) => return after,
             Err(failure) => failure,

@@ -16,7 +16,9 @@ pub mod request;
 pub mod response;
 pub mod rewrite;
 mod target;
+mod upgrade;
 
 pub use fault::{RequestFault, ResponseFault};
 pub use head::{FieldSlots, HeadLimits, HeadScan, Version};
 pub use target::{EncodedSet, Path, Target, host_of};
+pub use upgrade::Upgrade;

@@ -5,6 +5,7 @@ use crate::{
     field::{self, ConnectionOptions, FieldKind},
     head::{FieldSlots, HeadLimits, HeadScan, LineEndFault, Lines, Version},
     target::{self, Target},
+    upgrade,
 };
 
 /// Empty lines that are let pass before a request line: old clients send one after a body (RFC 9112, section 2.2).
@@ -37,6 +38,8 @@ pub struct RequestHead<'s, 'b> {
     pub expects_continue: bool,
     /// `X-Request-Id`, when it is fit to be passed on.
     pub request_id: Option<&'b [u8]>,
+    /// Whether it asks to switch to another protocol, and may: of HTTP/1.0 and of a request with a body that is ignored.
+    pub asks_upgrade: bool,
     /// Whether the client will send another request on this connection.
     pub keep_alive: bool,
 }
@@ -140,6 +143,10 @@ fn judge<'s, 'b>(
         // HTTP/1.0 has no 100 (RFC 9110, section 10.1.1).
         expects_continue: fields.expects_continue && version == Version::Http11,
         request_id: fields.request_id,
+        asks_upgrade: fields.names_protocol
+            && connection.upgrade
+            && version == Version::Http11
+            && body == RequestBody::Length(0),
         keep_alive: match version {
             Version::Http11 => !connection.close,
             Version::Http10 => connection.keep_alive && !connection.close,
@@ -156,6 +163,8 @@ struct Fields<'b> {
     connection: ConnectionOptions,
     expects_continue: bool,
     request_id: Option<&'b [u8]>,
+    /// Whether `Upgrade` names a protocol that may pass.
+    names_protocol: bool,
 }
 
 impl<'b> Fields<'b> {
@@ -194,6 +203,7 @@ impl<'b> Fields<'b> {
                 }
                 self.expects_continue = true;
             }
+            FieldKind::Upgrade => self.names_protocol |= upgrade::names_one(header.value),
             FieldKind::RequestId if is_request_id(header.value) => self.request_id = Some(header.value),
             _ => {}
         }

@@ -6,10 +6,11 @@
 
 use crate::{
     field::FieldKind,
-    head::Version,
+    head::{Lines, Version},
     request::{RequestBody, RequestHead},
     response::{ResponseBody, ResponseHead},
     target::Target,
+    upgrade,
 };
 
 /// What the gateway tells the upstream about a request.
@@ -68,6 +69,9 @@ pub fn request(head: &RequestHead<'_, '_>, forwarded: &Forwarded<'_>, out: &mut 
     if head.expects_continue {
         out.extend_from_slice(b"Expect: 100-continue\r\n");
     }
+    if head.asks_upgrade {
+        upgrade_lines(&head.lines, out);
+    }
     out.extend_from_slice(b"\r\n");
 }
 
@@ -121,6 +125,17 @@ pub fn response(
         (Delivery::None, None) | (Delivery::UntilClose, _) => {}
     }
     out.extend_from_slice(connection_line(client, persistence));
+    // A 426 has to name what it requires (RFC 9110, section 15.5.22).
+    if head.status == 426 && client == Version::Http11 && upgrade::protocols(&head.lines).next().is_some() {
+        upgrade_lines(&head.lines, out);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the head of a 101 that [`Upgrade::is_answered_by`](crate::Upgrade::is_answered_by) to `out`.
+pub fn switch(head: &ResponseHead<'_, '_>, out: &mut Vec<u8>) {
+    response_lines(head, out);
+    upgrade_lines(&head.lines, out);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -140,6 +155,7 @@ fn response_lines(head: &ResponseHead<'_, '_>, out: &mut Vec<u8>) {
     head.lines.copy(out, |kind, name| match kind {
         FieldKind::Connection
         | FieldKind::HopByHop
+        | FieldKind::Upgrade
         | FieldKind::TransferEncoding
         | FieldKind::ContentLength => false,
         FieldKind::Plain if head.connection.names_fields => !head.lines.connection_names(name),
@@ -155,6 +171,15 @@ pub fn connection_line(client: Version, persistence: Persistence) -> &'static [u
         (Version::Http10, Persistence::KeepAlive) => b"Connection: keep-alive\r\n",
         (_, Persistence::Close) => b"Connection: close\r\n",
     }
+}
+
+/// Appends `Connection` and `Upgrade` with the protocols that may pass, of which there is one.
+fn upgrade_lines(lines: &Lines<'_, '_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: ");
+    for (index, protocol) in upgrade::protocols(lines).enumerate() {
+        put(out, &[if index == 0 { b"" } else { b", " }, protocol]);
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 fn content_length(out: &mut Vec<u8>, length: u64) {

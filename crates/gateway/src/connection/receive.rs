@@ -11,7 +11,7 @@ use std::{
 
 use phalanx_config::ForwardPolicy;
 use phalanx_http1::{
-    FieldSlots, HeadLimits, HeadScan, RequestFault, Target, Version,
+    FieldSlots, HeadLimits, HeadScan, RequestFault, Target, Upgrade, Version,
     request::{self, RequestBody, RequestHead},
     response::RequestKind,
     rewrite::{self, Forwarded},
@@ -59,6 +59,8 @@ pub(crate) struct Request {
     pub(crate) repeatable: Repeatable,
     pub(crate) body: RequestBody,
     pub(crate) keep_alive: bool,
+    /// What it asks to switch to, which HTTP/1.1 alone can do.
+    pub(crate) upgrade: Option<Upgrade>,
     /// The status it is counted under.
     pub(crate) status: u16,
     begun: Instant,
@@ -110,6 +112,7 @@ impl Request {
             body: RequestBody::Length(0),
             // Where the next request would begin is not known.
             keep_alive: false,
+            upgrade: None,
             status: CLIENT_CLOSED_REQUEST,
             begun,
             attempt_begun: Cell::new(begun),
@@ -214,10 +217,13 @@ fn decide(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>) -> (Requ
     series.begun();
     let method = MethodLabel::of(head.method);
     let begun = clock::now();
+    let upgrade = Upgrade::of(head);
     let request = Request {
         version: head.version,
         kind: if method == MethodLabel::Head { RequestKind::Head } else { RequestKind::Other },
         repeatable: match method {
+            // An endpoint may have begun to speak another protocol.
+            _ if upgrade.is_some() => Repeatable::No,
             // RFC 9110, section 9.2.2; of any other method nothing is known.
             MethodLabel::Get
             | MethodLabel::Head
@@ -228,6 +234,7 @@ fn decide(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>) -> (Requ
         },
         body: head.body,
         keep_alive: head.keep_alive,
+        upgrade,
         status: CLIENT_CLOSED_REQUEST,
         begun,
         attempt_begun: Cell::new(begun),

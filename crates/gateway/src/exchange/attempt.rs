@@ -7,8 +7,9 @@ use tokio::net::TcpStream;
 
 use super::{
     Sending,
-    download::{Broken, Delivered, Download},
+    download::{Broken, Download, Relayed},
     failure::Failure,
+    tunnel::Tunnel,
     upload::{self, Upload, UploadState},
 };
 use crate::{
@@ -37,7 +38,7 @@ pub(super) struct Attempt<'a> {
     pub(super) worker: &'a Worker,
     pub(super) client: &'a mut Client,
     pub(super) request: &'a mut Request,
-    pub(super) forward: &'a Forward,
+    pub(super) forward: &'a mut Forward,
     pub(super) upstream: &'a Rc<Upstream>,
     pub(super) sending: Sending,
 }
@@ -54,7 +55,7 @@ impl Attempt<'_> {
             Sending::Stream => Box::pin(self.exchange_stream(&mut connection)).await,
         };
         match outcome {
-            Ok(delivered) => {
+            Ok(Relayed::Response(delivered)) => {
                 self.client.response_is_open.set(false);
                 self.request.status = delivered.status;
                 if delivered.is_reusable {
@@ -64,6 +65,15 @@ impl Attempt<'_> {
                     Persistence::KeepAlive => After::Next,
                     Persistence::Close => After::Linger,
                 })
+            }
+            Ok(Relayed::Switch(received)) => {
+                self.request.status = 101;
+                // A tunnel stands for long, and the head has been sent.
+                self.forward.head = self.worker.buffers.output();
+                let tunnel = Tunnel::new(connection, *received);
+                // In a place of its own: every busy connection would make room for it.
+                Box::pin(tunnel.run(self.worker, self.client, self.forward.policy.timeouts)).await;
+                Ok(After::Abandon)
             }
             Err(Broken::Untold(Failure::Closed | Failure::Reset(_))) if origin == Origin::Idle => {
                 Err(Failure::IdleConnectionClosed)
@@ -103,7 +113,7 @@ impl Attempt<'_> {
         &mut self,
         connection: &mut UpstreamConnection,
         body_bytes: usize,
-    ) -> Result<Delivered, Broken> {
+    ) -> Result<Relayed, Broken> {
         let Client { stream: client, input, reading, writing, response_is_open, .. } = &mut *self.client;
         let body = &input.filled()[..body_bytes];
         let upstream = connection.stream();
@@ -130,7 +140,7 @@ impl Attempt<'_> {
     }
 
     /// Sends the body as it comes while the response is relayed as it comes: either may end first.
-    async fn exchange_stream(&mut self, connection: &mut UpstreamConnection) -> Result<Delivered, Broken> {
+    async fn exchange_stream(&mut self, connection: &mut UpstreamConnection) -> Result<Relayed, Broken> {
         let upload_state = Cell::new(UploadState::Running);
         let outcome = {
             let Client { stream: client, input, reading, writing, response_is_open, .. } = &mut *self.client;

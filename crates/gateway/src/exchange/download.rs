@@ -5,7 +5,7 @@ mod relay;
 use std::{cell::Cell, time::Duration};
 
 use phalanx_http1::{
-    FieldSlots, HeadLimits, HeadScan, ResponseFault, Version,
+    FieldSlots, HeadLimits, HeadScan, ResponseFault, Upgrade, Version,
     response::{self, ResponseBody},
     rewrite::{self, Delivery, Persistence},
 };
@@ -15,7 +15,7 @@ use tokio::io::AsyncWrite;
 use super::{failure::Failure, upload::UploadState};
 use crate::{
     connection::Request,
-    worker::{Deadline, Source, Upstream, Worker},
+    worker::{Deadline, Inbox, Source, Upstream, Worker},
 };
 
 /// Interim responses that are relayed for one request.
@@ -28,6 +28,13 @@ pub(super) struct Delivered {
     /// Whether the endpoint's connection can carry another request.
     pub(super) is_reusable: bool,
     pub(super) persistence: Persistence,
+}
+
+/// What an endpoint's answer has come to.
+pub(super) enum Relayed {
+    Response(Delivered),
+    /// A 101 that was asked for, which the client has been told, and what the endpoint has sent behind it.
+    Switch(Box<Inbox>),
 }
 
 /// A response that the client has not got whole.
@@ -70,7 +77,7 @@ impl Download<'_> {
         &self,
         from: &mut impl Source,
         to: &mut (impl AsyncWrite + Unpin),
-    ) -> Result<Delivered, Broken> {
+    ) -> Result<Relayed, Broken> {
         let mut pipe = Pipe {
             input: self.worker.buffers.inbox(),
             out: self.worker.buffers.output(),
@@ -88,14 +95,15 @@ impl Download<'_> {
         self.upstream.counters.answered(elapsed);
         self.upstream.observe(elapsed, self.worker.deadlines.now());
         match relay::body(head.body, head.delivery, &mut pipe, self.has_begun).await {
-            Ok(()) => Ok(Delivered {
+            Ok(()) if head.status == 101 => Ok(Relayed::Switch(Box::new(pipe.input))),
+            Ok(()) => Ok(Relayed::Response(Delivered {
                 status: head.status,
                 // Bytes behind the response answer a request that nobody made.
                 is_reusable: head.keep_alive
                     && pipe.input.filled().is_empty()
                     && self.upload.get() == UploadState::Done,
                 persistence: head.persistence,
-            }),
+            })),
             Err(RelayError::Endpoint(failure)) if !self.has_begun.get() => Err(Broken::Untold(failure)),
             Err(RelayError::Endpoint(_)) => Err(Broken::Truncated { status: head.status }),
             Err(RelayError::Client) => Err(Broken::ClientGone),
@@ -136,7 +144,7 @@ impl Download<'_> {
                     }
                     pipe.out.clear();
                 }
-                Some((Parsed::Final(head), _)) if head.status == 101 => {
+                Some((Parsed::UnaskedSwitch, _)) => {
                     return Err(RelayError::Endpoint(Failure::UnaskedUpgrade));
                 }
                 Some((Parsed::Final(head), head_bytes)) => {
@@ -164,13 +172,21 @@ impl Download<'_> {
             rewrite::interim(&head, out);
             return Ok(Some((Parsed::Interim, head_bytes)));
         }
+        let is_asked_for =
+            |upgrade: &Option<Upgrade>| upgrade.as_ref().is_some_and(|upgrade| upgrade.is_answered_by(&head));
+        if head.status == 101 && !is_asked_for(&self.request.upgrade) {
+            return Ok(Some((Parsed::UnaskedSwitch, head_bytes)));
+        }
         let delivery = Delivery::of(head.body, self.request.version);
         let goes_on = self.request.keep_alive
             && self.upload.get() == UploadState::Done
             && !self.worker.is_draining()
             && delivery != Delivery::UntilClose;
         let persistence = if goes_on { Persistence::KeepAlive } else { Persistence::Close };
-        rewrite::response(&head, self.request.version, delivery, persistence, out);
+        match head.status {
+            101 => rewrite::switch(&head, out),
+            _ => rewrite::response(&head, self.request.version, delivery, persistence, out),
+        }
         let (status, body, keep_alive) = (head.status, head.body, head.keep_alive);
         Ok(Some((Parsed::Final(Head { status, body, delivery, persistence, keep_alive }), head_bytes)))
     }
@@ -178,5 +194,7 @@ impl Download<'_> {
 
 enum Parsed {
     Interim,
+    /// A 101 that nobody asked for.
+    UnaskedSwitch,
     Final(Head),
 }

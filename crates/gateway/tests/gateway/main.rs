@@ -6,5 +6,6 @@ mod balancing;
 mod failing;
 mod lifecycle;
 mod support;
+mod upgrades;
 mod wire_requests;
 mod wire_responses;
