@@ -48,8 +48,16 @@ Phalanx reads one file, `phalanx.toml`, in [TOML](https://toml.io). `phalanx che
 
 `Host` as the client sent it, and `X-Forwarded-For`, `X-Real-IP`, `X-Forwarded-Proto` and `X-Forwarded-Host` of the
 connection to Phalanx; what a client sends of these, of `Forwarded`, and of `X-Auth-Subject`, `X-Auth-Roles` and
-`X-Auth-Session`, is dropped, since anybody can write it. `X-Request-Id` is kept if the client sent a sensible one, else made. Fields for one connection only and those with an
-underscore in their name are dropped.
+`X-Auth-Session`, is dropped, since anybody can write it. `X-Request-Id` is kept if the client sent a sensible one, else made.
+Fields for one connection only and those with an underscore in their name are dropped.
+
+A connection from `trusted_proxies` is one of a proxy: its `X-Forwarded-For` is read from the right, up to 50 entries, and the
+first address that is no trusted proxy is the client. `X-Real-IP` and `ip_hash` go by that; the part from there on, with the
+proxy itself behind it, is what a service gets. Its `X-Forwarded-Proto` and `X-Forwarded-Host` are kept.
+
+`Upgrade`, as to a WebSocket, is asked for in an HTTP/1.1 request without a body whose `Connection` names it. After a 101 that
+answers it both connections carry bytes, until both sides have ended; any other answer is an answer like all. `h2c` is never
+asked for.
 
 ## Ways to balance
 
@@ -57,7 +65,7 @@ underscore in their name are dropped.
 * `least_connections`: the fewest requests in flight for its weight, those of all workers counted; among equals in turn.
 * `least_response_time`: shares by weight and measured speed. A slow endpoint gets little, and never nothing.
 * `power_of_two`: of two at random the one with fewer requests in flight.
-* `ip_hash`: the same client, by the address of its connection, to the same endpoint. When one goes, only its clients move.
+* `ip_hash`: the same client, by its address, to the same endpoint. When one goes, only its clients move.
 * `consistent_hash`: the same `hash_key` to the same endpoint; one with more than 1.25 times its share in flight passes
   keys on.
 * `random`: anyone.

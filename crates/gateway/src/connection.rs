@@ -4,13 +4,14 @@
 
 mod client;
 mod receive;
+mod sender;
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
 pub(crate) use client::{CLIENT_WRITE_STALL_MAX, Client};
 use phalanx_http1::rewrite::Persistence;
 pub(crate) use receive::{Forward, Request};
-use receive::{HEAD_TIMEOUT, Plan, Received, Waited};
+use receive::{HEAD_TIMEOUT, Plan, Waited};
 use tokio::net::TcpStream;
 
 use crate::{
@@ -66,8 +67,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAdd
 async fn serve_burst(worker: &Rc<Worker>, client: &mut Client) -> Burst {
     loop {
         let after = match client.receive(worker).await {
-            Received::Request(mut request, plan) => answer_to(worker, client, &mut request, plan).await,
-            Received::Closed => return Burst::Last,
+            Some((mut request, plan)) => answer_to(worker, client, &mut request, plan).await,
+            None => return Burst::Last,
         };
         match after {
             After::Next => {}

@@ -113,6 +113,7 @@ impl Gateway {
         let (failed_attempts, failed_attempts_queue) = mpsc::channel(FAILED_ATTEMPTS_MAX);
         let stop = CancellationToken::new();
         let addresses = listeners.addresses().to_vec();
+        let trusted_proxies: Arc<[_]> = config.gateway.trusted_proxies.clone().into();
         let mut workers = Workers::default();
         let (mut applied, mut connections) = (Vec::new(), Vec::new());
         for (index, listeners) in listeners.per_worker.into_iter().enumerate() {
@@ -128,6 +129,7 @@ impl Gateway {
                 requests: requests.clone(),
                 upstreams: upstreams.clone(),
                 failed_attempts: failed_attempts.clone(),
+                trusted_proxies: trusted_proxies.clone(),
                 stop: stop.clone(),
                 drain_deadline: config.gateway.drain_deadline,
             };

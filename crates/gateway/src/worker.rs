@@ -13,7 +13,7 @@ mod write;
 use std::{
     cell::{Cell, RefCell},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::{
         Arc,
@@ -26,6 +26,7 @@ use std::{
 pub(crate) use buffer::{BUFFER_BYTES, Buffers, Inbox, Output, Source};
 pub(crate) use deadline::{Deadline, Elapsed};
 use deadline::{Deadlines, TICK};
+use ipnet::IpNet;
 pub(crate) use local_table::LocalTable;
 use phalanx_telemetry::{clock, requests::RequestFamily, upstream::UpstreamFamily};
 pub(crate) use request_id::RequestIds;
@@ -65,6 +66,8 @@ pub(crate) struct Seat {
     pub(crate) requests: RequestFamily,
     pub(crate) upstreams: UpstreamFamily,
     pub(crate) failed_attempts: mpsc::Sender<AttemptFailed>,
+    /// Who is believed about where a request comes from.
+    pub(crate) trusted_proxies: Arc<[IpNet]>,
     pub(crate) stop: CancellationToken,
     /// How long open requests may go on after `stop`.
     pub(crate) drain_deadline: Duration,
@@ -78,6 +81,7 @@ pub(crate) struct Worker {
     table: RefCell<Rc<LocalTable>>,
     is_draining: Cell<bool>,
     failed_attempts: mpsc::Sender<AttemptFailed>,
+    trusted_proxies: Arc<[IpNet]>,
 }
 
 impl Worker {
@@ -89,6 +93,11 @@ impl Worker {
     /// Whether connections end after their present request.
     pub(crate) fn is_draining(&self) -> bool {
         self.is_draining.get()
+    }
+
+    /// Whether an address is that of a proxy whose word is taken.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(&address))
     }
 
     /// Tells the control side that an endpoint could not be reached, or gave no answer.
@@ -133,6 +142,7 @@ async fn serve(mut seat: Seat) -> io::Result<()> {
         table: RefCell::new(Rc::new(table)),
         is_draining: Cell::new(false),
         failed_attempts: seat.failed_attempts.clone(),
+        trusted_proxies: seat.trusted_proxies.clone(),
     });
     let mut connections = JoinSet::new();
     let mut ticks = tokio::time::interval(TICK);

@@ -15,26 +15,30 @@ use phalanx_telemetry::{requests::RequestFamily, upstream::UpstreamFamily};
 #[global_allocator]
 static COUNTING: dhat::Alloc = dhat::Alloc;
 
-const REQUEST: &[u8] = b"GET /a?b HTTP/1.1\r\nHost: a.example\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n";
+const REQUEST: &[u8] = b"GET /a?b HTTP/1.1\r\nHost: a.example\r\nUser-Agent: test\r\nAccept: */*\r\n\
+    X-Forwarded-For: 192.0.2.1, 10.0.0.1\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
 
 #[test]
 fn a_warm_gateway_allocates_nothing_for_a_request() {
     let _profiler = dhat::Profiler::builder().testing().build();
-    let gateway = start(origin());
-    let mut client = TcpStream::connect(gateway).unwrap();
-    exchange(&mut client, 2_000);
-    let before = dhat::HeapStats::get().total_blocks;
-    exchange(&mut client, 10_000);
-    let blocks = dhat::HeapStats::get().total_blocks - before;
-    // Not per request: a burst that ended because this process was not scheduled for a while.
-    assert!(blocks < 100, "{blocks} allocations in 10000 requests");
+    for trusted_proxies in ["[]", "[\"127.0.0.1\", \"10.0.0.0/8\"]"] {
+        let gateway = start(origin(), trusted_proxies);
+        let mut client = TcpStream::connect(gateway).unwrap();
+        exchange(&mut client, 2_000);
+        let before = dhat::HeapStats::get().total_blocks;
+        exchange(&mut client, 10_000);
+        let blocks = dhat::HeapStats::get().total_blocks - before;
+        // Not per request: a burst that ended because this process was not scheduled for a while.
+        assert!(blocks < 100, "{blocks} allocations in 10000 requests, trusting {trusted_proxies}");
+    }
 }
 
 /// A gateway with one worker; it ends with the process.
-fn start(origin: SocketAddr) -> SocketAddr {
+fn start(origin: SocketAddr, trusted_proxies: &str) -> SocketAddr {
     let file = format!(
-        "[[route]]\npath = \"/\"\nservice = \"api\"\n[service.api]\nendpoints = [{{ address = \"{origin}\" }}]"
+        "[gateway]\ntrusted_proxies = {trusted_proxies}\n[[route]]\npath = \"/\"\nservice = \"api\"\n\
+         [service.api]\nendpoints = [{{ address = \"{origin}\" }}]"
     );
     let config = Config::parse("phalanx.toml", &file, &|_| None).unwrap();
     let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], 1).unwrap();

@@ -51,6 +51,17 @@ impl<'b> RequestHead<'_, 'b> {
         let header = self.lines.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
         Some(header.value)
     }
+
+    /// The values of all fields of this name, the last first.
+    pub(crate) fn fields_reversed(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
+        let headers = self.lines.headers.iter().rev();
+        headers.filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
+    }
+
+    /// The value of the last field of this name.
+    pub(crate) fn last_field(&self, name: &str) -> Option<&'b [u8]> {
+        self.fields_reversed(name).next()
+    }
 }
 
 /// Drops the empty lines that may precede a request; the length of what was dropped.

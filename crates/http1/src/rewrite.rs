@@ -17,9 +17,13 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct Forwarded<'a> {
     /// The client's address, as text.
-    pub client_ip: &'a str,
+    pub client_ip: &'a [u8],
+    /// Whom the request came through, as text: the client first, the peer last.
+    pub hops: &'a [u8],
     /// `http` or `https`: how the client came.
     pub scheme: &'static str,
+    /// Which host the client asked for, where that is not the one the request names.
+    pub client_host: Option<&'a [u8]>,
     /// The request's id.
     pub request_id: &'a [u8],
     /// The `Host` for a request that has none, which only HTTP/1.0 allows.
@@ -46,13 +50,13 @@ pub fn request(head: &RequestHead<'_, '_>, forwarded: &Forwarded<'_>, out: &mut 
         out,
         &[
             b"X-Forwarded-For: ",
-            forwarded.client_ip.as_bytes(),
+            forwarded.hops,
             b"\r\nX-Real-IP: ",
-            forwarded.client_ip.as_bytes(),
+            forwarded.client_ip,
             b"\r\nX-Forwarded-Proto: ",
             forwarded.scheme.as_bytes(),
             b"\r\nX-Forwarded-Host: ",
-            host,
+            forwarded.client_host.unwrap_or(host),
             b"\r\nX-Request-Id: ",
             forwarded.request_id,
             b"\r\n",

@@ -26,8 +26,10 @@ fn rewritten(line: &str, fields: &str) -> (Option<Upgrade>, String) {
     let parsed = request::parse(bytes.as_bytes(), &mut HeadScan::new(), &mut slots, &HeadLimits::REQUEST);
     let (head, _) = parsed.expect("the request is fine").expect("the request is whole");
     let forwarded = Forwarded {
-        client_ip: "192.0.2.1",
+        client_ip: b"192.0.2.1",
+        hops: b"192.0.2.1",
         scheme: "http",
+        client_host: None,
         request_id: b"id-1",
         default_host: "default.example",
     };

@@ -5,7 +5,7 @@ use std::{cell::Cell, net::SocketAddr, rc::Rc, time::Duration};
 use phalanx_http1::request::RequestBody;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
-use super::Request;
+use super::{Request, sender::Peer};
 use crate::worker::{Deadline, Inbox, Worker, WriteError, write_all};
 
 /// The longest time for which a client takes no byte of an answer.
@@ -18,8 +18,7 @@ const LINGER_BYTES_MAX: usize = 1024 * 1024;
 /// A client.
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
-    /// Its address, as it stands in `X-Forwarded-For`.
-    pub(crate) ip: Box<str>,
+    pub(super) peer: Peer,
     /// Bytes received.
     pub(crate) input: Inbox,
     /// For what it sends, and for what is sent to an endpoint in its name.
@@ -34,7 +33,7 @@ impl Client {
     pub(super) fn new(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) -> Self {
         Self {
             stream,
-            ip: peer.ip().to_canonical().to_string().into(),
+            peer: Peer::new(worker, peer.ip()),
             input: worker.buffers.inbox(),
             reading: worker.deadlines.deadline(),
             writing: worker.deadlines.deadline(),

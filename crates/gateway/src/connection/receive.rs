@@ -21,7 +21,10 @@ use phalanx_telemetry::{
     requests::{MethodLabel, RequestSeries},
 };
 
-use super::Client;
+use super::{
+    Client,
+    sender::{Peer, Sender},
+};
 use crate::{
     answer::Answer,
     table::{Action, METHODS, Verdict},
@@ -42,13 +45,6 @@ pub(super) enum Waited {
     /// Nothing.
     Nothing,
     /// The end.
-    Closed,
-}
-
-/// What came from a client.
-pub(super) enum Received {
-    Request(Request, Plan),
-    /// It has left.
     Closed,
 }
 
@@ -154,35 +150,35 @@ impl Client {
         }
     }
 
-    /// Waits for the whole of a request of which the first bytes are here.
-    pub(super) async fn receive(&mut self, worker: &Worker) -> Received {
-        let (stream, ip, input) = (&mut self.stream, &self.ip, &mut self.input);
+    /// Waits for the whole of a request of which the first bytes are here; `None` when the client has left.
+    pub(super) async fn receive(&mut self, worker: &Worker) -> Option<(Request, Plan)> {
+        let (stream, peer, input) = (&mut self.stream, &self.peer, &mut self.input);
         let head = async {
             let mut scan = HeadScan::new();
             loop {
                 if !input.filled().is_empty() {
-                    match admit(worker, ip, input.filled(), &mut scan) {
+                    match admit(worker, peer, input.filled(), &mut scan) {
                         Ok(None) => {}
                         Ok(Some((request, plan, consumed))) => {
                             input.consume(consumed);
-                            return Received::Request(request, plan);
+                            return Some((request, plan));
                         }
                         Err(fault) => {
-                            tracing::debug!(client = %ip, %fault, "refused a request");
+                            tracing::debug!(client = %peer.ip, %fault, "refused a request");
                             let plan = Plan::Answer(refusal(fault));
-                            return Received::Request(Request::refused(&worker.table()), plan);
+                            return Some((Request::refused(&worker.table()), plan));
                         }
                     }
                 }
                 match input.fill(stream).await {
-                    Ok(0) | Err(_) => return Received::Closed,
+                    Ok(0) | Err(_) => return None,
                     Ok(_) => {}
                 }
             }
         };
         self.reading.within(HEAD_TIMEOUT, head).await.unwrap_or_else(|Elapsed| {
             let answer = Answer::problem(408, "the head of the request did not arrive in time");
-            Received::Request(Request::refused(&worker.table()), Plan::Answer(answer))
+            Some((Request::refused(&worker.table()), Plan::Answer(answer)))
         })
     }
 }
@@ -196,7 +192,7 @@ fn refusal(fault: RequestFault) -> Answer {
 /// The request that `bytes` begin with, and how many of them are its head; `None` until the head is complete.
 fn admit(
     worker: &Worker,
-    client_ip: &str,
+    peer: &Peer,
     bytes: &[u8],
     scan: &mut HeadScan,
 ) -> Result<Option<(Request, Plan, usize)>, RequestFault> {
@@ -206,13 +202,14 @@ fn admit(
     else {
         return Ok(None);
     };
-    let (request, plan) = decide(worker, client_ip, &head);
+    let (request, plan) = decide(worker, peer, &head);
     Ok(Some((request, plan, skipped + head_bytes)))
 }
 
-fn decide(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>) -> (Request, Plan) {
+fn decide(worker: &Worker, peer: &Peer, head: &RequestHead<'_, '_>) -> (Request, Plan) {
     let table = worker.table();
-    let (route, plan) = plan(worker, &table, client_ip, head);
+    let witness = peer.witness(worker, head);
+    let (route, plan) = plan(worker, &table, &peer.sender(witness.as_ref()), head);
     let series = table.series(route).clone();
     series.begun();
     let method = MethodLabel::of(head.method);
@@ -247,7 +244,7 @@ fn decide(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>) -> (Requ
 fn plan(
     worker: &Worker,
     table: &LocalTable,
-    client_ip: &str,
+    sender: &Sender<'_>,
     head: &RequestHead<'_, '_>,
 ) -> (Option<usize>, Plan) {
     let Target::Resource { path, .. } = &head.target else {
@@ -262,8 +259,8 @@ fn plan(
         }
         (Verdict::Takes, Action::Forward { service, policy }) => {
             let service = table.services[*service].clone();
-            let key = service.key(client_ip, head, path.as_bytes());
-            let head = rewritten(worker, client_ip, head, &service);
+            let key = service.key(sender.client_ip, head, path.as_bytes());
+            let head = rewritten(worker, sender, head, &service);
             Plan::Forward(Forward { service, key, policy: *policy, head })
         }
         (Verdict::MethodNotAllowed { allow }, _) => Plan::Answer(Answer::Problem {
@@ -280,7 +277,12 @@ fn plan(
     (Some(index), plan)
 }
 
-fn rewritten(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>, service: &LocalService) -> Output {
+fn rewritten(
+    worker: &Worker,
+    sender: &Sender<'_>,
+    head: &RequestHead<'_, '_>,
+    service: &LocalService,
+) -> Output {
     let fresh_id;
     let request_id = match head.request_id {
         Some(id) => id,
@@ -290,7 +292,14 @@ fn rewritten(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>, servi
         }
     };
     let mut out = worker.buffers.output();
-    let forwarded = Forwarded { client_ip, scheme: "http", request_id, default_host: service.name.as_str() };
+    let forwarded = Forwarded {
+        client_ip: sender.client_ip,
+        hops: sender.hops,
+        scheme: sender.scheme,
+        client_host: sender.host,
+        request_id,
+        default_host: service.name.as_str(),
+    };
     rewrite::request(head, &forwarded, &mut out);
     out
 }

@@ -69,7 +69,7 @@ impl LocalService {
     }
 
     /// The key of a request, for [`LocalService::pick`].
-    pub(crate) fn key(&self, client_ip: &str, head: &RequestHead<'_, '_>, path: &[u8]) -> u64 {
+    pub(crate) fn key(&self, client_ip: &[u8], head: &RequestHead<'_, '_>, path: &[u8]) -> u64 {
         let value = match &self.key {
             KeySource::None => return 0,
             KeySource::ClientIp => None,
@@ -79,7 +79,7 @@ impl LocalService {
                 head.field("cookie").and_then(|cookies| cookie(cookies, name.as_bytes()))
             }
         };
-        algorithm::hash(value.unwrap_or(client_ip.as_bytes()))
+        algorithm::hash(value.unwrap_or(client_ip))
     }
 
     /// The endpoint for the next attempt, never the one that was tried before.

@@ -7,6 +7,7 @@ mod expectations;
 mod fields;
 mod framing;
 mod pipelines;
+mod proxies;
 mod routing;
 mod targets;
 

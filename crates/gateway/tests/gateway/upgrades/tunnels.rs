@@ -1,5 +1,7 @@
 //! After the 101: bytes both ways, and every end as the peer made it.
 
+use std::time::Duration;
+
 use super::{HANDSHAKE, SWITCH, Tunnel};
 use crate::support::{Ending, Origin, Setup, eventually, large_body};
 
@@ -96,6 +98,22 @@ async fn a_reset_on_one_side_resets_the_other() {
     client.reset();
     assert_eq!(upstream.ending().await, Ending::Reset);
     eventually("the end", || gateway.state().requests_in_flight == 0).await;
+}
+
+#[tokio::test]
+async fn silence_on_both_sides_ends_a_tunnel() {
+    let setup =
+        |origin: &Origin| Setup::fronting(&[origin.address()]).route("timeouts = { tunnel = \"600ms\" }");
+    let mut tunnel = Tunnel::open_at(setup).await;
+    // One that speaks keeps it standing, for longer than the other is silent.
+    let mut pieces = tokio::time::interval(Duration::from_millis(100));
+    for _ in 0..15 {
+        pieces.tick().await;
+        tunnel.client.send("piece").await;
+        assert_eq!(tunnel.upstream.bytes(5).await, b"piece");
+    }
+    assert_eq!(tunnel.client.ending().await, Ending::Reset);
+    assert_eq!(tunnel.upstream.ending().await, Ending::Reset);
 }
 
 #[tokio::test]
