@@ -18,6 +18,7 @@ const FORWARDED: Forwarded<'static> = Forwarded {
     scheme: "http",
     client_host: None,
     request_id: b"fresh",
+    traceparent: b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
     default_host: "default.example",
 };
 
@@ -192,11 +193,15 @@ fn is_vouched_for(head: &RequestHead<'_, '_>, forwarded: &Forwarded<'_>, receive
         ("x-forwarded-host", text(forwarded.client_host.unwrap_or(authority))),
         ("x-forwarded-proto", forwarded.scheme),
         ("x-real-ip", text(forwarded.client_ip)),
+        ("traceparent", text(FORWARDED.traceparent)),
         ("x-request-id", "fresh"),
     ];
     for (name, value) in own {
         assert_eq!(sent.values(name), [value], "{name}");
     }
+    let told = received.values("traceparent");
+    assert!(head.traceparent.is_none_or(|trace| told.len() == 1 && told[0].as_bytes() == trace), "{told:?}");
+    assert!(head.traceparent.is_some() || sent.values("tracestate").is_empty(), "{sent:?}");
     let options = received.connection_options();
     for field in &sent.fields {
         let name = field.0.as_str();

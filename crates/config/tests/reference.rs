@@ -48,7 +48,8 @@ Phalanx reads one file, `phalanx.toml`, in [TOML](https://toml.io). `phalanx che
 
 `Host` as the client sent it, and `X-Forwarded-For`, `X-Real-IP`, `X-Forwarded-Proto` and `X-Forwarded-Host` of the
 connection to Phalanx; what a client sends of these, of `Forwarded`, and of `X-Auth-Subject`, `X-Auth-Roles` and
-`X-Auth-Session`, is dropped, since anybody can write it. `X-Request-Id` is kept if the client sent a sensible one, else made.
+`X-Auth-Session`, is dropped, since anybody can write it. `X-Request-Id` is kept if the client sent a sensible one, else made;
+so is `traceparent` ([W3C Trace Context](https://www.w3.org/TR/trace-context/)), and `tracestate` goes with it or not at all.
 Fields for one connection only and those with an underscore in their name are dropped.
 
 A connection from `trusted_proxies` is one of a proxy: its `X-Forwarded-For` is read from the right, up to 50 entries, and the

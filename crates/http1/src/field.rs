@@ -18,6 +18,8 @@ pub(crate) enum FieldKind {
     /// Likewise; where the switch may be made, the gateway asks for it in its own words.
     Upgrade,
     RequestId,
+    TraceParent,
+    TraceState,
     /// Said by the gateway itself: what a client says of it is never copied.
     Forwarding,
 }
@@ -41,8 +43,10 @@ fn known_of_length(length: usize) -> &'static [(&'static [u8], FieldKind)] {
         10 => &[
             (b"connection", FieldKind::Connection),
             (b"keep-alive", FieldKind::HopByHop),
+            (b"tracestate", FieldKind::TraceState),
             (b"set-cookie", FieldKind::Protected),
         ],
+        11 => &[(b"traceparent", FieldKind::TraceParent)],
         12 => &[
             (b"content-type", FieldKind::Protected),
             (b"x-request-id", FieldKind::RequestId),

@@ -26,6 +26,8 @@ pub struct Forwarded<'a> {
     pub client_host: Option<&'a [u8]>,
     /// The request's id.
     pub request_id: &'a [u8],
+    /// Its `traceparent`.
+    pub traceparent: &'a [u8],
     /// The `Host` for a request that has none, which only HTTP/1.0 allows.
     pub default_host: &'a str,
 }
@@ -44,6 +46,8 @@ pub fn request(head: &RequestHead<'_, '_>, forwarded: &Forwarded<'_>, out: &mut 
     head.lines.copy(out, |kind, name| match kind {
         FieldKind::Plain => !head.connection.names_fields || !head.lines.connection_names(name),
         FieldKind::Protected => true,
+        // It says more of the trace that the client's `traceparent` names, and of no other.
+        FieldKind::TraceState => head.traceparent.is_some() && !head.lines.connection_names(name),
         _ => false,
     });
     put(
@@ -59,6 +63,8 @@ pub fn request(head: &RequestHead<'_, '_>, forwarded: &Forwarded<'_>, out: &mut 
             forwarded.client_host.unwrap_or(host),
             b"\r\nX-Request-Id: ",
             forwarded.request_id,
+            b"\r\ntraceparent: ",
+            forwarded.traceparent,
             b"\r\n",
         ],
     );

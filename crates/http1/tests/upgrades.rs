@@ -31,6 +31,7 @@ fn rewritten(line: &str, fields: &str) -> (Option<Upgrade>, String) {
         scheme: "http",
         client_host: None,
         request_id: b"id-1",
+        traceparent: b"00-1-2-00",
         default_host: "default.example",
     };
     let mut out = Vec::new();
@@ -103,7 +104,7 @@ fn a_handshake_keeps_its_fields() {
         head,
         "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
          X-Forwarded-For: 192.0.2.1\r\nX-Real-IP: 192.0.2.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n\
-         X-Request-Id: id-1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+         X-Request-Id: id-1\r\ntraceparent: 00-1-2-00\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     );
 }
 

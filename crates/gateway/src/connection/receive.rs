@@ -283,12 +283,19 @@ fn rewritten(
     head: &RequestHead<'_, '_>,
     service: &LocalService,
 ) -> Output {
-    let fresh_id;
+    let (fresh_id, fresh_traceparent);
     let request_id = match head.request_id {
         Some(id) => id,
         None => {
             fresh_id = worker.request_ids.next();
             &fresh_id
+        }
+    };
+    let traceparent = match head.traceparent {
+        Some(traceparent) => traceparent,
+        None => {
+            fresh_traceparent = worker.request_ids.next_traceparent();
+            &fresh_traceparent
         }
     };
     let mut out = worker.buffers.output();
@@ -298,6 +305,7 @@ fn rewritten(
         scheme: sender.scheme,
         client_host: sender.host,
         request_id,
+        traceparent,
         default_host: service.name.as_str(),
     };
     rewrite::request(head, &forwarded, &mut out);

@@ -8,7 +8,7 @@ mod peer;
 use std::time::Duration;
 
 pub(crate) use gateway::{Setup, TestGateway};
-pub(crate) use message::{LARGE_BYTES, Message, forwarded, large_body, ok};
+pub(crate) use message::{IDS, LARGE_BYTES, Message, forwarded, large_body, ok};
 pub(crate) use origin::{ClosedPort, Origin, Recorder, Reply};
 pub(crate) use peer::{Ending, Peer};
 

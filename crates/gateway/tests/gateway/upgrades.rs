@@ -5,7 +5,8 @@ mod tunnels;
 
 use crate::support::{Origin, Peer, Setup, TestGateway, forwarded};
 
-const HANDSHAKE: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nX-Request-Id: t\r\nConnection: keep-alive, Upgrade\r\n\
+const HANDSHAKE: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nX-Request-Id: t\r\n\
+    traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\nConnection: keep-alive, Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\

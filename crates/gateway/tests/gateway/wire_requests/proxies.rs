@@ -1,7 +1,7 @@
 //! Who a request is from when it comes through a proxy: what that says counts only if it is trusted (H11, H12).
 
 use super::{Case, check_behind, passed, request};
-use crate::support::{Message, Recorder, Setup};
+use crate::support::{IDS, Message, Recorder, Setup};
 
 const TRUSTING: &str = "trusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\", \"fd00::/8\"]";
 
@@ -19,7 +19,7 @@ fn told(id: &'static str, fields: &str, told: &Told<'_>) -> Case {
     let Told { hops, client, scheme, host } = told;
     let head = format!(
         "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {hops}\r\nX-Real-IP: {client}\r\n\
-         X-Forwarded-Proto: {scheme}\r\nX-Forwarded-Host: {host}\r\nX-Request-Id: t\r\n\r\n"
+         X-Forwarded-Proto: {scheme}\r\nX-Forwarded-Host: {host}\r\n{IDS}\r\n"
     );
     passed(id, request("GET /", fields, ""), Message::new(head, ""))
 }
