@@ -102,6 +102,14 @@ pub(crate) fn protocols(head: &Head) -> Vec<String> {
     list.split(',').map(str::trim_ascii).filter(may_pass).map(str::to_owned).collect()
 }
 
+/// Whether an `Upgrade` names a protocol that carries HTTP past the routes.
+pub(crate) fn offers_http(head: &Head) -> bool {
+    let list = head.values("upgrade").join(",").to_ascii_lowercase();
+    let mut names =
+        list.split(',').map(|protocol| protocol.trim_ascii().split('/').next().unwrap_or_default());
+    names.any(|name| ["h2c", "h2", "http", "tls"].contains(&name))
+}
+
 /// How a chunked body goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {

@@ -5,6 +5,7 @@
 mod client;
 mod receive;
 mod sender;
+mod unread;
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
@@ -71,8 +72,8 @@ async fn serve_burst(worker: &Rc<Worker>, client: &mut Client) -> Burst {
             None => return Burst::Last,
         };
         match after {
-            After::Next => {}
-            After::Linger => {
+            After::Next if client.skip_unread().await => {}
+            After::Next | After::Linger => {
                 client.linger().await;
                 return Burst::Last;
             }
@@ -101,7 +102,7 @@ pub(crate) async fn respond(
     answer: &Answer,
 ) -> After {
     request.status = answer.status();
-    let persistence = match request.keep_alive && !worker.is_draining() && client.discard_body(request) {
+    let persistence = match request.keep_alive && !worker.is_draining() && client.forgo_body(request) {
         true => Persistence::KeepAlive,
         false => Persistence::Close,
     };

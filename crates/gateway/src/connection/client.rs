@@ -2,10 +2,9 @@
 
 use std::{cell::Cell, net::SocketAddr, rc::Rc, time::Duration};
 
-use phalanx_http1::request::RequestBody;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
-use super::{Request, sender::Peer};
+use super::{sender::Peer, unread::Unread};
 use crate::worker::{Deadline, Inbox, Worker, WriteError, write_all};
 
 /// The longest time for which a client takes no byte of an answer.
@@ -18,9 +17,11 @@ const LINGER_BYTES_MAX: usize = 1024 * 1024;
 /// A client.
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
-    pub(super) peer: Peer,
+    pub(crate) peer: Peer,
     /// Bytes received.
     pub(crate) input: Inbox,
+    /// What is to come of a body that nobody wants, before the next request.
+    pub(super) unread: Option<Box<Unread>>,
     /// For what it sends, and for what is sent to an endpoint in its name.
     pub(crate) reading: Deadline,
     /// For what it is sent, and for what an endpoint sends.
@@ -35,23 +36,10 @@ impl Client {
             stream,
             peer: Peer::new(worker, peer.ip()),
             input: worker.buffers.inbox(),
+            unread: None,
             reading: worker.deadlines.deadline(),
             writing: worker.deadlines.deadline(),
             response_is_open: Cell::new(false),
-        }
-    }
-
-    /// Consumes the body of a request that nobody wants, if all of it is here; whether the next request can follow.
-    pub(super) fn discard_body(&mut self, request: &Request) -> bool {
-        match request.body {
-            RequestBody::Length(length) => match usize::try_from(length) {
-                Ok(length) if length <= self.input.filled().len() => {
-                    self.input.consume(length);
-                    true
-                }
-                _ => false,
-            },
-            RequestBody::Chunked => false,
         }
     }
 

@@ -54,6 +54,8 @@ pub(crate) struct Request {
     pub(crate) kind: RequestKind,
     pub(crate) repeatable: Repeatable,
     pub(crate) body: RequestBody,
+    /// Whether the client waits for 100 before it sends its body.
+    pub(crate) awaits_continue: bool,
     pub(crate) keep_alive: bool,
     /// What it asks to switch to, which HTTP/1.1 alone can do.
     pub(crate) upgrade: Option<Upgrade>,
@@ -106,6 +108,7 @@ impl Request {
             kind: RequestKind::Other,
             repeatable: Repeatable::No,
             body: RequestBody::Length(0),
+            awaits_continue: false,
             // Where the next request would begin is not known.
             keep_alive: false,
             upgrade: None,
@@ -230,6 +233,7 @@ fn decide(worker: &Worker, peer: &Peer, head: &RequestHead<'_, '_>) -> (Request,
             MethodLabel::Post | MethodLabel::Patch | MethodLabel::Other => Repeatable::No,
         },
         body: head.body,
+        awaits_continue: head.expects_continue,
         keep_alive: head.keep_alive,
         upgrade,
         status: CLIENT_CLOSED_REQUEST,

@@ -10,6 +10,7 @@ mod pipelines;
 mod proxies;
 mod routing;
 mod targets;
+mod unread;
 
 use crate::support::{Connection, Ending, IDS, Message, Peer, Recorder, Setup, TestGateway};
 
