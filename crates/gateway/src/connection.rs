@@ -5,6 +5,8 @@
 mod client;
 mod receive;
 mod sender;
+#[cfg(test)]
+mod tests;
 mod unread;
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};

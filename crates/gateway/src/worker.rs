@@ -20,7 +20,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 pub(crate) use buffer::{BUFFER_BYTES, Buffers, Inbox, Output, Source};
@@ -85,6 +85,18 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    fn new(table: LocalTable, seat: &Seat, now: Instant) -> Rc<Self> {
+        Rc::new(Self {
+            buffers: Rc::default(),
+            deadlines: Deadlines::new(now),
+            request_ids: RequestIds::new(),
+            table: RefCell::new(Rc::new(table)),
+            is_draining: Cell::new(false),
+            failed_attempts: seat.failed_attempts.clone(),
+            trusted_proxies: seat.trusted_proxies.clone(),
+        })
+    }
+
     /// The table for one request.
     pub(crate) fn table(&self) -> Rc<LocalTable> {
         self.table.borrow().clone()
@@ -135,15 +147,7 @@ async fn serve(mut seat: Seat) -> io::Result<()> {
     let published = seat.tables.borrow_and_update().clone();
     let table = LocalTable::build(&published, None, &seat);
     seat.applied.send_replace(table.generation);
-    let worker = Rc::new(Worker {
-        buffers: Rc::default(),
-        deadlines: Deadlines::new(clock::now()),
-        request_ids: RequestIds::new(),
-        table: RefCell::new(Rc::new(table)),
-        is_draining: Cell::new(false),
-        failed_attempts: seat.failed_attempts.clone(),
-        trusted_proxies: seat.trusted_proxies.clone(),
-    });
+    let worker = Worker::new(table, &seat, clock::now());
     let mut connections = JoinSet::new();
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -250,5 +254,28 @@ impl Worker {
         }
         connections.shutdown().await;
         seat.connections.store(0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+impl Worker {
+    /// A worker that nobody runs, with these routes and no services: time passes for it when a test sweeps its deadlines.
+    pub(crate) fn at_rest(routes: &[phalanx_config::Route], now: Instant) -> Rc<Self> {
+        let routes = Arc::new(crate::table::Routes::new(routes, &std::collections::HashMap::new()));
+        let table = Arc::new(Table { generation: 1, routes, services: Vec::new() });
+        let seat = Seat {
+            index: 0,
+            listeners: Vec::new(),
+            tables: watch::channel(table.clone()).1,
+            applied: watch::channel(0).0,
+            connections: Arc::default(),
+            requests: RequestFamily::new(),
+            upstreams: UpstreamFamily::new(),
+            failed_attempts: mpsc::channel(1).0,
+            trusted_proxies: Arc::default(),
+            stop: CancellationToken::new(),
+            drain_deadline: Duration::ZERO,
+        };
+        Self::new(LocalTable::build(&table, None, &seat), &seat, now)
     }
 }
