@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{HANDSHAKE, SWITCH, Tunnel};
-use crate::support::{Ending, Origin, Setup, eventually, large_body};
+use crate::support::{Ending, LARGE_BYTES, Origin, Setup, eventually, large_body};
 
 #[tokio::test]
 async fn bytes_pass_both_ways_and_each_end_is_passed_on() {
@@ -82,6 +82,22 @@ async fn a_peer_that_does_not_read_stops_the_other_and_loses_nothing() {
     };
     let ((), received) = tokio::join!(sending, reading);
     assert!(received == body, "not the same bytes");
+    assert_eq!(client.ending().await, Ending::Closed);
+}
+
+/// What the gateway has let go of is still under way to a client that reads late.
+#[tokio::test]
+async fn the_last_bytes_arrive_after_the_tunnel_has_ended() {
+    const LAST_BYTES: usize = 256 * 1024;
+    let Tunnel { gateway, origin: _origin, mut client, mut upstream } = Tunnel::open().await;
+    let last = large_body().split_off(LARGE_BYTES - LAST_BYTES);
+    client.send_end().await;
+    assert_eq!(upstream.ending().await, Ending::Closed);
+    upstream.send(&last).await;
+    upstream.send_end().await;
+    eventually("the end of the tunnel", || gateway.state().requests_in_flight == 0).await;
+    eventually("the end of the connection", || gateway.state().connections == 0).await;
+    assert!(client.bytes(LAST_BYTES).await == last, "not the same bytes");
     assert_eq!(client.ending().await, Ending::Closed);
 }
 
