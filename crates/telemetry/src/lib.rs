@@ -5,6 +5,7 @@
 //! Elsewhere: which metrics a component has (the component); where they are served (`phalanx-admin`, `phalanx-api`).
 
 pub mod clock;
+pub mod discovery;
 mod durations;
 pub mod escape;
 #[cfg(test)]
