@@ -14,7 +14,7 @@ use std::{
 
 use members::Members;
 use phalanx_balance::{Weight, health::Standing};
-use phalanx_config::{Config, ServiceName};
+use phalanx_config::{Config, Role, ServiceName};
 use phalanx_telemetry::{
     requests::RequestFamily,
     upstream::{EndpointTotals, UpstreamFamily},
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub use workers::{StartError, WorkerError, Workers};
 
 use crate::{
+    discovery::DiscoveryLoop,
     health::HealthLoop,
     listen::Listeners,
     table::{Endpoint, Table},
@@ -43,6 +44,8 @@ pub struct Started {
     pub workers: Workers,
     /// Judges its fixed endpoints; to be run as long as the gateway.
     pub health: HealthLoop,
+    /// Finds the endpoints of services that are discovered; to be run as long as the gateway.
+    pub discovery: DiscoveryLoop,
 }
 
 /// A handle to a running gateway.
@@ -89,6 +92,8 @@ pub struct EndpointState {
     pub address: SocketAddr,
     /// Its share.
     pub weight: u16,
+    /// Whether it gets requests as long as another does.
+    pub role: Role,
     /// Whether it gets requests.
     pub standing: Standing,
     /// What was counted of it.
@@ -98,7 +103,8 @@ pub struct EndpointState {
 impl Gateway {
     /// Starts one worker for each set of listeners.
     ///
-    /// Fixed endpoints serve at once; those of a service with replicas come by [`Gateway::admit`].
+    /// Fixed endpoints serve at once; those of a service with replicas come by [`Gateway::admit`], and those that are
+    /// discovered as DNS tells of them.
     ///
     /// # Errors
     /// [`StartError`] when a thread cannot be had.
@@ -137,7 +143,8 @@ impl Gateway {
         let shared = Shared { members, tables, applied, connections, addresses, requests, upstreams, stop };
         let gateway = Self { shared: Arc::new(shared) };
         let health = HealthLoop::new(config, gateway.clone(), failed_attempts_queue);
-        Ok(Started { gateway, workers, health })
+        let discovery = DiscoveryLoop::new(config, &gateway);
+        Ok(Started { gateway, workers, health, discovery })
     }
 
     /// Lets requests go to `address`; returns when every worker knows. An endpoint that is there already stays as it is.
@@ -152,6 +159,26 @@ impl Gateway {
         self.in_force(generation).await;
     }
 
+    /// Lets requests go to these endpoints; returns when every worker knows. One that is at the same
+    /// address makes way.
+    pub(crate) async fn admit_all(&self, service: &ServiceName, endpoints: &[phalanx_config::Endpoint]) {
+        let generation =
+            self.publish(|members| endpoints.iter().for_each(|endpoint| members.put(service, endpoint)));
+        self.in_force(generation).await;
+    }
+
+    /// Takes these addresses out for good; returns when no worker will begin another request to them.
+    pub(crate) async fn withdraw_all(&self, service: &ServiceName, addresses: &[SocketAddr]) {
+        let generation =
+            self.publish(|members| addresses.iter().for_each(|address| members.withdraw(service, *address)));
+        self.in_force(generation).await;
+    }
+
+    /// Ends the series of endpoints that were withdrawn and have no request in flight any more.
+    pub(crate) fn forget_the_gone(&self) {
+        self.members().forget_the_gone(&self.shared.upstreams, self.generation_in_force());
+    }
+
     /// Returns when no request is in flight to an endpoint that was withdrawn; its series end with that.
     pub async fn drained(&self, service: &ServiceName, address: SocketAddr) {
         let upstreams = &self.shared.upstreams;
@@ -159,7 +186,7 @@ impl Gateway {
         while upstreams.totals(service.as_str(), &endpoint).in_flight > 0 {
             tokio::time::sleep(DRAIN_POLL).await;
         }
-        self.members().forget_the_gone(upstreams, self.generation_in_force());
+        self.forget_the_gone();
     }
 
     /// Stops accepting and begins to drain; [`Workers::ended`] tells when that is done.
@@ -176,6 +203,7 @@ impl Gateway {
                 service: service.name.clone(),
                 address: member.endpoint.address,
                 weight: member.endpoint.weight.get(),
+                role: member.endpoint.role,
                 standing: member.standing,
                 totals: self
                     .shared

@@ -14,6 +14,7 @@
 
 mod answer;
 mod connection;
+mod discovery;
 mod exchange;
 mod gateway;
 mod health;
@@ -21,6 +22,7 @@ mod listen;
 mod table;
 mod worker;
 
+pub use discovery::DiscoveryLoop;
 pub use gateway::{EndpointState, Gateway, GatewayState, StartError, Started, WorkerError, Workers};
 pub use health::HealthLoop;
 pub use listen::{BindError, Listeners};

@@ -14,7 +14,7 @@ use std::{
 };
 
 use phalanx_balance::{Weight, algorithm};
-use phalanx_config::{Balance, ServiceName};
+use phalanx_config::{Balance, Role, ServiceName};
 pub(crate) use routes::{Action, METHODS, Routes, Verdict};
 
 /// One snapshot.
@@ -38,6 +38,7 @@ pub(crate) struct Service {
 pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
     pub(crate) weight: Weight,
+    pub(crate) role: Role,
     /// What hashing algorithms know it by: the same for the same address, in every process.
     pub(crate) hash: u64,
     /// Requests of all workers that it has not answered yet.
@@ -45,9 +46,9 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(crate) fn new(address: SocketAddr, weight: Weight) -> Self {
+    pub(crate) fn new(address: SocketAddr, weight: Weight, role: Role) -> Self {
         let hash = algorithm::hash(address.to_string().as_bytes());
-        Self { address, weight, hash, in_flight: AtomicU32::new(0) }
+        Self { address, weight, role, hash, in_flight: AtomicU32::new(0) }
     }
 
     /// Requests of all workers that it has not answered yet.

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use phalanx_balance::{Weight, health::Standing};
-use phalanx_config::{Balance, Config, ServiceName, Source};
+use phalanx_config::{Balance, Config, Role, ServiceName, Source};
 use phalanx_telemetry::upstream::UpstreamFamily;
 
 use crate::table::{Endpoint, Routes, Service, Table};
@@ -62,9 +62,17 @@ impl Members {
         self.leaving.retain(|left| (&left.service, left.address) != (service, address));
         let Some(service) = self.services.iter_mut().find(|known| known.name == *service) else { return };
         if service.members.iter().all(|member| member.endpoint.address != address) {
-            let endpoint = Arc::new(Endpoint::new(address, weight));
+            let endpoint = Arc::new(Endpoint::new(address, weight, Role::Primary));
             service.members.push(Member { endpoint, standing: Standing::Serving });
         }
+    }
+
+    /// Adds an endpoint. One that is at this address makes way for it.
+    pub(super) fn put(&mut self, service: &ServiceName, endpoint: &phalanx_config::Endpoint) {
+        self.leaving.retain(|left| (&left.service, left.address) != (service, endpoint.address));
+        let Some(service) = self.services.iter_mut().find(|known| known.name == *service) else { return };
+        service.members.retain(|member| member.endpoint.address != endpoint.address);
+        service.members.push(Member::new(endpoint));
     }
 
     /// Removes an endpoint, if it is there.
@@ -116,6 +124,7 @@ impl Member {
     fn new(endpoint: &phalanx_config::Endpoint) -> Self {
         // The configuration holds weights from 1.
         let weight = Weight::try_from(endpoint.weight).unwrap_or(Weight::ONE);
-        Self { endpoint: Arc::new(Endpoint::new(endpoint.address, weight)), standing: Standing::Serving }
+        let endpoint = Arc::new(Endpoint::new(endpoint.address, weight, endpoint.role));
+        Self { endpoint, standing: Standing::Serving }
     }
 }

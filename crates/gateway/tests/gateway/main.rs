@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
 
 mod balancing;
+mod discovery;
 mod failing;
 mod lifecycle;
 mod support;

@@ -15,6 +15,7 @@ use phalanx_fleet::{FleetHandle, ReplicaState, ServiceState, Standing};
 use phalanx_gateway::{EndpointState as GatewayEndpoint, Gateway, GatewayState};
 use phalanx_telemetry::{
     clock,
+    discovery::DiscoveryFamily,
     registry::Registry,
     replicas::{self, ReplicaCount},
     requests::RequestFamily,
@@ -26,6 +27,13 @@ use phalanx_telemetry::{
 pub(super) struct Addresses {
     pub(super) http: Vec<SocketAddr>,
     pub(super) admin: SocketAddr,
+}
+
+/// What is counted elsewhere and told here.
+pub(super) struct Families {
+    pub(super) requests: RequestFamily,
+    pub(super) upstreams: UpstreamFamily,
+    pub(super) discovery: DiscoveryFamily,
 }
 
 /// Answers the admin API.
@@ -40,16 +48,12 @@ pub(super) struct Overview {
 }
 
 impl Overview {
-    pub(super) fn new(
-        gateway: Gateway,
-        fleet: FleetHandle,
-        admin: SocketAddr,
-        requests: &RequestFamily,
-        upstreams: UpstreamFamily,
-    ) -> Self {
+    pub(super) fn new(gateway: Gateway, fleet: FleetHandle, admin: SocketAddr, families: Families) -> Self {
+        let Families { requests, upstreams, discovery } = families;
         let mut registry = Registry::new();
         registry.add(requests.collector());
         registry.add(upstreams.collector());
+        discovery.register(&mut registry);
         let counted = fleet.clone();
         registry.add(replicas::collector(move || counted.state().iter().flat_map(replica_counts).collect()));
         let is_draining = AtomicBool::new(false);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use phalanx_config::{Config, ServiceName};
 use phalanx_gateway::{Gateway, GatewayState, Listeners, Started, Workers};
 use phalanx_telemetry::{
+    discovery::DiscoveryFamily,
     registry::Registry,
     requests::RequestFamily,
     upstream::{EndpointTotals, UpstreamFamily},
@@ -40,6 +41,11 @@ impl Setup {
     /// In front of replicas, of which the test admits each.
     pub(crate) fn of_replicas() -> Self {
         Self::with_service("command = [\"server\"]".to_owned())
+    }
+
+    /// In front of what this server tells of `name`.
+    pub(crate) fn discovering(name: &str, resolver: SocketAddr) -> Self {
+        Self::with_service(format!("discover = {{ dns = \"{name}\", resolver = \"{resolver}\" }}"))
     }
 
     fn with_service(service: String) -> Self {
@@ -83,10 +89,12 @@ impl Setup {
         let (requests, upstreams) = (RequestFamily::new(), UpstreamFamily::new());
         let started =
             Gateway::start(&config, listeners, requests.clone(), upstreams.clone()).expect("threads");
-        let Started { gateway, workers, health } = started;
+        let Started { gateway, workers, health, discovery } = started;
         let stop_judging = CancellationToken::new();
         let mut judging = JoinSet::new();
+        let discoveries = discovery.family();
         judging.spawn(health.run(stop_judging.clone()));
+        judging.spawn(discovery.run(stop_judging.clone()));
         let service =
             config.services.keys().find(|name| name.as_str() == "api").expect("it is there").clone();
         TestGateway {
@@ -94,6 +102,7 @@ impl Setup {
             address,
             requests,
             upstreams,
+            discoveries,
             service,
             workers: Some(workers),
             stop_judging,
@@ -110,6 +119,7 @@ pub(crate) struct TestGateway {
     pub(crate) service: ServiceName,
     requests: RequestFamily,
     upstreams: UpstreamFamily,
+    discoveries: DiscoveryFamily,
     workers: Option<Workers>,
     stop_judging: CancellationToken,
     judging: JoinSet<()>,
@@ -142,11 +152,17 @@ impl TestGateway {
         endpoints.into_iter().find(|known| known.address == endpoint).expect("it is an endpoint").totals
     }
 
+    /// How often DNS did not tell all.
+    pub(crate) fn discovery_failures(&self) -> u64 {
+        self.discoveries.failures(self.service.as_str()).count()
+    }
+
     /// The series as they are scraped, one a line.
     pub(crate) fn exposition(&self) -> String {
         let mut registry = Registry::new();
         registry.add(self.requests.collector());
         registry.add(self.upstreams.collector());
+        self.discoveries.register(&mut registry);
         registry.encode()
     }
 
@@ -161,7 +177,9 @@ impl TestGateway {
         let workers = self.workers.take().expect("it ends once");
         within("the end of the workers", workers.ended()).await.expect("they end in order");
         self.stop_judging.cancel();
-        within("the end of judging", self.judging.join_next()).await.unwrap().unwrap();
+        while let Some(ended) = within("the end of judging", self.judging.join_next()).await {
+            ended.unwrap();
+        }
     }
 
     /// Stops it, and returns when it has drained.
