@@ -13,6 +13,7 @@ mod command_line;
 mod crashes;
 mod durability;
 mod failing_replicas;
+mod faults;
 mod metrics;
 mod output;
 mod readme;
