@@ -5,6 +5,7 @@
 
 use crate::{
     field::{self, FieldKind},
+    rewrite::put,
     target::hex_digit,
 };
 
@@ -170,23 +171,31 @@ impl Decoder {
     /// # Errors
     /// [`ChunkFault`] when the trailer section is no list of fields.
     pub fn write_end(&self, out: &mut Vec<u8>) -> Result<(), ChunkFault> {
-        debug_assert_eq!(self.state, State::Ended, "a body ends before its end is written");
         let start = out.len();
         out.extend_from_slice(b"0\r\n");
+        let written = self.trailers(|name, value| put(out, &[name.as_bytes(), b": ", value, b"\r\n"]));
+        match written {
+            Ok(()) => out.extend_from_slice(b"\r\n"),
+            Err(ChunkFault) => out.truncate(start),
+        }
+        written
+    }
+
+    /// Gives `take` the trailers that may be passed on, as names and values. To be called after [`Event::End`].
+    ///
+    /// # Errors
+    /// [`ChunkFault`] when the trailer section is no list of fields; `take` has then seen none.
+    pub fn trailers(&self, mut take: impl FnMut(&str, &[u8])) -> Result<(), ChunkFault> {
+        debug_assert_eq!(self.state, State::Ended, "a body ends before its trailers are known");
         let mut headers = [httparse::EMPTY_HEADER; TRAILER_FIELDS_MAX];
         let Ok(httparse::Status::Complete((_, fields))) =
             httparse::parse_headers(&self.trailers, &mut headers)
         else {
-            out.truncate(start);
             return Err(ChunkFault);
         };
         for header in fields.iter().filter(|header| is_trailer(header.name)) {
-            out.extend_from_slice(header.name.as_bytes());
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(header.value);
-            out.extend_from_slice(b"\r\n");
+            take(header.name, header.value);
         }
-        out.extend_from_slice(b"\r\n");
         Ok(())
     }
 }
@@ -215,7 +224,7 @@ const NEVER_TRAILERS: [&str; 18] = [
 ];
 
 /// Whether a field may stand in trailers: nothing that frames, routes, authenticates or describes (RFC 9110, section 6.5.1).
-fn is_trailer(name: &str) -> bool {
+pub(crate) fn is_trailer(name: &str) -> bool {
     field::kind_of(name.as_bytes()) == FieldKind::Plain
         && !field::has_underscore(name.as_bytes())
         && !NEVER_TRAILERS.iter().any(|never| name.eq_ignore_ascii_case(never))

@@ -16,6 +16,7 @@ pub mod request;
 pub mod response;
 pub mod rewrite;
 mod target;
+pub mod translate;
 
 pub use fault::{RequestFault, ResponseFault};
 pub use head::{FieldSlots, HeadLimits, HeadScan, Version};

@@ -48,6 +48,15 @@ impl<'b> RequestHead<'_, 'b> {
         let header = self.lines.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
         Some(header.value)
     }
+
+    /// Whether the client says that it takes trailers (RFC 9110, section 10.1.4).
+    #[must_use]
+    pub fn takes_trailers(&self) -> bool {
+        let mut codings = self.lines.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("te"));
+        codings.any(|header| {
+            field::elements(header.value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+        })
+    }
 }
 
 /// Drops the empty lines that may precede a request; the length of what was dropped.

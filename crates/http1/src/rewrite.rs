@@ -115,13 +115,7 @@ pub fn response(
     out: &mut Vec<u8>,
 ) {
     response_lines(head, out);
-    match (delivery, head.content_length) {
-        (Delivery::Length(length), _) | (Delivery::None, Some(length)) => content_length(out, length),
-        (Delivery::Chunked, _) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-        (Delivery::None, None) | (Delivery::UntilClose, _) => {}
-    }
-    out.extend_from_slice(connection_line(client, persistence));
-    out.extend_from_slice(b"\r\n");
+    response_end(head.content_length, client, delivery, persistence, out);
 }
 
 /// Appends the head of an interim response to `out`.
@@ -130,13 +124,34 @@ pub fn interim(head: &ResponseHead<'_, '_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn response_lines(head: &ResponseHead<'_, '_>, out: &mut Vec<u8>) {
+/// The end of the head of a final response: how its body is framed, and what becomes of the connection.
+pub(crate) fn response_end(
+    announced: Option<u64>,
+    client: Version,
+    delivery: Delivery,
+    persistence: Persistence,
+    out: &mut Vec<u8>,
+) {
+    match (delivery, announced) {
+        (Delivery::Length(length), _) | (Delivery::None, Some(length)) => content_length(out, length),
+        (Delivery::Chunked, _) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        (Delivery::None, None) | (Delivery::UntilClose, _) => {}
+    }
+    out.extend_from_slice(connection_line(client, persistence));
+    out.extend_from_slice(b"\r\n");
+}
+
+pub(crate) fn status_line(status: u16, reason: &str, out: &mut Vec<u8>) {
     let status = [
-        b'0' + u8::try_from(head.status / 100).unwrap_or(5),
-        b'0' + u8::try_from(head.status / 10 % 10).unwrap_or(0),
-        b'0' + u8::try_from(head.status % 10).unwrap_or(0),
+        b'0' + u8::try_from(status / 100).unwrap_or(5),
+        b'0' + u8::try_from(status / 10 % 10).unwrap_or(0),
+        b'0' + u8::try_from(status % 10).unwrap_or(0),
     ];
-    put(out, &[b"HTTP/1.1 ", &status, b" ", head.reason.as_bytes(), b"\r\n"]);
+    put(out, &[b"HTTP/1.1 ", &status, b" ", reason.as_bytes(), b"\r\n"]);
+}
+
+fn response_lines(head: &ResponseHead<'_, '_>, out: &mut Vec<u8>) {
+    status_line(head.status, head.reason, out);
     head.lines.copy(out, |kind, name| match kind {
         FieldKind::Connection
         | FieldKind::HopByHop
@@ -162,7 +177,7 @@ fn content_length(out: &mut Vec<u8>, length: u64) {
     write!(out, "Content-Length: {length}\r\n").expect("a Vec takes every write");
 }
 
-fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
+pub(crate) fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
     for part in parts {
         out.extend_from_slice(part);
     }
