@@ -9,6 +9,7 @@ mod attempt;
 mod chunks;
 mod download;
 mod failure;
+mod multiplexed;
 mod upload;
 
 use attempt::{Attempt, Connections};

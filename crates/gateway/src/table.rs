@@ -14,7 +14,7 @@ use std::{
 };
 
 use phalanx_balance::{Weight, algorithm};
-use phalanx_config::{Balance, ServiceName};
+use phalanx_config::{Balance, Protocol, ServiceName};
 pub(crate) use routes::{Action, METHODS, Routes, Verdict};
 
 /// One snapshot.
@@ -29,6 +29,7 @@ pub(crate) struct Table {
 pub(crate) struct Service {
     pub(crate) name: ServiceName,
     pub(crate) balance: Balance,
+    pub(crate) protocol: Protocol,
     /// Idle connections kept to each endpoint, per worker.
     pub(crate) keepalive: usize,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,

@@ -5,8 +5,10 @@
 mod buffer;
 mod deadline;
 mod local_table;
+mod multiplex;
 mod request_id;
 mod service;
+mod tasks;
 mod upstream;
 mod write;
 
@@ -24,12 +26,14 @@ use std::{
 };
 
 pub(crate) use buffer::{BUFFER_BYTES, Buffers, Inbox, Output, Source};
-pub(crate) use deadline::{Deadline, Elapsed};
-use deadline::{Deadlines, TICK};
+use deadline::TICK;
+pub(crate) use deadline::{Deadline, Deadlines, Elapsed};
 pub(crate) use local_table::LocalTable;
+pub(crate) use multiplex::{BodyFollows, Lease, Multiplex, OpenError};
 use phalanx_telemetry::{clock, requests::RequestFamily, upstream::UpstreamFamily};
 pub(crate) use request_id::RequestIds;
 pub(crate) use service::LocalService;
+use tasks::Tasks;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::{Builder, LocalOptions},
@@ -75,6 +79,7 @@ pub(crate) struct Worker {
     pub(crate) buffers: Rc<Buffers>,
     pub(crate) deadlines: Rc<Deadlines>,
     pub(crate) request_ids: RequestIds,
+    tasks: Tasks,
     table: RefCell<Rc<LocalTable>>,
     is_draining: Cell<bool>,
     failed_attempts: mpsc::Sender<AttemptFailed>,
@@ -130,6 +135,7 @@ async fn serve(mut seat: Seat) -> io::Result<()> {
         buffers: Rc::default(),
         deadlines: Deadlines::new(clock::now()),
         request_ids: RequestIds::new(),
+        tasks: Tasks::default(),
         table: RefCell::new(Rc::new(table)),
         is_draining: Cell::new(false),
         failed_attempts: seat.failed_attempts.clone(),
@@ -209,6 +215,7 @@ impl Worker {
             Upkeep::Tick => {
                 self.deadlines.sweep(clock::now());
                 self.table().sweep(self.deadlines.now());
+                self.tasks.reap();
             }
             Upkeep::Ended(Err(error)) if error.is_panic() => {
                 tracing::error!(%error, "a connection ended in a panic; please report this");
@@ -239,6 +246,7 @@ impl Worker {
             );
         }
         connections.shutdown().await;
+        self.tasks.shutdown().await;
         seat.connections.store(0, Ordering::Relaxed);
     }
 }

@@ -71,6 +71,12 @@ pub fn request(head: &RequestHead<'_, '_>, forwarded: &Forwarded<'_>, out: &mut 
     out.extend_from_slice(b"\r\n");
 }
 
+/// Adds to a complete request head that whoever sends it takes trailers (RFC 9110, section 10.1.4).
+pub fn ask_for_trailers(head: &mut Vec<u8>) {
+    head.truncate(head.len() - b"\r\n".len());
+    head.extend_from_slice(b"Connection: TE\r\nTE: trailers\r\n\r\n");
+}
+
 /// Whether the client's connection goes on after a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Persistence {

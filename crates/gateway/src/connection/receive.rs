@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use phalanx_config::ForwardPolicy;
+use phalanx_config::{ForwardPolicy, Protocol};
 use phalanx_http1::{
     FieldSlots, HeadLimits, HeadScan, RequestFault, Target, Version,
     request::{self, RequestBody, RequestHead},
@@ -285,5 +285,9 @@ fn rewritten(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>, servi
     let mut out = worker.buffers.output();
     let forwarded = Forwarded { client_ip, scheme: "http", request_id, default_host: service.name.as_str() };
     rewrite::request(head, &forwarded, &mut out);
+    // Over HTTP/1.1 trailers are passed on unasked; over HTTP/2 some endpoints look for this.
+    if service.protocol != Protocol::Http1 && head.takes_trailers() {
+        rewrite::ask_for_trailers(&mut out);
+    }
     out
 }

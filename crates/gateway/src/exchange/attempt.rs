@@ -9,6 +9,7 @@ use super::{
     Sending,
     download::{Broken, Delivered, Download},
     failure::Failure,
+    multiplexed,
     upload::{self, Upload, UploadState},
 };
 use crate::{
@@ -47,26 +48,19 @@ impl Attempt<'_> {
     pub(super) async fn run(mut self, connections: Connections) -> Result<After, Failure> {
         // From before it connects: whoever waits until the endpoint has drained waits for this request too.
         let _in_flight = InFlight::begin(self.upstream);
-        let (mut connection, origin) = self.connect(connections).await?;
-        let outcome = match self.sending {
-            Sending::Whole(body_bytes) => self.exchange_whole(&mut connection, body_bytes).await,
-            // In a place of its own: it is twice as large as the other, and every busy connection would make room for it.
-            Sending::Stream => Box::pin(self.exchange_stream(&mut connection)).await,
+        let outcome = match self.upstream.multiplex() {
+            // In a place of its own, and so is what it waits for: most connections need none of it.
+            Some(multiplex) => Box::pin(multiplexed::exchange(&mut self, multiplex, connections)).await,
+            None => self.exchange_alone(connections).await,
         };
         match outcome {
             Ok(delivered) => {
                 self.client.response_is_open.set(false);
                 self.request.status = delivered.status;
-                if delivered.is_reusable {
-                    self.upstream.put_idle(connection, self.worker.deadlines.now());
-                }
                 Ok(match delivered.persistence {
                     Persistence::KeepAlive => After::Next,
                     Persistence::Close => After::Linger,
                 })
-            }
-            Err(Broken::Untold(Failure::Closed | Failure::Reset(_))) if origin == Origin::Idle => {
-                Err(Failure::IdleConnectionClosed)
             }
             Err(Broken::Untold(failure)) => Err(failure),
             Err(Broken::Truncated { status }) => {
@@ -76,6 +70,28 @@ impl Attempt<'_> {
             }
             // The status stays that of a client that left.
             Err(Broken::ClientGone) => Ok(After::Abandon),
+        }
+    }
+
+    /// Over a connection that carries nothing else meanwhile.
+    async fn exchange_alone(&mut self, connections: Connections) -> Result<Delivered, Broken> {
+        let (mut connection, origin) = self.connect(connections).await.map_err(Broken::Untold)?;
+        let outcome = match self.sending {
+            Sending::Whole(body_bytes) => self.exchange_whole(&mut connection, body_bytes).await,
+            // In a place of its own: it is twice as large as the other, and every busy connection would make room for it.
+            Sending::Stream => Box::pin(self.exchange_stream(&mut connection)).await,
+        };
+        match outcome {
+            Ok(delivered) => {
+                if delivered.is_reusable {
+                    self.upstream.put_idle(connection, self.worker.deadlines.now());
+                }
+                Ok(delivered)
+            }
+            Err(Broken::Untold(Failure::Closed | Failure::Reset(_))) if origin == Origin::Idle => {
+                Err(Broken::Untold(Failure::IdleConnectionClosed))
+            }
+            broken => broken,
         }
     }
 

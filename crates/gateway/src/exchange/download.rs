@@ -9,7 +9,8 @@ use phalanx_http1::{
     response::{self, ResponseBody},
     rewrite::{self, Delivery, Persistence},
 };
-use relay::{Pipe, RelayError};
+use relay::Pipe;
+pub(super) use relay::{COPIED_BYTES_MAX, RelayError};
 use tokio::io::AsyncWrite;
 
 use super::{failure::Failure, upload::UploadState};
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// Interim responses that are relayed for one request.
-const INTERIM_RESPONSES_MAX: usize = 16;
+pub(super) const INTERIM_RESPONSES_MAX: usize = 16;
 
 /// A response that the client has got whole.
 #[derive(Clone, Copy, Debug)]
@@ -165,14 +166,19 @@ impl Download<'_> {
             return Ok(Some((Parsed::Interim, head_bytes)));
         }
         let delivery = Delivery::of(head.body, self.request.version);
+        let persistence = self.persistence(delivery);
+        rewrite::response(&head, self.request.version, delivery, persistence, out);
+        let (status, body, keep_alive) = (head.status, head.body, head.keep_alive);
+        Ok(Some((Parsed::Final(Head { status, body, delivery, persistence, keep_alive }), head_bytes)))
+    }
+
+    /// Whether the client's connection goes on after a response that is delivered so.
+    pub(super) fn persistence(&self, delivery: Delivery) -> Persistence {
         let goes_on = self.request.keep_alive
             && self.upload.get() == UploadState::Done
             && !self.worker.is_draining()
             && delivery != Delivery::UntilClose;
-        let persistence = if goes_on { Persistence::KeepAlive } else { Persistence::Close };
-        rewrite::response(&head, self.request.version, delivery, persistence, out);
-        let (status, body, keep_alive) = (head.status, head.body, head.keep_alive);
-        Ok(Some((Parsed::Final(Head { status, body, delivery, persistence, keep_alive }), head_bytes)))
+        if goes_on { Persistence::KeepAlive } else { Persistence::Close }
     }
 }
 

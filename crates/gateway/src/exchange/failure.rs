@@ -7,7 +7,7 @@ use phalanx_config::ServiceName;
 use phalanx_http1::ResponseFault;
 use rustix::io::Errno;
 
-use crate::worker::Repeatable;
+use crate::worker::{OpenError, Repeatable};
 
 /// An attempt that failed while the client could still be answered otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,18 @@ pub(super) enum Failure {
     /// It switches to a protocol that it was not asked for.
     #[error("it switches protocols unasked")]
     UnaskedUpgrade,
+    /// The connection goes away, and the request was not processed on it.
+    #[error("it closes the connection, and has not processed the request")]
+    GoneAway,
+    /// It says that it has not processed the request.
+    #[error("it refused the request")]
+    Refused,
+    /// It was to speak HTTP/2 and speaks something else.
+    #[error("it does not speak HTTP/2")]
+    NotHttp2,
+    /// Its response breaks the rules of HTTP/2.
+    #[error("its response is malformed: {0}")]
+    MalformedStream(h2::Reason),
     /// The client's chunked body is malformed.
     #[error("the chunked body of the request is malformed")]
     ClientChunk,
@@ -77,15 +89,44 @@ impl Failure {
         }
     }
 
+    /// Why no connection that carries many requests could be had.
+    pub(super) fn of_opening(error: OpenError) -> Self {
+        match error {
+            OpenError::Connect { code: Some(code), .. } => {
+                Self::of_connecting(io::Error::from_raw_os_error(code))
+            }
+            OpenError::Connect { code: None, kind } => Self::of_connecting(kind.into()),
+            OpenError::Timeout => Self::ConnectTimeout,
+            OpenError::NotHttp2 => Self::NotHttp2,
+        }
+    }
+
+    /// Why a request ended early whose response had not begun, on a connection that carries many.
+    pub(super) fn of_stream(error: h2::Error) -> Self {
+        match (error.reason(), error.is_remote()) {
+            // The peer tells up to which request it has processed them, and fails only those behind (RFC 9113, section 6.8).
+            (Some(_), true) if error.is_go_away() => Self::GoneAway,
+            (Some(h2::Reason::REFUSED_STREAM), true) => Self::Refused,
+            (Some(reason), false) if error.is_reset() => Self::MalformedStream(reason),
+            (Some(_), _) => Self::Reset(io::Error::other(error)),
+            (None, _) => Self::Closed,
+        }
+    }
+
     /// What to do about it, when a request may (not) be sent again after it may have been processed.
     pub(super) fn remedy(&self, repeatable: Repeatable) -> Remedy {
         match self {
             Self::IdleConnectionClosed | Self::Closed | Self::Reset(_) if repeatable == Repeatable::No => {
                 Remedy::Answer
             }
-            Self::IdleConnectionClosed => Remedy::FreshConnection,
-            // Without a connection nothing was sent, and no method forbids another try.
-            Self::Connect(_) | Self::ConnectTimeout | Self::Closed | Self::Reset(_) => Remedy::OtherEndpoint,
+            Self::IdleConnectionClosed | Self::GoneAway => Remedy::FreshConnection,
+            // Without a connection nothing was sent, and no method forbids another try; nor where the endpoint says so.
+            Self::Connect(_)
+            | Self::ConnectTimeout
+            | Self::NotHttp2
+            | Self::Refused
+            | Self::Closed
+            | Self::Reset(_) => Remedy::OtherEndpoint,
             // Another endpoint needs a socket too.
             Self::NoSocket(_)
             // After a timeout the endpoint may still be at work on it, and a second one would make that worse.
@@ -95,6 +136,7 @@ impl Failure {
             | Self::Malformed(_)
             | Self::InterimFlood
             | Self::UnaskedUpgrade
+            | Self::MalformedStream(_)
             | Self::ClientChunk
             | Self::ClientStalled => Remedy::Answer,
         }
@@ -112,9 +154,16 @@ impl Failure {
             | Self::HeadTruncated
             | Self::Malformed(_)
             | Self::InterimFlood
-            | Self::UnaskedUpgrade => true,
-            // To close an idle connection is anybody's right.
-            Self::NoSocket(_) | Self::IdleConnectionClosed | Self::ClientChunk | Self::ClientStalled => false,
+            | Self::UnaskedUpgrade
+            | Self::NotHttp2
+            | Self::MalformedStream(_) => true,
+            // To close an idle connection is anybody's right, and so is to say in time that no more is taken.
+            Self::NoSocket(_)
+            | Self::IdleConnectionClosed
+            | Self::GoneAway
+            | Self::Refused
+            | Self::ClientChunk
+            | Self::ClientStalled => false,
         }
     }
 
@@ -136,7 +185,7 @@ impl Failure {
         match self {
             Self::ClientChunk => 400,
             Self::ClientStalled => 408,
-            Self::NoSocket(_) => 503,
+            Self::NoSocket(_) | Self::GoneAway | Self::Refused => 503,
             Self::ConnectTimeout | Self::SendTimeout | Self::ReadTimeout => 504,
             Self::Connect(_)
             | Self::IdleConnectionClosed
@@ -145,7 +194,9 @@ impl Failure {
             | Self::HeadTruncated
             | Self::Malformed(_)
             | Self::InterimFlood
-            | Self::UnaskedUpgrade => 502,
+            | Self::UnaskedUpgrade
+            | Self::NotHttp2
+            | Self::MalformedStream(_) => 502,
         }
     }
 }

@@ -125,7 +125,8 @@ impl Upload<'_> {
         })
     }
 
-    async fn read(&self, input: &mut Inbox, from: &mut ReadHalf<'_>) -> Result<(), Interrupted> {
+    /// Reads once from the client.
+    pub(super) async fn read(&self, input: &mut Inbox, from: &mut ReadHalf<'_>) -> Result<(), Interrupted> {
         match self.deadline.within(BODY_STALL_MAX, input.fill(from)).await {
             Ok(Ok(1..)) => Ok(()),
             Ok(Ok(0) | Err(_)) => Err(Interrupted::ClientGone),

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use phalanx_balance::{Weight, health::Standing};
-use phalanx_config::{Balance, Config, ServiceName, Source};
+use phalanx_config::{Balance, Config, Protocol, ServiceName, Source};
 use phalanx_telemetry::upstream::UpstreamFamily;
 
 use crate::table::{Endpoint, Routes, Service, Table};
@@ -27,6 +27,7 @@ struct Leaving {
 pub(super) struct ServiceMembers {
     pub(super) name: ServiceName,
     pub(super) balance: Balance,
+    protocol: Protocol,
     keepalive: usize,
     pub(super) members: Vec<Member>,
 }
@@ -42,6 +43,7 @@ impl Members {
         let services = config.services.iter().map(|(name, service)| ServiceMembers {
             name: name.clone(),
             balance: service.balance.clone(),
+            protocol: service.protocol,
             keepalive: service.keepalive,
             members: match &service.source {
                 Source::Endpoints { endpoints, .. } => endpoints.iter().map(Member::new).collect(),
@@ -100,6 +102,7 @@ impl Members {
         let services = self.services.iter().map(|service| Service {
             name: service.name.clone(),
             balance: service.balance.clone(),
+            protocol: service.protocol,
             keepalive: service.keepalive,
             endpoints: service
                 .members

@@ -79,9 +79,21 @@ fn local_service(service: &Service, previous: Option<&LocalTable>, seat: &Seat) 
             None => {
                 let counters = seat.upstreams.counters(service.name.as_str(), &endpoint.address.to_string());
                 let timing = service::timing(&service.balance);
-                Rc::new(Upstream::new(endpoint.clone(), counters, service.keepalive, timing))
+                Rc::new(Upstream::new(
+                    endpoint.clone(),
+                    counters,
+                    service.protocol,
+                    service.keepalive,
+                    timing,
+                ))
             }
         }
     });
-    LocalService::new(service.name.clone(), &service.balance, upstreams.collect(), seat.index)
+    LocalService::new(
+        service.name.clone(),
+        service.protocol,
+        &service.balance,
+        upstreams.collect(),
+        seat.index,
+    )
 }

@@ -6,7 +6,7 @@ use phalanx_balance::{
     Algorithm, Weight,
     algorithm::{self, Candidates},
 };
-use phalanx_config::{Balance, HashKey, ServiceName};
+use phalanx_config::{Balance, HashKey, Protocol, ServiceName};
 use phalanx_http1::request::RequestHead;
 
 use super::{Timing, Upstream};
@@ -15,6 +15,7 @@ use crate::table::Service;
 /// A service.
 pub(crate) struct LocalService {
     pub(crate) name: ServiceName,
+    pub(crate) protocol: Protocol,
     pub(crate) upstreams: Vec<Rc<Upstream>>,
     algorithm: RefCell<Algorithm>,
     key: KeySource,
@@ -40,6 +41,7 @@ impl LocalService {
     /// to all of them at once.
     pub(super) fn new(
         name: ServiceName,
+        protocol: Protocol,
         balance: &Balance,
         upstreams: Vec<Rc<Upstream>>,
         turns: usize,
@@ -59,7 +61,7 @@ impl LocalService {
             Balance::ConsistentHash(key) => KeySource::Request(key.clone()),
             _ => KeySource::None,
         };
-        Self { name, algorithm: RefCell::new(algorithm), key, upstreams }
+        Self { name, protocol, algorithm: RefCell::new(algorithm), key, upstreams }
     }
 
     /// Whether it is this service over these very endpoints.

@@ -5,30 +5,35 @@ use std::{
     collections::VecDeque,
     future::Future as _,
     pin::pin,
+    rc::Rc,
     sync::Arc,
     task::{Context, Waker},
     time::Duration,
 };
 
 use phalanx_balance::ResponseTime;
+use phalanx_config::Protocol;
 use phalanx_telemetry::upstream::EndpointCounters;
 use tokio::{net::TcpStream, task::coop};
 
+use super::multiplex::Multiplex;
 use crate::table::Endpoint;
 
 /// An idle connection older than this is not used again; common servers close theirs after 60 s or more.
-const IDLE_MAX: Duration = Duration::from_secs(50);
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(50);
 /// A request that must not be sent twice takes only a connection that was in use so recently: the shortest keep-alive in use
 /// is 2 s, and a peer that closes just as the request arrives leaves no way to tell whether it was processed.
-const IDLE_MAX_FOR_UNREPEATABLE: Duration = Duration::from_secs(1);
+pub(super) const IDLE_MAX_FOR_UNREPEATABLE: Duration = Duration::from_secs(1);
 
 /// An endpoint as one worker sees it.
 pub(crate) struct Upstream {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) counters: Arc<EndpointCounters>,
     keepalive: usize,
-    /// Oldest first.
+    /// Those that carry one request at a time, oldest first.
     idle: RefCell<VecDeque<Idle>>,
+    /// Those that carry many.
+    multiplex: Option<Rc<Multiplex>>,
     is_withdrawn: Cell<bool>,
     /// As this worker has seen it; `None` where nobody asks.
     response_time: Option<Cell<ResponseTime>>,
@@ -57,17 +62,30 @@ impl Upstream {
     pub(crate) fn new(
         endpoint: Arc<Endpoint>,
         counters: Arc<EndpointCounters>,
+        protocol: Protocol,
         keepalive: usize,
         timing: Timing,
     ) -> Self {
+        let multiplex = match protocol {
+            Protocol::Auto | Protocol::Http1 => None,
+            Protocol::Auto | Protocol::H2c => {
+                Some(Rc::new(Multiplex::new(endpoint.address, counters.clone())))
+            }
+        };
         Self {
             endpoint,
             counters,
             keepalive,
             idle: RefCell::default(),
+            multiplex,
             is_withdrawn: Cell::new(false),
             response_time: (timing == Timing::Followed).then(Cell::default),
         }
+    }
+
+    /// The connections that carry many requests, where it is spoken to over such.
+    pub(crate) fn multiplex(&self) -> Option<&Rc<Multiplex>> {
+        self.multiplex.as_ref()
     }
 
     /// Takes in that it needed `elapsed` to answer, or to fail to.
@@ -128,6 +146,9 @@ impl Upstream {
     pub(crate) fn withdraw(&self) {
         self.is_withdrawn.set(true);
         self.idle.borrow_mut().clear();
+        if let Some(multiplex) = &self.multiplex {
+            multiplex.withdraw();
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod balancing;
 mod failing;
 mod lifecycle;
+mod multiplexed;
 mod support;
 mod wire_requests;
 mod wire_responses;

@@ -4,6 +4,7 @@ mod gateway;
 mod message;
 mod origin;
 mod peer;
+mod streams;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ pub(crate) use gateway::{Setup, TestGateway};
 pub(crate) use message::{LARGE_BYTES, Message, forwarded, large_body, ok};
 pub(crate) use origin::{ClosedPort, Origin, Recorder, Reply};
 pub(crate) use peer::{Ending, Peer};
+pub(crate) use streams::{StreamConnection, StreamOrigin, StreamRecorder, StreamRequest};
 
 /// What becomes of a connection after a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

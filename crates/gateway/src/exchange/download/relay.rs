@@ -22,10 +22,10 @@ use crate::{
 
 /// Up to this size a piece of a body goes out with the head from one piece of memory: copying it is cheaper than a second
 /// slice.
-const COPIED_BYTES_MAX: usize = 2048;
+pub(in crate::exchange) const COPIED_BYTES_MAX: usize = 2048;
 
 /// Why bytes were not passed on.
-pub(super) enum RelayError {
+pub(in crate::exchange) enum RelayError {
     /// The endpoint's side ended or is malformed.
     Endpoint(Failure),
     /// The client's side ended.
