@@ -78,15 +78,22 @@ fn defaults_are_those_that_the_schema_names() {
 
 /// Adds to each table the defaults of the keys that it has not; how many these are.
 fn write_out_defaults(table: &mut toml::Table, schema: &Value) -> usize {
-    // These would be refused as being without effect, since the service has endpoints.
-    let of_command: &[&str] =
-        if table.contains_key("endpoints") { &["replicas", "env", "shutdown_grace"] } else { &[] };
+    // These would be refused as being without effect.
+    let without_effect: &[&str] = if table.contains_key("endpoints") {
+        &["replicas", "env", "shutdown_grace"]
+    } else if table.contains_key("command") {
+        &["panic_threshold"]
+    } else if table.contains_key("respond") {
+        &["max_body", "min_body_rate", "shed"]
+    } else {
+        &[]
+    };
     let Some(keys) = schema["properties"].as_object() else {
         let inside = table.iter_mut().filter_map(|(_, value)| value.as_table_mut());
         return inside.map(|table| write_out_defaults(table, &schema["additionalProperties"])).sum();
     };
     let mut added = 0;
-    for (name, schema) in keys.iter().filter(|(name, _)| !of_command.contains(&name.as_str())) {
+    for (name, schema) in keys.iter().filter(|(name, _)| !without_effect.contains(&name.as_str())) {
         match (table.get_mut(name), schema.get("default")) {
             (Some(toml::Value::Table(table)), _) => added += write_out_defaults(table, schema),
             (Some(toml::Value::Array(items)), _) => {
@@ -107,9 +114,9 @@ fn write_out_defaults(table: &mut toml::Table, schema: &Value) -> usize {
 fn the_builtin_topology_is_a_gateway_before_three_replicas() {
     let config = Config::builtin("/usr/bin/phalanx").unwrap();
     expect![[r#"
-        Gateway { workers: None, http: [0.0.0.0:8080], drain_deadline: 30s }
-        Route { host: None, path: Prefix("/"), methods: None, allow_encoded: [], action: Forward { service: ServiceName("api"), timeouts: Timeouts { connect: 5s, send: 60s, read: 60s } } }
-        api Service { balance: RoundRobin, keepalive: 64, source: Replicas(Replicas { command: ["/usr/bin/phalanx", "api"], command_span: Span { start: 0, end: 0 }, replicas: 3, env: {"DATA_DIR": "./.phalanx"}, startup: Probe { path: Some("/ready"), initial_delay: 0ns, period: 100ms, timeout: 1s, success: 1, failure: 600 }, readiness: Probe { path: Some("/ready"), initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 3 }, shutdown_grace: 30s }) }
+        Gateway { workers: None, http: [0.0.0.0:8080], drain_deadline: 30s, trusted_proxies: [], max_connections: None }
+        Route { host: None, path: Prefix("/"), methods: None, allow_encoded: [], action: Forward { service: ServiceName("api"), policy: ForwardPolicy { timeouts: Timeouts { connect: 5s, send: 60s, read: 60s, tunnel: 3600s }, retry: Retry { attempts: 3, budget: 0.2 }, max_body: 1073741824, min_body_rate: 16, shedding: Sheds } } }
+        api Service { balance: RoundRobin, protocol: Auto, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Replicas(Replicas { command: ["/usr/bin/phalanx", "api"], command_span: Span { start: 0, end: 0 }, replicas: 3, env: {"DATA_DIR": "./.phalanx"}, startup: Probe { path: Some("/ready"), initial_delay: 0ns, period: 100ms, timeout: 1s, success: 1, failure: 600 }, readiness: Probe { path: Some("/ready"), initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 3 }, shutdown_grace: 30s }) }
         Admin { listen: 127.0.0.1:9900 }
         Log { format: Text, level: Info }
     "#]]
@@ -179,11 +186,11 @@ fn every_key_has_its_meaning() {
         "#,
     );
     expect![[r#"
-        Gateway { workers: Some(4), http: [127.0.0.1:8080, [::1]:0], drain_deadline: 90s }
-        Route { host: Some(Exact("api.example.com")), path: Prefix("/api/"), methods: Some(["GET", "PURGE"]), allow_encoded: ["%2F"], action: Forward { service: ServiceName("api_1"), timeouts: Timeouts { connect: 1s, send: 2s, read: 3s } } }
+        Gateway { workers: Some(4), http: [127.0.0.1:8080, [::1]:0], drain_deadline: 90s, trusted_proxies: [], max_connections: None }
+        Route { host: Some(Exact("api.example.com")), path: Prefix("/api/"), methods: Some(["GET", "PURGE"]), allow_encoded: ["%2F"], action: Forward { service: ServiceName("api_1"), policy: ForwardPolicy { timeouts: Timeouts { connect: 1s, send: 2s, read: 3s, tunnel: 3600s }, retry: Retry { attempts: 3, budget: 0.2 }, max_body: 1073741824, min_body_rate: 16, shedding: Sheds } } }
         Route { host: Some(Suffix(".example.com")), path: Exact("/gone"), methods: None, allow_encoded: [], action: Respond { status: 410, body: "gone\n" } }
-        api_1 Service { balance: ConsistentHash(Header("X-Tenant")), keepalive: 0, source: Endpoints { endpoints: [Endpoint { address: 10.0.0.1:80, weight: 3 }, Endpoint { address: [::1]:81, weight: 1 }], passive_health: PassiveHealth { max_fails: 0, fail_timeout: 3600s }, active_health: Some(ActiveHealth { path: "/h", interval: 10s, timeout: 10s, healthy: 2, unhealthy: 5 }) } }
-        run Service { balance: RoundRobin, keepalive: 64, source: Replicas(Replicas { command: ["node", "server.js", ""], command_span: Span { start: 0, end: 0 }, replicas: 5, env: {"NODE_ENV": "production"}, startup: Probe { path: Some("/r"), initial_delay: 4s, period: 1s, timeout: 6s, success: 1, failure: 9 }, readiness: Probe { path: Some("/r"), initial_delay: 4s, period: 5s, timeout: 6s, success: 7, failure: 8 }, shutdown_grace: 0ns }) }
+        api_1 Service { balance: ConsistentHash(Header("X-Tenant")), protocol: Http1, keepalive: 0, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Endpoints { endpoints: [Endpoint { address: 10.0.0.1:80, weight: 3, role: Primary }, Endpoint { address: [::1]:81, weight: 1, role: Primary }], passive_health: PassiveHealth { max_fails: 0, fail_timeout: 3600s }, active_health: Some(ActiveHealth { path: Some("/h"), interval: 10s, timeout: 10s, healthy: 2, unhealthy: 5 }) } }
+        run Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Replicas(Replicas { command: ["node", "server.js", ""], command_span: Span { start: 0, end: 0 }, replicas: 5, env: {"NODE_ENV": "production"}, startup: Probe { path: Some("/r"), initial_delay: 4s, period: 1s, timeout: 6s, success: 1, failure: 9 }, readiness: Probe { path: Some("/r"), initial_delay: 4s, period: 5s, timeout: 6s, success: 7, failure: 8 }, shutdown_grace: 0ns }) }
         Admin { listen: [::1]:9901 }
         Log { format: Json, level: Trace }
     "#]]

@@ -682,13 +682,13 @@ fn services() {
     check_brief(
         "[service.Api]\n[service.api]",
         &expect![[r#"
-        this service has neither `endpoints` nor a `command`
-          add `endpoints = [{ address = "127.0.0.1:3000" }]`, or `command = ["node", "server.js"]`
-        `Api` cannot be the name of a service
-          write at most 63 of a-z, 0-9, `-` and `_`, beginning with a letter
-        this service has neither `endpoints` nor a `command`
-          add `endpoints = [{ address = "127.0.0.1:3000" }]`, or `command = ["node", "server.js"]`
-    "#]],
+            this service has neither `endpoints`, `discover` nor a `command`
+              add `endpoints = [{ address = "127.0.0.1:3000" }]`, `discover = { dns = "api.internal:3000" }` or `command = ["node", "server.js"]`
+            `Api` cannot be the name of a service
+              write at most 63 of a-z, 0-9, `-` and `_`, beginning with a letter
+            this service has neither `endpoints`, `discover` nor a `command`
+              add `endpoints = [{ address = "127.0.0.1:3000" }]`, `discover = { dns = "api.internal:3000" }` or `command = ["node", "server.js"]`
+        "#]],
     );
     check_brief(
         "[service]\napi = 3",
@@ -700,9 +700,9 @@ fn services() {
     check_brief(
         "[service.api]\ncommand = [\"a\"]\nendpoints = []",
         &expect![[r#"
-        a service has either `endpoints` or a `command`
-          remove one: `endpoints` are servers that run already, `command` is run by Phalanx
-    "#]],
+            a service has either `endpoints`, `discover` or a `command`
+              keep one: `endpoints` are servers that run already, `discover` asks DNS for them, `command` is run by Phalanx
+        "#]],
     );
     check_brief(
         "[service.api]\nbalance = \"fastest\"\nendpoints = []",
@@ -733,7 +733,7 @@ fn services() {
             this endpoint has no address
               add `address = "127.0.0.1:3000"`
             "api.internal:80" names a host
-              only IP addresses, and "localhost", are known in this version: write the address itself, as "10.0.1.10:3000"
+              endpoints are IP addresses, or "localhost"; to ask DNS for them write `discover = { dns = "api.internal:3000" }` instead
             "10.0.0.1:0" has port 0
               nothing can be reached there; ports go from 1 to 65535
         "#]],
@@ -763,8 +763,6 @@ fn services() {
     check_brief(
         "[service.api]\nendpoints = [{ address = \"10.0.0.1:80\" }]\nactive_health = { interval = \"1s\", timeout = \"2s\" }",
         &expect![[r#"
-            `active_health` has no path
-              add `path = "/ready"`
             "2s" is longer than the interval
               a check must end before the next one begins: lower `timeout`
         "#]],
@@ -808,7 +806,7 @@ fn replicas() {
         &expect![[r#"
             0 is out of range for `replicas`
               write a number from 1 to 1000
-            `active_health` has no effect without `endpoints`
+            `active_health` has no effect beside `command`
               remove it: replicas have `probes`
         "#]],
     );

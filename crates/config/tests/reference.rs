@@ -22,13 +22,19 @@ const SECTIONS: [(&str, &str, &str); 5] = [
 const INTRODUCTION: &str = "\
 # Configuration
 
-<!-- Made of the doc comments in crates/config/src/raw.rs by `UPDATE_EXPECT=1 cargo test -p phalanx-config --test reference`. -->
+<!-- Made of the doc comments in crates/config/src/raw by `UPDATE_EXPECT=1 cargo test -p phalanx-config --test reference`. -->
 
 Phalanx reads one file, `phalanx.toml`, in [TOML](https://toml.io). `phalanx check` shows every fault in it at once;
 `phalanx check --schema` prints its JSON Schema, for editors. Unknown keys are faults.
 
 * **Durations** are whole numbers with a unit, `ms`, `s`, `m` or `h`, also several: `\"1h30m\"`. The longest is 30 days.
 * **Addresses** are an IP address, or `localhost`, and a port: `\"10.0.1.10:3000\"`, `\"[::1]:3000\"`. Names are not resolved.
+* **Networks** are an IP address and the length of a prefix, `\"10.0.0.0/8\"`; an address alone is a network of one.
+* **Sizes** are whole numbers with a unit, `B`, `KB`, `KiB`, `MB`, `MiB`, `GB` or `GiB`: `\"512MiB\"`. **Byte rates** are a
+  size for each second: `\"16B/s\"`.
+* **Decimal numbers** can be written as whole ones: `1` is `1.0`.
+* **DNS names** are labels of 1 to 63 letters, digits, `-` and `_`, with dots between them. One that ends with a dot is looked
+  up as it is, without the search list of `/etc/resolv.conf`.
 * **Paths** begin with `/` and are written as they are compared: without `//`, `.` or `..` segments, query or fragment, and
   percent-encoded, with digits in upper case, only where a character needs it.
 * **Variables** of the environment can stand in every text, but not in names: `${VAR}`; `${VAR:-default}`, if it is not set or
@@ -120,6 +126,12 @@ fn takes(schema: &Value) -> String {
         }
         ("string", None, None) => "text".to_owned(),
         ("integer", ..) => format!("{} to {}", schema["minimum"], schema["maximum"]),
+        ("number", ..) => {
+            let lowest = schema.get("exclusiveMinimum").map(|above| format!("above {}", number(above)));
+            let lowest = lowest.unwrap_or_else(|| number(&schema["minimum"]));
+            format!("{lowest} to {}", number(&schema["maximum"]))
+        }
+        ("boolean", ..) => "`true`, `false`".to_owned(),
         ("array", ..) => format!("list of {}", plural(&schema["items"])),
         ("object", ..) if schema.get("properties").is_some() => "table".to_owned(),
         ("object", ..) => format!("table of {}", plural(&schema["additionalProperties"])),
@@ -130,6 +142,11 @@ fn takes(schema: &Value) -> String {
 fn plural(schema: &Value) -> String {
     let one = takes(schema);
     if one.ends_with('s') { format!("{one}es") } else { format!("{one}s") }
+}
+
+/// A decimal number, without digits that say nothing.
+fn number(value: &Value) -> String {
+    value.as_f64().unwrap().to_string()
 }
 
 fn text(value: &Value) -> &str {
