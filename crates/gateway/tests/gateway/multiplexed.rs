@@ -7,16 +7,15 @@ mod pooling;
 mod requests;
 mod responses;
 
-use phalanx_config::Protocol;
-
 use crate::support::{Peer, Setup, StreamConnection, StreamOrigin, StreamRequest, TestGateway};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const H2C: &str = "protocol = \"h2c\"";
 const NOT_EJECTED: &str = "passive_health = { max_fails = 0 }";
 
 /// A gateway in front of one such origin.
 fn setup(origin: &StreamOrigin) -> Setup {
-    Setup::fronting(&[origin.address()]).protocol(Protocol::H2c)
+    Setup::fronting(&[origin.address()]).service(H2C)
 }
 
 /// A request on its way: the client waits, and the origin has its head.

@@ -2,9 +2,8 @@
 
 use bytes::Bytes;
 use h2::Reason;
-use phalanx_config::Protocol;
 
-use super::{Exchange, GET, NOT_EJECTED, setup};
+use super::{Exchange, GET, H2C, NOT_EJECTED, setup};
 use crate::support::{
     ClosedPort, Ending, Origin, Peer, Recorder, Setup, StreamOrigin, StreamRecorder, TestGateway, eventually,
 };
@@ -14,7 +13,7 @@ const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello
 /// A gateway in front of an origin that fails and one that answers, the first of which gets the first request.
 async fn with_another(origin: &StreamOrigin) -> (TestGateway, StreamRecorder) {
     let other = StreamRecorder::start().await;
-    let setup = Setup::fronting(&[origin.address(), other.address()]).protocol(Protocol::H2c);
+    let setup = Setup::fronting(&[origin.address(), other.address()]).service(H2C);
     (setup.service(NOT_EJECTED).start(), other)
 }
 
@@ -173,7 +172,7 @@ impl RawStreams {
 async fn what_a_closing_connection_has_not_processed_is_sent_again_whatever_its_method() {
     for sent in [GET, POST] {
         let origin = Origin::listen().await;
-        let gateway = Setup::fronting(&[origin.address()]).protocol(Protocol::H2c).start();
+        let gateway = Setup::fronting(&[origin.address()]).service(H2C).start();
         let mut client = gateway.connect().await;
         client.send(sent).await;
         let mut closing = RawStreams::accept(&origin).await;
@@ -192,7 +191,7 @@ async fn what_a_closing_connection_has_not_processed_is_sent_again_whatever_its_
 #[tokio::test]
 async fn what_a_closing_connection_may_have_processed_is_not_sent_again() {
     let origin = Origin::listen().await;
-    let gateway = Setup::fronting(&[origin.address()]).protocol(Protocol::H2c).start();
+    let gateway = Setup::fronting(&[origin.address()]).service(H2C).start();
     let mut client = gateway.connect().await;
     client.send(POST).await;
     let mut closing = RawStreams::accept(&origin).await;
@@ -233,7 +232,7 @@ async fn an_endpoint_that_dies_fails_every_request_on_its_connection() {
 async fn an_endpoint_that_refuses_connections_costs_no_request() {
     let refusing = ClosedPort::reserve();
     let other = StreamRecorder::start().await;
-    let setup = Setup::fronting(&[refusing.address(), other.address()]).protocol(Protocol::H2c);
+    let setup = Setup::fronting(&[refusing.address(), other.address()]).service(H2C);
     let gateway = setup.service(NOT_EJECTED).start();
     for sent in [GET, POST] {
         for _ in 0..2 {
@@ -247,7 +246,7 @@ async fn an_endpoint_that_refuses_connections_costs_no_request() {
 #[tokio::test]
 async fn an_endpoint_that_speaks_http1_gets_no_request() {
     let old = Recorder::start().await;
-    let gateway = Setup::fronting(&[old.address()]).protocol(Protocol::H2c).start();
+    let gateway = Setup::fronting(&[old.address()]).service(H2C).start();
     assert_eq!(gateway.exchange(POST).await.status(), 502);
     assert_eq!(gateway.totals(old.address()).failures, 1);
     // The preface looks like requests, and has been made to look like none that means anything (RFC 9113, section 3.4).
@@ -257,7 +256,7 @@ async fn an_endpoint_that_speaks_http1_gets_no_request() {
 #[tokio::test]
 async fn an_endpoint_that_says_nothing_is_given_up() {
     let silent = Origin::listen().await;
-    let setup = Setup::fronting(&[silent.address()]).protocol(Protocol::H2c);
+    let setup = Setup::fronting(&[silent.address()]).service(H2C);
     let gateway = setup.route("timeouts = { connect = \"200ms\" }").start();
     assert_eq!(gateway.exchange(POST).await.status(), 504);
     eventually("the end of the connection", || gateway.totals(silent.address()).connections == 0).await;

@@ -1,9 +1,8 @@
 //! How many connections an endpoint gets, and who waits.
 
-use phalanx_config::Protocol;
 use tokio::task::JoinSet;
 
-use super::{Exchange, GET, setup};
+use super::{Exchange, GET, H2C, setup};
 use crate::support::{Peer, Setup, StreamOrigin, StreamRecorder, eventually};
 
 #[tokio::test]
@@ -72,7 +71,7 @@ async fn many_requests_at_a_time_need_few_connections() {
     const CLIENTS: usize = 500;
     const REQUESTS_EACH: usize = 4;
     let origin = StreamRecorder::start().await;
-    let gateway = Setup::fronting(&[origin.address()]).protocol(Protocol::H2c).start();
+    let gateway = Setup::fronting(&[origin.address()]).service(H2C).start();
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
         let mut client = Peer::connect(gateway.address).await;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use phalanx_config::{Config, Protocol, ServiceName};
+use phalanx_config::{Config, ServiceName};
 use phalanx_gateway::{Gateway, GatewayState, Listeners, Started, Workers};
 use phalanx_telemetry::{
     registry::Registry,
@@ -21,7 +21,6 @@ pub(crate) struct Setup {
     service: String,
     more: String,
     workers: usize,
-    protocol: Protocol,
 }
 
 impl Setup {
@@ -44,14 +43,7 @@ impl Setup {
     }
 
     fn with_service(service: String) -> Self {
-        Self {
-            gateway: String::new(),
-            route: String::new(),
-            service,
-            more: String::new(),
-            workers: 1,
-            protocol: Protocol::Http1,
-        }
+        Self { gateway: String::new(), route: String::new(), service, more: String::new(), workers: 1 }
     }
 
     /// Adds a key of `[gateway]`.
@@ -78,22 +70,14 @@ impl Setup {
         Self { workers, ..self }
     }
 
-    /// Speaks this to the endpoints.
-    pub(crate) fn protocol(self, protocol: Protocol) -> Self {
-        Self { protocol, ..self }
-    }
-
     /// Starts it.
     pub(crate) fn start(self) -> TestGateway {
-        let Self { gateway, route, service, more, workers, protocol } = self;
+        let Self { gateway, route, service, more, workers } = self;
         let file = format!(
             "[gateway]{gateway}\n[[route]]\npath = \"/\"\nservice = \"api\"{route}\n[service.api]\n{service}\n{more}"
         );
         let config = Config::parse("phalanx.toml", &file, &|_| None);
-        let mut config = config.unwrap_or_else(|faults| panic!("{faults:#?}\n{file}"));
-        for service in config.services.values_mut() {
-            service.protocol = protocol;
-        }
+        let config = config.unwrap_or_else(|faults| panic!("{faults:#?}\n{file}"));
         let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], workers).expect("a free port");
         let address = listeners.addresses()[0];
         let (requests, upstreams) = (RequestFamily::new(), UpstreamFamily::new());
