@@ -68,9 +68,7 @@ impl Upstream {
     ) -> Self {
         let multiplex = match protocol {
             Protocol::Auto | Protocol::Http1 => None,
-            Protocol::H2c => {
-                Some(Rc::new(Multiplex::new(endpoint.address, counters.clone())))
-            }
+            Protocol::H2c => Some(Rc::new(Multiplex::new(endpoint.address, counters.clone()))),
         };
         Self {
             endpoint,
