@@ -3,6 +3,7 @@
 //! Invariant: a table is consistent in itself, and the only way to change what workers do is to publish another. Every table
 //! has a generation, by which a worker says which one it works with.
 
+mod learned;
 mod routes;
 
 use std::{
@@ -13,8 +14,10 @@ use std::{
     },
 };
 
+pub(crate) use learned::{Learned, Look, Spoken};
 use phalanx_balance::{Weight, algorithm};
 use phalanx_config::{Balance, Protocol, ServiceName};
+use phalanx_telemetry::clock;
 pub(crate) use routes::{Action, METHODS, Routes, Verdict};
 
 /// One snapshot.
@@ -41,6 +44,8 @@ pub(crate) struct Endpoint {
     pub(crate) weight: Weight,
     /// What hashing algorithms know it by: the same for the same address, in every process.
     pub(crate) hash: u64,
+    /// What it speaks, where `protocol` leaves that to be found out.
+    pub(crate) learned: Learned,
     /// Requests of all workers that it has not answered yet.
     in_flight: AtomicU32,
 }
@@ -48,7 +53,7 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     pub(crate) fn new(address: SocketAddr, weight: Weight) -> Self {
         let hash = algorithm::hash(address.to_string().as_bytes());
-        Self { address, weight, hash, in_flight: AtomicU32::new(0) }
+        Self { address, weight, hash, learned: Learned::new(clock::now()), in_flight: AtomicU32::new(0) }
     }
 
     /// Requests of all workers that it has not answered yet.

@@ -43,7 +43,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use upstream::Timing;
-pub(crate) use upstream::{Repeatable, Upstream, UpstreamConnection};
+pub(crate) use upstream::{Origin, Repeatable, Upstream, UpstreamConnection};
 pub(crate) use write::{WriteError, write_all};
 
 use crate::{

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     connection::{After, Client, Forward, Request},
-    worker::{Elapsed, Repeatable, Upstream, UpstreamConnection, Worker, WriteError, write_all},
+    worker::{Elapsed, Origin, Repeatable, Upstream, UpstreamConnection, Worker, WriteError, write_all},
 };
 
 /// Which connections an attempt may use.
@@ -23,13 +23,6 @@ pub(super) enum Connections {
     /// An idle one if there is one for such a request, else a new one.
     IdleOrFresh(Repeatable),
     /// A new one.
-    Fresh,
-}
-
-/// Whether a connection was idle before this attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
-    Idle,
     Fresh,
 }
 
@@ -49,8 +42,18 @@ impl Attempt<'_> {
         // From before it connects: whoever waits until the endpoint has drained waits for this request too.
         let _in_flight = InFlight::begin(self.upstream);
         let outcome = match self.upstream.multiplex() {
-            // In a place of its own, and so is what it waits for: most connections need none of it.
-            Some(multiplex) => Box::pin(multiplexed::exchange(&mut self, multiplex, connections)).await,
+            // In a place of its own: most connections need no room for it. An upgrade, which HTTP/2 does not have, has no
+            // business here.
+            Some(multiplex) => {
+                let outcome = Box::pin(multiplexed::exchange(&mut self, multiplex, connections)).await;
+                match outcome {
+                    // It was found out just now, and nothing has been sent.
+                    Err(Broken::Untold(Failure::NotHttp2)) if self.upstream.multiplex().is_none() => {
+                        self.exchange_alone(connections).await
+                    }
+                    outcome => outcome,
+                }
+            }
             None => self.exchange_alone(connections).await,
         };
         match outcome {
@@ -76,6 +79,7 @@ impl Attempt<'_> {
     /// Over a connection that carries nothing else meanwhile.
     async fn exchange_alone(&mut self, connections: Connections) -> Result<Delivered, Broken> {
         let (mut connection, origin) = self.connect(connections).await.map_err(Broken::Untold)?;
+        self.upstream.look(self.worker, origin);
         let outcome = match self.sending {
             Sending::Whole(body_bytes) => self.exchange_whole(&mut connection, body_bytes).await,
             // In a place of its own: it is twice as large as the other, and every busy connection would make room for it.

@@ -15,7 +15,6 @@ mod wire;
 use std::{
     cell::{Cell, RefCell},
     io,
-    net::SocketAddr,
     pin::pin,
     rc::Rc,
     sync::Arc,
@@ -28,15 +27,27 @@ use h2::{
     SendStream,
     client::{ResponseFuture, SendRequest},
 };
-use phalanx_telemetry::upstream::EndpointCounters;
+use phalanx_telemetry::{clock, upstream::EndpointCounters};
 use tokio::{net::TcpStream, sync::Notify};
 
-use super::{Deadlines, Repeatable, Worker, upstream::IDLE_MAX_FOR_UNREPEATABLE};
+use super::{Deadline, Deadlines, Elapsed, Repeatable, Worker, upstream::IDLE_MAX_FOR_UNREPEATABLE};
+use crate::table::{Endpoint, Look, Spoken};
 
 /// Connections to one endpoint, per worker, that take requests.
 const CONNECTIONS_MAX: usize = 4;
+/// How long an endpoint that need not speak HTTP/2 may take to show that it does.
+const PROOF_MAX: Duration = Duration::from_secs(1);
 /// Requests at a time on one connection, where the peer allows as many.
 const STREAMS_MAX: usize = 100;
+
+/// Why an endpoint is spoken to over HTTP/2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// The configuration says so.
+    Configured,
+    /// It has been found out, and each connection finds it out again: what listens at an address may have been replaced.
+    Learned,
+}
 
 /// Why no connection was to be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +72,8 @@ impl OpenError {
 
 /// The connections of one worker to one endpoint.
 pub(crate) struct Multiplex {
-    address: SocketAddr,
+    endpoint: Arc<Endpoint>,
+    trust: Trust,
     counters: Arc<EndpointCounters>,
     /// Those that take requests, in the order in which they are tried.
     connections: RefCell<Vec<Connection>>,
@@ -77,9 +89,10 @@ pub(crate) struct Multiplex {
 }
 
 impl Multiplex {
-    pub(super) fn new(address: SocketAddr, counters: Arc<EndpointCounters>) -> Self {
+    pub(super) fn new(endpoint: Arc<Endpoint>, counters: Arc<EndpointCounters>, trust: Trust) -> Self {
         Self {
-            address,
+            endpoint,
+            trust,
             counters,
             connections: RefCell::default(),
             opening: Cell::new(0),
@@ -123,7 +136,7 @@ impl Multiplex {
             let (failures, error) = self.failures.get();
             if failures == failures_before {
                 if self.wants_another() {
-                    self.open(worker, open_max);
+                    self.open(worker, open_max, None);
                 }
             } else if let Some(error) = error
                 && self.connections.borrow().is_empty()
@@ -176,15 +189,22 @@ impl Multiplex {
             && self.waiting.get() > opening * STREAMS_MAX
     }
 
-    fn open(self: &Rc<Self>, worker: &Worker, open_max: Duration) {
+    /// Finds out whether the endpoint speaks HTTP/2; the connection that shows it is kept.
+    pub(super) fn look(self: &Rc<Self>, worker: &Worker, look: Look) {
+        self.open(worker, PROOF_MAX, Some(look));
+    }
+
+    /// Opens a connection and runs it, in the background; a `look` ends when it stands or does not.
+    fn open(self: &Rc<Self>, worker: &Worker, open_max: Duration, look: Option<Look>) {
         let (pool, deadlines) = (self.clone(), worker.deadlines.clone());
         // Counted here: the next who looks for room must see it.
         let opening = Opening::begin(self.clone());
         worker.tasks.spawn(async move {
             let deadline = deadlines.deadline();
-            let opened = deadline.within(open_max, pool.opened(&deadlines)).await;
-            drop(opening);
-            match opened.unwrap_or(Err(OpenError::Timeout)) {
+            let opened = pool.opened(&deadlines, &deadline, open_max).await;
+            pool.learn(opened.as_ref().map(|_| ()));
+            drop((opening, look));
+            match opened {
                 // Whoever wanted it has gone, and nobody else will come.
                 Ok(_) if pool.is_withdrawn.get() && pool.waiting.get() == 0 => {}
                 Ok((connection, task)) => {
@@ -204,11 +224,39 @@ impl Multiplex {
     async fn opened(
         &self,
         deadlines: &Rc<Deadlines>,
+        deadline: &Deadline,
+        open_max: Duration,
     ) -> Result<(Connection, connection::Task<TcpStream>), OpenError> {
-        let stream = TcpStream::connect(self.address).await.map_err(|error| OpenError::connecting(&error))?;
+        let began = deadlines.now();
+        let connecting = TcpStream::connect(self.endpoint.address);
+        let stream = deadline.within(open_max, connecting).await.map_err(|Elapsed| OpenError::Timeout)?;
+        let stream = stream.map_err(|error| OpenError::connecting(&error))?;
         // What is to go out goes out in one piece, so waiting for more to send would only delay it.
         let _ = stream.set_nodelay(true);
-        connection::establish(stream, self.counters.clone(), deadlines).await
+        let establishing = connection::establish(stream, self.counters.clone(), deadlines);
+        match self.trust {
+            Trust::Configured => {
+                let left = open_max.saturating_sub(deadlines.now().saturating_sub(began));
+                deadline.within(left, establishing).await.unwrap_or(Err(OpenError::Timeout))
+            }
+            Trust::Learned => {
+                deadline.within(PROOF_MAX, establishing).await.unwrap_or(Err(OpenError::NotHttp2))
+            }
+        }
+    }
+
+    /// Notes what opening a connection has shown, for all workers.
+    fn learn(&self, opened: Result<(), &OpenError>) {
+        let spoken = match (self.trust, opened) {
+            (Trust::Learned, Ok(())) => Spoken::H2c,
+            (Trust::Learned, Err(OpenError::NotHttp2)) => Spoken::Http1,
+            // Whoever cannot be reached shows nothing.
+            (Trust::Learned, Err(OpenError::Connect { .. } | OpenError::Timeout))
+            | (Trust::Configured, _) => {
+                return;
+            }
+        };
+        self.endpoint.learned.learn(spoken, clock::now());
     }
 
     /// Gives the connection to nobody any more; it ends when its last request has.

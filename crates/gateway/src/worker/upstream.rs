@@ -13,11 +13,14 @@ use std::{
 
 use phalanx_balance::ResponseTime;
 use phalanx_config::Protocol;
-use phalanx_telemetry::upstream::EndpointCounters;
+use phalanx_telemetry::{clock, upstream::EndpointCounters};
 use tokio::{net::TcpStream, task::coop};
 
-use super::multiplex::Multiplex;
-use crate::table::Endpoint;
+use super::{
+    Worker,
+    multiplex::{Multiplex, Trust},
+};
+use crate::table::{Endpoint, Look, Spoken};
 
 /// An idle connection older than this is not used again; common servers close theirs after 60 s or more.
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(50);
@@ -34,6 +37,7 @@ pub(crate) struct Upstream {
     idle: RefCell<VecDeque<Idle>>,
     /// Those that carry many.
     multiplex: Option<Rc<Multiplex>>,
+    protocol: Protocol,
     is_withdrawn: Cell<bool>,
     /// As this worker has seen it; `None` where nobody asks.
     response_time: Option<Cell<ResponseTime>>,
@@ -44,6 +48,13 @@ pub(crate) struct Upstream {
 pub(crate) enum Timing {
     Followed,
     Ignored,
+}
+
+/// Whether a connection was idle before an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Idle,
+    Fresh,
 }
 
 struct Idle {
@@ -66,9 +77,11 @@ impl Upstream {
         keepalive: usize,
         timing: Timing,
     ) -> Self {
+        let multiplexed = |trust| Rc::new(Multiplex::new(endpoint.clone(), counters.clone(), trust));
         let multiplex = match protocol {
-            Protocol::Auto | Protocol::Http1 => None,
-            Protocol::H2c => Some(Rc::new(Multiplex::new(endpoint.address, counters.clone()))),
+            Protocol::Http1 => None,
+            Protocol::H2c => Some(multiplexed(Trust::Configured)),
+            Protocol::Auto => Some(multiplexed(Trust::Learned)),
         };
         Self {
             endpoint,
@@ -76,14 +89,32 @@ impl Upstream {
             keepalive,
             idle: RefCell::default(),
             multiplex,
+            protocol,
             is_withdrawn: Cell::new(false),
             response_time: (timing == Timing::Followed).then(Cell::default),
         }
     }
 
-    /// The connections that carry many requests, where it is spoken to over such.
+    /// The connections that carry many requests, if it is spoken to over such.
     pub(crate) fn multiplex(&self) -> Option<&Rc<Multiplex>> {
-        self.multiplex.as_ref()
+        let is_spoken = match self.protocol {
+            Protocol::Http1 => false,
+            Protocol::H2c => true,
+            Protocol::Auto => self.endpoint.learned.spoken() == Spoken::H2c,
+        };
+        self.multiplex.as_ref().filter(|_| is_spoken)
+    }
+
+    /// Has it found out in the background whether it speaks HTTP/2, where that is to be found out and is not known. A new
+    /// connection is the time to ask again.
+    pub(crate) fn look(&self, worker: &Worker, origin: Origin) {
+        if self.protocol == Protocol::Auto
+            && let Some(multiplex) = &self.multiplex
+            && (origin == Origin::Fresh || self.endpoint.learned.spoken() == Spoken::Unknown)
+            && let Some(look) = Look::claim(&self.endpoint, clock::now())
+        {
+            multiplex.look(worker, look);
+        }
     }
 
     /// Takes in that it needed `elapsed` to answer, or to fail to.

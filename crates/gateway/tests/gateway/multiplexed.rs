@@ -1,5 +1,6 @@
 //! Endpoints that are spoken to over HTTP/2: what they get, what clients get of them, and how their connections are used.
 
+mod auto;
 mod bodies;
 mod failing;
 mod lifecycle;

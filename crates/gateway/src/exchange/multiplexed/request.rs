@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
-    header::{CONNECTION, EXPECT, HOST, TRANSFER_ENCODING},
+    header::{CONNECTION, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE},
     uri::{Authority, PathAndQuery, Scheme},
 };
 
@@ -47,8 +47,8 @@ pub(super) fn parse(head: &[u8]) -> Parsed {
             authority = Some(value);
             continue;
         }
-        // Frames tell where a body ends. The rest that is for one connection was not written.
-        if name == TRANSFER_ENCODING || name == CONNECTION {
+        // Frames tell where a body ends, and there is nothing to switch to. The rest that is for one connection was not written.
+        if name == TRANSFER_ENCODING || name == CONNECTION || name == UPGRADE {
             continue;
         }
         if name == EXPECT {
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn what_frames_is_dropped_and_what_is_expected_is_told() {
         let head = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\
-                    Connection: TE\r\nTE: trailers\r\n\r\n";
+                    Connection: TE, Upgrade\r\nUpgrade: websocket\r\nTE: trailers\r\n\r\n";
         let Parsed { request, expectation } = parse(head.as_bytes());
         assert_eq!(expectation, Expectation::Pending);
         let names: Vec<_> = request.headers().keys().map(HeaderName::as_str).collect();

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use phalanx_telemetry::clock;
+use phalanx_balance::Weight;
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
     runtime::{Builder, LocalOptions},
@@ -76,7 +76,8 @@ fn requests_that_begin_in_one_turn_share_writes() {
 /// A pool with one connection, which runs among `tasks`.
 async fn standing(stream: CountedWrites, tasks: &mut JoinSet<()>) -> Rc<Multiplex> {
     let counters = Arc::new(EndpointCounters::default());
-    let pool = Rc::new(Multiplex::new("127.0.0.1:1".parse().unwrap(), counters.clone()));
+    let endpoint = Arc::new(Endpoint::new("127.0.0.1:1".parse().unwrap(), Weight::ONE));
+    let pool = Rc::new(Multiplex::new(endpoint, counters.clone(), Trust::Configured));
     let deadlines = Deadlines::new(clock::now());
     let (connection, task) = connection::establish(stream, counters, &deadlines).await.unwrap();
     pool.connections.borrow_mut().push(connection);

@@ -101,26 +101,6 @@ async fn a_response_that_is_cut_does_not_look_whole_and_fails_alone() {
     assert_eq!(client.response().await.text(), "hello");
 }
 
-#[tokio::test]
-async fn what_is_under_way_when_a_connection_goes_away_is_answered_and_the_next_takes_another() {
-    let Exchange { gateway, origin, mut client, mut request, mut connection } = Exchange::begin(GET).await;
-    connection.go_away().await;
-    let mut next = gateway.connect().await;
-    next.send(POST).await;
-    let (mut second, mut next_request) = origin.accept_request().await;
-    assert!(!connection.has_request());
-    next_request.answer("second");
-    assert_eq!(next.response().await.text(), "second");
-    request.answer("first");
-    assert_eq!(client.response().await.text(), "first");
-    connection.ended().await;
-    client.send(GET).await;
-    second.request().await.answer("third");
-    assert_eq!(client.response().await.text(), "third");
-    let totals = gateway.totals(origin.address());
-    assert_eq!((totals.failures, totals.connections), (0, 1));
-}
-
 /// HTTP/2 by hand: what a library would not say.
 struct RawStreams {
     peer: Peer,
@@ -131,6 +111,10 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GO_AWAY: u8 = 7;
 const ACK: u8 = 1;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+/// As the static table has it (RFC 7541, appendix A).
+const STATUS_200: u8 = 0x88;
 
 impl RawStreams {
     /// Takes the next connection and answers its PING.
@@ -145,9 +129,18 @@ impl RawStreams {
     }
 
     async fn send(&mut self, kind: u8, flags: u8, payload: &[u8]) {
+        self.send_on(0, kind, flags, payload).await;
+    }
+
+    async fn send_on(&mut self, stream: u8, kind: u8, flags: u8, payload: &[u8]) {
         let length = u8::try_from(payload.len()).unwrap();
-        let head = [0, 0, length, kind, flags, 0, 0, 0, 0];
+        let head = [0, 0, length, kind, flags, 0, 0, 0, stream];
         self.peer.send([&head, payload].concat()).await;
+    }
+
+    /// A response without fields and without a body.
+    async fn answer(&mut self, stream: u8) {
+        self.send_on(stream, HEADERS, END_STREAM | END_HEADERS, &[STATUS_200]).await;
     }
 
     /// The payload of the next frame of this kind.
@@ -166,6 +159,35 @@ impl RawStreams {
     async fn go_away(&mut self, last_stream: u32) {
         self.send(GO_AWAY, 0, &[last_stream.to_be_bytes(), [0; 4]].concat()).await;
     }
+}
+
+#[tokio::test]
+async fn what_is_under_way_when_a_connection_goes_away_is_answered_and_the_next_takes_another() {
+    let origin = Origin::listen().await;
+    let gateway = Setup::fronting(&[origin.address()]).service(H2C).start();
+    let mut client = gateway.connect().await;
+    client.send(GET).await;
+    let mut first = RawStreams::accept(&origin).await;
+    first.receive(HEADERS).await;
+    first.go_away(1).await;
+    gateway.settled().await;
+
+    let mut next = gateway.connect().await;
+    next.send(POST).await;
+    let mut second = RawStreams::accept(&origin).await;
+    second.receive(HEADERS).await;
+    second.answer(1).await;
+    assert_eq!(next.response().await.status(), 200);
+
+    first.answer(1).await;
+    assert_eq!(client.response().await.status(), 200);
+    first.peer.ending_after_all().await;
+    client.send(GET).await;
+    second.receive(HEADERS).await;
+    second.answer(3).await;
+    assert_eq!(client.response().await.status(), 200);
+    let totals = gateway.totals(origin.address());
+    assert_eq!((totals.failures, totals.connections), (0, 1));
 }
 
 #[tokio::test]
@@ -294,7 +316,7 @@ async fn an_endpoint_that_vanished_without_a_word_is_found_out() {
     let mut client = gateway.connect().await;
     client.send(GET).await;
     let (connection, _request) = origin.accept_request().await;
-    connection.freeze().await;
+    connection.freeze();
     assert_eq!(client.response().await.text(), "hello");
     assert_eq!(other.request_count(), 1);
     assert_eq!(gateway.totals(origin.address()).connections, 0);

@@ -77,7 +77,13 @@ impl Recorder {
     }
 
     pub(crate) async fn answering(answer: impl Fn(&Message) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::answering_on(TcpListener::bind("127.0.0.1:0").await.expect("a free port"), answer)
+    }
+
+    pub(crate) fn answering_on(
+        listener: TcpListener,
+        answer: impl Fn(&Message) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().expect("it listens");
         let record = Arc::new(Mutex::new(Record::default()));
         let (answer, recording) = (Arc::new(answer), record.clone());

@@ -16,8 +16,9 @@ use tokio::{
     sync::mpsc,
     task::JoinSet,
 };
+use tokio_util::sync::CancellationToken;
 
-use super::within;
+use super::{Peer, ok, within};
 
 /// An origin that does nothing by itself.
 pub(crate) struct StreamOrigin {
@@ -51,10 +52,10 @@ impl StreamOrigin {
         stream.set_nodelay(true).expect("the socket is open");
         let connection = within("a preface", self.builder.handshake(stream)).await.expect("it is HTTP/2");
         let (requests, arriving) = mpsc::channel(1024);
-        let (commands, commanded) = mpsc::channel(8);
+        let freeze = CancellationToken::new();
         let mut serving = JoinSet::new();
-        serving.spawn(serve(connection, requests, commanded));
-        StreamConnection { arriving, commands, serving }
+        serving.spawn(serve(connection, requests, freeze.clone()));
+        StreamConnection { arriving, freeze, serving }
     }
 
     /// The next connection, and the first request on it.
@@ -65,17 +66,10 @@ impl StreamOrigin {
     }
 }
 
-enum Command {
-    /// GOAWAY: what has arrived is served, and no more.
-    GoAway,
-    /// Nothing is read or written any more, and the socket stays.
-    Freeze,
-}
-
 /// A connection at its origin's end; it is closed some time after it is dropped.
 pub(crate) struct StreamConnection {
     arriving: mpsc::Receiver<StreamRequest>,
-    commands: mpsc::Sender<Command>,
+    freeze: CancellationToken,
     serving: JoinSet<()>,
 }
 
@@ -89,12 +83,9 @@ impl StreamConnection {
         !self.arriving.is_empty()
     }
 
-    pub(crate) async fn go_away(&self) {
-        self.commands.send(Command::GoAway).await.expect("the connection is open");
-    }
-
-    pub(crate) async fn freeze(&self) {
-        self.commands.send(Command::Freeze).await.expect("the connection is open");
+    /// Reads and writes nothing any more, and leaves the socket open.
+    pub(crate) fn freeze(&self) {
+        self.freeze.cancel();
     }
 
     /// Closes the connection, as an origin that ends does: without a word.
@@ -111,14 +102,11 @@ impl StreamConnection {
 async fn serve(
     mut connection: server::Connection<TcpStream, Bytes>,
     requests: mpsc::Sender<StreamRequest>,
-    mut commands: mpsc::Receiver<Command>,
+    freeze: CancellationToken,
 ) {
     loop {
         tokio::select! {
-            Some(command) = commands.recv() => match command {
-                Command::GoAway => connection.graceful_shutdown(),
-                Command::Freeze => std::future::pending().await,
-            },
+            () = freeze.cancelled() => std::future::pending().await,
             accepted = connection.accept() => {
                 let Some(Ok((request, response))) = accepted else { return };
                 let (head, body) = request.into_parts();
@@ -197,17 +185,19 @@ fn shown(head: &Parts) -> String {
     text
 }
 
-/// An origin that answers every request with 200 and `hello`, and keeps it.
+/// An origin that answers every request with 200 and `hello`, and keeps it. It speaks HTTP/1.1 too, on the same port.
 pub(crate) struct StreamRecorder {
     address: SocketAddr,
     record: Arc<Mutex<Record>>,
-    _serving: JoinSet<()>,
+    serving: JoinSet<()>,
 }
 
 #[derive(Default)]
 struct Record {
     connections: usize,
     requests: Vec<String>,
+    /// Those over HTTP/1.1.
+    alone: usize,
 }
 
 impl StreamRecorder {
@@ -226,7 +216,7 @@ impl StreamRecorder {
                 connections.spawn(answer_all(stream, recording.clone()));
             }
         });
-        Self { address, record, _serving: serving }
+        Self { address, record, serving }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -238,12 +228,27 @@ impl StreamRecorder {
         self.record.lock().unwrap().connections
     }
 
+    /// Requests over HTTP/2.
     pub(crate) fn request_count(&self) -> usize {
         self.record.lock().unwrap().requests.len()
+    }
+
+    /// Requests over HTTP/1.1.
+    pub(crate) fn alone_count(&self) -> usize {
+        self.record.lock().unwrap().alone
+    }
+
+    /// Closes the port and all connections.
+    pub(crate) async fn close(mut self) {
+        self.serving.shutdown().await;
     }
 }
 
 async fn answer_all(stream: TcpStream, record: Arc<Mutex<Record>>) {
+    let mut first = [0; 3];
+    if stream.peek(&mut first).await.is_ok() && first != *b"PRI" {
+        return answer_alone(Peer::new(stream), &record).await;
+    }
     let Ok(mut connection) = server::handshake(stream).await else { return };
     record.lock().unwrap().connections += 1;
     while let Some(Ok((request, mut respond))) = connection.accept().await {
@@ -253,6 +258,15 @@ async fn answer_all(stream: TcpStream, record: Arc<Mutex<Record>>) {
         let fields = [("content-length", "5")];
         if let Ok(mut body) = respond.send_response(response(200, &fields), false) {
             let _ = body.send_data(Bytes::from_static(b"hello"), true);
+        }
+    }
+}
+
+async fn answer_alone(mut peer: Peer, record: &Mutex<Record>) {
+    while peer.more().await.is_ok() && peer.try_request().await.is_ok() {
+        record.lock().unwrap().alone += 1;
+        if peer.try_send(ok("hello")).await.is_err() {
+            return;
         }
     }
 }
