@@ -21,6 +21,8 @@ mod report;
 mod scenario;
 mod syscalls;
 mod template;
+
+mod upstreams;
 mod usage;
 mod wrk;
 
@@ -40,16 +42,23 @@ struct Arguments {
 enum Comparison {
     /// CPU per request, requests a second, p99 and memory of Phalanx, nginx and HAProxy before the same origin
     Gateway(gateway::Options),
+    /// CPU per request of gateway and replica together, over HTTP/1.1 and over HTTP/2 between them
+    Upstreams(upstreams::Options),
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Arguments { comparison: Comparison::Gateway(options) } = Arguments::parse();
+    let compared = async {
+        match Arguments::parse().comparison {
+            Comparison::Gateway(options) => gateway::compare(options).await,
+            Comparison::Upstreams(options) => upstreams::compare(options).await,
+        }
+    };
     let outcome = tokio::select! {
         // A signal comes first: the children may report the same Ctrl-C as a failure.
         biased;
         interrupted = interrupt() => interrupted.map(ExitCode::from).map_err(anyhow::Error::from),
-        compared = gateway::compare(options) => compared.map(|()| ExitCode::SUCCESS),
+        compared = compared => compared.map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("phalanx-bench: {error:#}");

@@ -51,7 +51,7 @@ impl Origin {
         let file = directory.join("nginx.conf");
         fs::write(&file, config).with_context(|| format!("write {}", file.display()))?;
         let arguments = ["-c".as_ref(), file.as_os_str(), "-p".as_ref(), directory.as_os_str()];
-        let mut daemon = Daemon::start(programs, Program::Nginx, &arguments, &directory, core)?;
+        let mut daemon = Daemon::start(programs, Program::Nginx, &arguments, &[], &directory, core)?;
         daemon.until_answers(address, Body::Json.path()).await.context("start the origin")?;
         Ok(Self { address, _daemon: daemon })
     }

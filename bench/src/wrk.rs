@@ -15,7 +15,7 @@ use anyhow::{Context, ensure};
 use serde::Deserialize;
 use tokio::process::Command;
 
-use crate::{cores::Core, scenario::Scenario};
+use crate::cores::Core;
 
 const REPORT_SCRIPT: &str = include_str!("../configs/report.lua");
 
@@ -66,21 +66,22 @@ impl Wrk {
         Ok(Self { program: program.to_path_buf(), script, core })
     }
 
-    /// Loads the proxy for `seconds`.
+    /// Asks for `path` over so many connections for `seconds`.
     pub(crate) async fn run(
         &self,
         address: SocketAddr,
-        scenario: Scenario,
+        path: &str,
+        connections: u32,
         seconds: u32,
     ) -> anyhow::Result<Served> {
         let mut command = Command::new(&self.program);
         command
             .args(["--threads", "1"])
-            .args(["--connections", &scenario.connections.to_string()])
+            .args(["--connections", &connections.to_string()])
             .args(["--duration", &seconds.to_string()])
             .arg("--script")
             .arg(&self.script)
-            .arg(format!("http://{address}{}", scenario.body.path()))
+            .arg(format!("http://{address}{path}"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
