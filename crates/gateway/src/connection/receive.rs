@@ -46,6 +46,10 @@ pub(super) enum Waited {
 }
 
 /// What came from a client.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart where it is returned; a box would be an allocation a request"
+)]
 pub(super) enum Received {
     Request(Request, Plan),
     /// It has left.

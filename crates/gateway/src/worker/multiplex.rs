@@ -9,6 +9,7 @@
 //! (`crate::exchange::multiplexed`).
 
 mod connection;
+mod lease;
 mod vigil;
 mod wire;
 
@@ -21,12 +22,8 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use connection::{Connection, Link};
-use h2::{
-    SendStream,
-    client::{ResponseFuture, SendRequest},
-};
+pub(crate) use lease::{BodyFollows, Lease};
 use phalanx_telemetry::{clock, upstream::EndpointCounters};
 use tokio::{net::TcpStream, sync::Notify};
 
@@ -313,48 +310,6 @@ impl Opening {
 impl Drop for Opening {
     fn drop(&mut self) {
         self.pool.opening.set(self.pool.opening.get() - 1);
-    }
-}
-
-/// Room for one request on a connection, until it is dropped.
-pub(crate) struct Lease {
-    pool: Rc<Multiplex>,
-    link: Rc<Link>,
-    requests: SendRequest<Bytes>,
-    was_idle: bool,
-}
-
-impl Lease {
-    /// Whether the connection carried nothing else when this began.
-    pub(crate) fn was_idle(&self) -> bool {
-        self.was_idle
-    }
-
-    /// Sends the head of a request; without a body it `ends` with that.
-    pub(crate) fn send(
-        &mut self,
-        request: http::Request<()>,
-        body: BodyFollows,
-    ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
-        self.requests.send_request(request, body == BodyFollows::No)
-    }
-}
-
-/// Whether anything follows the head of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BodyFollows {
-    Yes,
-    No,
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.link.end_stream();
-        if self.pool.waiting.get() > 0 {
-            self.pool.changed.notify_one();
-        } else if self.pool.is_withdrawn.get() && self.link.streams.get() == 0 {
-            self.pool.retire(&self.link);
-        }
     }
 }
 
