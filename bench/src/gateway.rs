@@ -8,6 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     cores::Placement,
+    half_rate::{self, HalfRate, PacedWindow},
     idle::{self, IdleMemory},
     load::{Loader, Schedule, Window},
     machine::Machine,
@@ -36,6 +37,9 @@ pub(crate) struct Options {
     /// Load before each window, in seconds
     #[arg(long, default_value_t = 1, value_parser = value_parser!(u32).range(1..=3_600))]
     warmup_seconds: u32,
+    /// Length of each window at a fixed rate, half of what the slowest proxy takes, in seconds; 0 leaves it out
+    #[arg(long, default_value_t = 4, value_parser = value_parser!(u32).range(..=3_600))]
+    half_rate_seconds: u32,
     /// What to compare
     #[arg(long, value_delimiter = ',', default_values = ["nginx", "haproxy", "phalanx"])]
     proxies: Vec<Kind>,
@@ -65,6 +69,8 @@ pub(crate) struct Options {
 pub(crate) struct Measurements {
     pub(crate) schedule: Schedule,
     pub(crate) windows: Vec<Window>,
+    /// At a fixed rate. Empty unless asked for.
+    pub(crate) paced: Vec<PacedWindow>,
     /// Empty unless asked for.
     pub(crate) syscalls: Vec<SyscallCount>,
     /// Empty unless asked for.
@@ -84,7 +90,7 @@ pub(crate) async fn compare(mut options: Options) -> anyhow::Result<()> {
         raw::write(path, &machine, &measurements).with_context(|| format!("write {}", path.display()))?;
     }
     print!("{}", report::markdown(&machine, &measurements));
-    Ok(())
+    half_rate::ensure_faultless(&measurements.paced)
 }
 
 fn wanted(options: &Options) -> BTreeSet<Program> {
@@ -118,14 +124,14 @@ async fn measure(
     let wrk = Wrk::prepare(programs.path(Program::Wrk), directory, placement.load).context("prepare wrk")?;
     let loader = Loader { wrk, origin, schedule };
 
-    let (windows, syscalls) = under_load(options, site, &loader, &scenarios).await?;
+    let (windows, paced, syscalls) = under_load(options, site, &loader, &scenarios, placement).await?;
     let mut idle = Vec::new();
     if idle_connections > 0 {
         for &kind in &options.proxies {
             idle.push(idle::measure(kind, site, idle_connections).await?);
         }
     }
-    Ok(Measurements { schedule, windows, syscalls, idle })
+    Ok(Measurements { schedule, windows, paced, syscalls, idle })
 }
 
 async fn under_load(
@@ -133,12 +139,18 @@ async fn under_load(
     site: Site<'_>,
     loader: &Loader,
     scenarios: &[Scenario],
-) -> anyhow::Result<(Vec<Window>, Vec<SyscallCount>)> {
+    placement: Placement,
+) -> anyhow::Result<(Vec<Window>, Vec<PacedWindow>, Vec<SyscallCount>)> {
     let mut proxies = Vec::new();
     for &kind in &options.proxies {
         proxies.push(Proxy::start(kind, site).await?);
     }
     let windows = loader.measure(&proxies, scenarios).await?;
+    let mut paced = Vec::new();
+    if options.half_rate_seconds > 0 {
+        let half_rate = HalfRate { loader, core: placement.load, window_seconds: options.half_rate_seconds };
+        paced = half_rate.measure(&proxies, &windows).await?;
+    }
     let mut counts = Vec::new();
     if options.strace {
         let strace = site.programs.path(Program::Strace);
@@ -146,7 +158,7 @@ async fn under_load(
             counts.extend(syscalls::count(strace, &loader.wrk, &proxies, scenario, site.directory).await?);
         }
     }
-    Ok((windows, counts))
+    Ok((windows, paced, counts))
 }
 
 /// Raises the limit of open files as far as this process may; the children inherit it.

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// After a run, until the proxy has closed what wrk left behind and is idle.
-const SETTLE: Duration = Duration::from_millis(100);
+pub(crate) const SETTLE: Duration = Duration::from_millis(100);
 
 /// How long, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl Loader {
 }
 
 /// The proxies in the order of this round.
-fn rotated<T>(proxies: &[T], round: u32) -> impl Iterator<Item = &T> {
+pub(crate) fn rotated<T>(proxies: &[T], round: u32) -> impl Iterator<Item = &T> {
     let first = round as usize % proxies.len().max(1);
     proxies.iter().cycle().skip(first).take(proxies.len())
 }

@@ -8,7 +8,9 @@
 mod check;
 mod cores;
 mod daemon;
+mod fixed_rate;
 mod gateway;
+mod half_rate;
 mod http;
 mod idle;
 mod load;
@@ -19,6 +21,7 @@ mod proxy;
 mod raw;
 mod report;
 mod scenario;
+mod spread;
 mod syscalls;
 mod template;
 mod usage;

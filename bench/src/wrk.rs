@@ -1,7 +1,7 @@
 //! Load by `wrk`: as much as the proxy takes, from one thread.
 //!
-//! wrk has no fixed rate, so p99 is that of saturation. The p99 at half of the saturated rate, which tells more about a
-//! proxy in service, needs an open-loop generator and is not measured here.
+//! wrk has no fixed rate, so p99 is that of saturation.
+//! Elsewhere: load at a fixed rate (`crate::fixed_rate`).
 
 use std::{
     fs, io,
