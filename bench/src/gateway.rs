@@ -1,13 +1,13 @@
 //! `phalanx-bench gateway`: starts everything, measures, reports.
 
-use std::{collections::BTreeSet, env, fs, os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{collections::BTreeSet, env, path::PathBuf};
 
 use anyhow::Context;
 use clap::value_parser;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     cores::Placement,
+    files,
     half_rate::{self, HalfRate, PacedWindow},
     idle::{self, IdleMemory},
     load::{Loader, Schedule, Window},
@@ -20,10 +20,6 @@ use crate::{
     syscalls::{self, SyscallCount},
     wrk::Wrk,
 };
-
-/// What a process needs besides its connections: listeners, logs, epoll, the active check, a margin.
-const OTHER_FILES_MAX: u64 = 128;
-const OTHER_CLIENTS_MAX: u32 = 64;
 
 /// The options of the comparison.
 #[derive(Debug, clap::Args)]
@@ -111,13 +107,11 @@ async fn measure(
         window_seconds: options.seconds,
     };
     let scenarios = scenario::product(&options.bodies, &options.connections);
-    let idle_connections = options.idle_connections.min(idle_connections_max(raise_open_files()?));
+    let idle_connections = options.idle_connections.min(files::clients_max(files::raise_open_max()?));
     let loaded = options.connections.iter().copied().max().unwrap_or(0);
-    let clients_max = idle_connections.max(loaded) + OTHER_CLIENTS_MAX;
+    let clients_max = idle_connections.max(loaded) + files::OTHER_CLIENTS_MAX;
 
-    let directory = tempfile::tempdir().context("create a temporary directory")?;
-    // nginx started by root gives up its rights and must still reach its files.
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).context("open the directory")?;
+    let directory = files::directory()?;
     let directory = directory.path();
     let origin = Origin::start(programs, directory, clients_max, placement.origin).await?;
     let site = Site { programs, directory, origin: origin.address, clients_max, core: placement.proxy };
@@ -159,18 +153,4 @@ async fn under_load(
         }
     }
     Ok((windows, paced, counts))
-}
-
-/// Raises the limit of open files as far as this process may; the children inherit it.
-fn raise_open_files() -> anyhow::Result<u64> {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    setrlimit(Resource::Nofile, raised).context("raise the limit of open files")?;
-    Ok(limit.maximum.unwrap_or(u64::MAX))
-}
-
-/// A proxy may need two files for each client, one of them to the origin; HAProxy refuses to start with fewer.
-fn idle_connections_max(open_files: u64) -> u32 {
-    let clients = (open_files.saturating_sub(OTHER_FILES_MAX) / 2).saturating_sub(OTHER_CLIENTS_MAX.into());
-    u32::try_from(clients).unwrap_or(u32::MAX)
 }

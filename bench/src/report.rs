@@ -38,18 +38,11 @@ pub(crate) fn markdown(machine: &Machine, measurements: &Measurements) -> String
 
 fn heading(machine: &Machine, measurements: &Measurements) -> Vec<String> {
     let schedule = measurements.schedule;
-    let placement = machine.placement;
     let all = measurements.windows.len();
     let fine = measurements.windows.iter().filter(|window| window.cpu.source == CpuSource::Schedstat).count();
-    let mut lines = vec![
-        "## Gateways side by side".to_owned(),
-        String::new(),
-        format!("* {}, {} cores, Linux {}", machine.cpu, machine.cores, machine.kernel),
-        format!("* proxy on {}, origin on {}, wrk on {}", placement.proxy, placement.origin, placement.load),
-    ];
-    lines.extend(machine.versions.iter().map(|version| format!("* {version}")));
+    let mut lines = vec!["## Gateways side by side".to_owned(), String::new()];
+    lines.extend(machine.lines());
     lines.extend([
-        format!("* `{}`, {}", machine.command, machine.date),
         format!(
             "* rounds: {}, interleaved; each window {} s after {} s of warm-up; medians, extremes in brackets",
             schedule.rounds, schedule.window_seconds, schedule.warmup_seconds
@@ -62,7 +55,7 @@ fn heading(machine: &Machine, measurements: &Measurements) -> Vec<String> {
         ),
         "* p99 beside requests/s is that at saturation; p99 at half of it stands in a table of its own".to_owned(),
     ]);
-    if placement.is_crowded() {
+    if machine.placement.is_crowded() {
         lines.push("* **one core for all: requests a second and p99 tell little**".to_owned());
     }
     lines

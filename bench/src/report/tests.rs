@@ -4,7 +4,6 @@ use expect_test::expect;
 
 use super::markdown;
 use crate::{
-    cores::Placement,
     fixed_rate::Fault,
     gateway::Measurements,
     half_rate::{Latency, PacedWindow},
@@ -52,18 +51,6 @@ fn paced(round: u32, proxy: Kind, p99_microseconds: u64, faults: &[(Fault, u64)]
     }
 }
 
-fn machine() -> Machine {
-    Machine {
-        cpu: "A CPU".to_owned(),
-        cores: 2,
-        kernel: "6.1.0".to_owned(),
-        placement: Placement::over_two_cores(),
-        versions: vec!["nginx version: nginx/1.22.1".to_owned(), "phalanx 0.1.0".to_owned()],
-        command: "phalanx-bench gateway".to_owned(),
-        date: "Sun, 06 Nov 1994 08:49:37 GMT".to_owned(),
-    }
-}
-
 #[test]
 fn everything_measured_is_shown_with_its_flaws() {
     let measurements = Measurements {
@@ -106,7 +93,7 @@ fn everything_measured_is_shown_with_its_flaws() {
         ## Gateways side by side
 
         * A CPU, 2 cores, Linux 6.1.0
-        * proxy on core 0, origin on core 1, wrk on core 1
+        * proxy on core 0, origin on core 1, load on core 1
         * nginx version: nginx/1.22.1
         * phalanx 0.1.0
         * `phalanx-bench gateway`, Sun, 06 Nov 1994 08:49:37 GMT
@@ -157,5 +144,5 @@ fn everything_measured_is_shown_with_its_flaws() {
         | proxy | connections | bytes/connection | before KiB | after KiB |
         |---|--:|--:|--:|--:|
         | Phalanx | 8000 | 1573 | 4096 | 16384 |
-    "###]].assert_eq(&markdown(&machine(), &measurements));
+    "###]].assert_eq(&markdown(&Machine::of_tests(), &measurements));
 }
