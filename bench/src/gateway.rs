@@ -142,7 +142,7 @@ async fn under_load(
     let windows = loader.measure(&proxies, scenarios).await?;
     let mut paced = Vec::new();
     if options.half_rate_seconds > 0 {
-        let half_rate = HalfRate { loader, core: placement.load, window_seconds: options.half_rate_seconds };
+        let half_rate = HalfRate { loader, placement, window_seconds: options.half_rate_seconds };
         paced = half_rate.measure(&proxies, &windows).await?;
     }
     let mut counts = Vec::new();

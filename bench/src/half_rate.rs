@@ -8,15 +8,17 @@ use std::{collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
 
 use anyhow::{Context, ensure};
 use hdrhistogram::Histogram;
+use phalanx_telemetry::clock;
+use rustix::process::getpid;
 
 use crate::{
-    cores::Core,
+    cores::Placement,
     fixed_rate::{Fault, FixedRate, Target},
     load::{Loader, SETTLE, Window, rotated},
     proxy::{Kind, Proxy},
     scenario::Scenario,
     spread::Spread,
-    usage::{CpuReading, CpuTime},
+    usage::{self, CpuReading, CpuTime},
 };
 
 /// After the last request was due: a proxy at half of its rate that needs longer is at fault.
@@ -36,6 +38,8 @@ pub(crate) struct PacedWindow {
     pub(crate) latency: Latency,
     /// How late the load generator was in letting requests go, which is part of the latencies: 99 of 100 within it.
     pub(crate) lateness_p99: Duration,
+    /// The share of the window in which the core of the load was busy with it, or with the origin where that is there too.
+    pub(crate) load_core_share: f64,
     /// What the proxy used.
     pub(crate) cpu: CpuTime,
     /// Connections opened to the origin meanwhile, one of them ours.
@@ -85,8 +89,7 @@ pub(crate) fn ensure_faultless(windows: &[PacedWindow]) -> anyhow::Result<()> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HalfRate<'a> {
     pub(crate) loader: &'a Loader,
-    /// Where the load is made, by this program itself.
-    pub(crate) core: Core,
+    pub(crate) placement: Placement,
     pub(crate) window_seconds: u32,
 }
 
@@ -129,8 +132,8 @@ impl HalfRate<'_> {
             body_bytes: scenario.body.text().len() as u64,
             patience: PATIENCE,
         };
-        // This program has one thread, and nothing else to do meanwhile.
-        let _pinned = self.core.pin().context("move to the core of the load")?;
+        // The load is made by this program, which has one thread and nothing else to do meanwhile.
+        let _pinned = self.placement.load.pin().context("move to the core of the load")?;
         let mut load = FixedRate::connect(&target, scenario.connections).await.context("connect")?;
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         let warmup =
@@ -138,7 +141,11 @@ impl HalfRate<'_> {
         tokio::time::sleep(SETTLE).await;
         let accepted_before = origin.connections_accepted().await?;
         let cpu_before = CpuReading::of(proxy.pid())?;
+        let load_cpu_before = self.load_cpu()?;
+        let start = clock::now();
         let offered = load.offer(requests_per_second, seconds(self.window_seconds)).await?;
+        let elapsed = clock::now() - start;
+        let load_cpu = self.load_cpu()?.since(&load_cpu_before);
         tokio::time::sleep(SETTLE).await;
         let cpu = CpuReading::of(proxy.pid())?.since(&cpu_before);
         let origin_connections = origin.connections_accepted().await? - accepted_before;
@@ -155,10 +162,18 @@ impl HalfRate<'_> {
             answered: offered.latency.len(),
             latency: Latency::of(&offered.latency),
             lateness_p99: Latency::of(&offered.lateness).p99,
+            load_core_share: load_cpu.used.as_secs_f64() / elapsed.as_secs_f64(),
             cpu,
             origin_connections,
             faults,
         })
+    }
+
+    /// What the core of the load was used for.
+    fn load_cpu(&self) -> anyhow::Result<CpuReading> {
+        let Placement { origin, load, .. } = self.placement;
+        let origin = if origin == load { usage::tree(self.loader.origin.pid())? } else { Vec::new() };
+        CpuReading::of_each(origin.into_iter().chain([getpid()]))
     }
 }
 
@@ -257,6 +272,7 @@ mod tests {
             answered: 10,
             latency: super::Latency { p50: Duration::ZERO, p99: Duration::ZERO, p999: Duration::ZERO },
             lateness_p99: Duration::ZERO,
+            load_core_share: 0.5,
             cpu: CPU,
             origin_connections: 1,
             faults: faults.iter().copied().collect(),

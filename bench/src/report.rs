@@ -198,6 +198,7 @@ enum Flaw {
     Failures,
     Dials,
     Unsaturated,
+    LoadBound,
 }
 
 impl Flaw {
@@ -206,6 +207,7 @@ impl Flaw {
             Self::Failures => '⚠',
             Self::Dials => '‡',
             Self::Unsaturated => '†',
+            Self::LoadBound => '§',
         }
     }
 
@@ -215,6 +217,9 @@ impl Flaw {
             Self::Dials => "Connections to the origin were not kept: these figures are no comparison.",
             Self::Unsaturated => {
                 "The proxy waited: the origin, wrk or another process was the bottleneck, so requests/s and p99 are not its own."
+            }
+            Self::LoadBound => {
+                "The core of the load had hardly a pause: the latencies are its own, not the proxy's."
             }
         }
     }

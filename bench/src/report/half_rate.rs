@@ -7,6 +7,9 @@ use crate::{
     spread::Spread,
 };
 
+/// Above it requests queue for the core of the load more than for the proxy.
+const LOAD_CORE_SHARE_MAX: f64 = 0.9;
+
 pub(super) fn table(windows: &[PacedWindow]) -> Vec<String> {
     let mut lines = vec![
         String::new(),
@@ -14,11 +17,13 @@ pub(super) fn table(windows: &[PacedWindow]) -> Vec<String> {
             .to_owned(),
         "even intervals, and a latency counts from then, whatever kept the request from being sent. \"Late\" is how late the"
             .to_owned(),
-        "load generator itself let 99 of 100 requests go, which is part of their latencies.".to_owned(),
-        String::new(),
-        "| body × connections | proxy | requests/s | p50 ms | p99 ms | p99 ÷ nginx | p99.9 ms | late p99 ms | CPU µs/request | errors |"
+        "load generator itself let 99 of 100 requests go, which is part of their latencies; \"load busy\" is the share of time in"
             .to_owned(),
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|".to_owned(),
+        "which its core ran it, or the origin where that is on the same core.".to_owned(),
+        String::new(),
+        "| body × connections | proxy | requests/s | p50 ms | p99 ms | p99 ÷ nginx | p99.9 ms | late p99 ms | load busy | CPU µs/request | errors |"
+            .to_owned(),
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|".to_owned(),
     ];
     let mut flaws = Vec::new();
     for group in groups(windows) {
@@ -68,6 +73,7 @@ struct Summary<'a> {
     p99: Spread,
     p999: Spread,
     lateness_p99: Spread,
+    load_core_share: Spread,
     cpu: Spread,
     dials_per_request: Spread,
     errors: u64,
@@ -85,6 +91,7 @@ impl<'a> Summary<'a> {
             p99: spread(|PacedWindow { latency: Latency { p99, .. }, .. }| p99.as_secs_f64() * 1e3),
             p999: spread(|PacedWindow { latency: Latency { p999, .. }, .. }| p999.as_secs_f64() * 1e3),
             lateness_p99: spread(|window| window.lateness_p99.as_secs_f64() * 1e3),
+            load_core_share: spread(|window| window.load_core_share),
             cpu: spread(PacedWindow::cpu_microseconds_per_request),
             dials_per_request: spread(|window| window.origin_connections as f64 / window.answered as f64),
             errors: rounds.iter().map(|window| window.errors()).sum(),
@@ -94,13 +101,14 @@ impl<'a> Summary<'a> {
     fn line(&self, marks: &str, ratio: &str) -> String {
         let PacedWindow { scenario, proxy, requests_per_second, .. } = self.window;
         format!(
-            "| {scenario} | {proxy}{marks} | {requests_per_second} | {:.3} | {:.3} ({:.3}–{:.3}) | {ratio} | {:.3} | {:.3} | {:.2} | {} |",
+            "| {scenario} | {proxy}{marks} | {requests_per_second} | {:.3} | {:.3} ({:.3}–{:.3}) | {ratio} | {:.3} | {:.3} | {:.0} % | {:.2} | {} |",
             self.p50.median,
             self.p99.median,
             self.p99.least,
             self.p99.most,
             self.p999.median,
             self.lateness_p99.median,
+            self.load_core_share.median * 100.0,
             self.cpu.median,
             self.errors,
         )
@@ -110,6 +118,7 @@ impl<'a> Summary<'a> {
         let found = [
             (Flaw::Failures, self.errors > 0),
             (Flaw::Dials, self.dials_per_request.median > DIALS_PER_REQUEST_MAX),
+            (Flaw::LoadBound, self.load_core_share.median > LOAD_CORE_SHARE_MAX),
         ];
         found.into_iter().filter_map(|(flaw, is_found)| is_found.then_some(flaw)).collect()
     }
