@@ -1,6 +1,7 @@
 # make up      build and run: a gateway on :8080, three replicas of the reference API, admin on 127.0.0.1:9900
 # make test    format, lints and all tests; CI runs this and nothing more
 # make bench   nginx, HAProxy and Phalanx side by side; BENCH='--rounds 9' passes options
+# make profile what a saturated gateway spends its CPU time on; PROFILE='--connections 64' passes options
 # make audit   licences, bans, sources and advisories of the dependencies
 # make fmt     format the sources
 # make lint    format check and clippy, warnings as errors
@@ -8,7 +9,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: up test bench audit fmt lint clean needs-build needs-test needs-bench needs-audit
+.PHONY: up test bench profile audit fmt lint clean needs-build needs-test needs-bench needs-profile needs-audit
 
 up: needs-build
 	cargo build --release --locked -p phalanx
@@ -25,6 +26,10 @@ test: lint needs-test
 bench: needs-bench
 	cargo build --release --locked -p phalanx -p phalanx-bench
 	$${CARGO_TARGET_DIR:-target}/release/phalanx-bench gateway $(BENCH)
+
+profile: needs-profile
+	cargo build --release --locked -p phalanx -p phalanx-bench
+	$${CARGO_TARGET_DIR:-target}/release/phalanx-bench profile $(PROFILE)
 
 audit: needs-audit
 	cargo deny --all-features check licenses bans sources
@@ -48,6 +53,9 @@ needs-test: needs-build
 
 needs-bench: needs-build
 	@scripts/needs nginx haproxy wrk strace setpriv
+
+needs-profile: needs-build
+	@scripts/needs nginx wrk setpriv perf
 
 needs-audit: needs-build
 	@scripts/needs cargo-deny

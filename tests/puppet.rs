@@ -3,6 +3,9 @@
 //! * `/` tells who answers, `/head` gives the request back as it came, `/env?NAME` a variable of the environment;
 //! * `/ready` is 200, or 503 from one `/toggle` to the next; with `UNREADY` in the environment it begins with 503;
 //! * `/slow` is answered when another connection asks for `/release`, or after a minute;
+//! * `/half` is answered by half of what is announced, and broken off when another connection asks for `/release`;
+//! * `/reset?NAME` is answered by a reset if that is its name, else as `/`;
+//! * `/work` is answered after as many milliseconds as `PACE` in the environment says;
 //! * `/print?TEXT` prints; `/exit?CODE` ends the process.
 //!
 //! It listens on 127.0.0.1 and `PORT`, says so in its first line, and handles each connection in a thread of its own.
@@ -55,6 +58,11 @@ impl Puppet {
         while let Some(head) = read_head(&mut reader)? {
             let target = head.split(' ').nth(1).unwrap_or("/");
             let (path, query) = target.split_once('?').unwrap_or((target, ""));
+            match path {
+                "/half" => return self.break_off(connection),
+                "/reset" if query == self.instance => return reset(&connection),
+                _ => {}
+            }
             let (status, body) = self.answer(path, query, &head);
             let length = body.len();
             // In one write, so that a process that is killed has sent all of an answer or nothing.
@@ -69,13 +77,17 @@ impl Puppet {
 
     fn answer(&self, path: &str, query: &str, head: &str) -> (u16, String) {
         match path {
-            "/" => (200, format!("{} {}", self.instance, process::id())),
+            "/" | "/reset" => (200, format!("{} {}", self.instance, process::id())),
             "/head" => (200, head.to_owned()),
             "/env" => (200, variable(query)),
             "/ready" if self.is_unready.load(Ordering::SeqCst) => (503, String::new()),
             "/ready" => (200, String::new()),
             "/toggle" => (200, self.is_unready.fetch_xor(true, Ordering::SeqCst).to_string()),
-            "/slow" => (200, self.wait_for_release()),
+            "/slow" => (200, self.wait_for_release("slow request")),
+            "/work" => {
+                thread::sleep(Duration::from_millis(variable("PACE").parse().expect("PACE is a number")));
+                (200, String::new())
+            }
             "/release" => {
                 *self.releases.lock().expect("no thread panics with it") += 1;
                 self.released.notify_all();
@@ -90,9 +102,16 @@ impl Puppet {
         }
     }
 
-    fn wait_for_release(&self) -> String {
+    fn break_off(&self, mut connection: TcpStream) -> io::Result<()> {
+        connection.write_all(b"HTTP/1.1 200 Answer\r\nContent-Length: 10\r\n\r\nhello")?;
+        self.wait_for_release("half an answer");
+        Ok(())
+    }
+
+    /// Says what waits, when it does.
+    fn wait_for_release(&self, waiting: &str) -> String {
         let releases = self.releases.lock().expect("no thread panics with it");
-        println!("slow request");
+        println!("{waiting}");
         let before = *releases;
         let waited = self.released.wait_timeout_while(releases, SLOW_MAX, |releases| *releases == before);
         if waited.expect("no thread panics with it").1.timed_out() {
@@ -101,6 +120,12 @@ impl Puppet {
             "released".to_owned()
         }
     }
+}
+
+fn reset(connection: &TcpStream) -> io::Result<()> {
+    println!("reset");
+    rustix::net::sockopt::set_socket_linger(connection, Some(Duration::ZERO))?;
+    Ok(())
 }
 
 /// A request without its body; `None` at the end of the connection.

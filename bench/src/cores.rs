@@ -1,6 +1,6 @@
 //! Which core runs what: the proxy alone on one, so that its cost is not mixed with that of the origin and the load.
 
-use std::{fmt, io};
+use std::{fmt, io, marker::PhantomData};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -18,13 +18,32 @@ impl Core {
     /// Runs `start` pinned to this core. A process started in it inherits the core, with all its later threads and
     /// children, which pinning it afterwards could miss.
     pub(crate) fn run<T>(self, start: impl FnOnce() -> T) -> io::Result<T> {
+        let _pinned = self.pin()?;
+        Ok(start())
+    }
+
+    /// Keeps the calling thread on this core for as long as the guard lives.
+    pub(crate) fn pin(self) -> io::Result<Pinned> {
         let everywhere = sched_getaffinity(None)?;
         let mut here = CpuSet::new();
         here.set(self.0);
         sched_setaffinity(None, &here)?;
-        let started = start();
-        sched_setaffinity(None, &everywhere)?;
-        Ok(started)
+        Ok(Pinned { everywhere, thread: PhantomData })
+    }
+}
+
+/// The calling thread is on one core until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Pinned {
+    everywhere: CpuSet,
+    /// Dropped by another thread it would free that one.
+    thread: PhantomData<*const ()>,
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // It was set a moment ago: only a core that went offline since then could be refused, and with it nothing is lost.
+        let _ = sched_setaffinity(None, &self.everywhere);
     }
 }
 

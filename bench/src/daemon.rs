@@ -44,6 +44,7 @@ impl Daemon {
         programs: &Programs,
         program: Program,
         arguments: &[&OsStr],
+        environment: &[(&str, &OsStr)],
         directory: &Path,
         core: Core,
     ) -> anyhow::Result<Self> {
@@ -54,6 +55,7 @@ impl Daemon {
             .args(["--pdeathsig", "TERM"])
             .arg(programs.path(program))
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone().context("share the log file")?)
             .stderr(output)

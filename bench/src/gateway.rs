@@ -1,13 +1,14 @@
 //! `phalanx-bench gateway`: starts everything, measures, reports.
 
-use std::{collections::BTreeSet, env, fs, os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{collections::BTreeSet, env, path::PathBuf};
 
 use anyhow::Context;
 use clap::value_parser;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     cores::Placement,
+    files,
+    half_rate::{self, HalfRate, PacedWindow},
     idle::{self, IdleMemory},
     load::{Loader, Schedule, Window},
     machine::Machine,
@@ -19,10 +20,6 @@ use crate::{
     syscalls::{self, SyscallCount},
     wrk::Wrk,
 };
-
-/// What a process needs besides its connections: listeners, logs, epoll, the active check, a margin.
-const OTHER_FILES_MAX: u64 = 128;
-const OTHER_CLIENTS_MAX: u32 = 64;
 
 /// The options of the comparison.
 #[derive(Debug, clap::Args)]
@@ -36,6 +33,9 @@ pub(crate) struct Options {
     /// Load before each window, in seconds
     #[arg(long, default_value_t = 1, value_parser = value_parser!(u32).range(1..=3_600))]
     warmup_seconds: u32,
+    /// Length of each window at a fixed rate, half of what the slowest proxy takes, in seconds; 0 leaves it out
+    #[arg(long, default_value_t = 4, value_parser = value_parser!(u32).range(..=3_600))]
+    half_rate_seconds: u32,
     /// What to compare
     #[arg(long, value_delimiter = ',', default_values = ["nginx", "haproxy", "phalanx"])]
     proxies: Vec<Kind>,
@@ -65,6 +65,8 @@ pub(crate) struct Options {
 pub(crate) struct Measurements {
     pub(crate) schedule: Schedule,
     pub(crate) windows: Vec<Window>,
+    /// At a fixed rate. Empty unless asked for.
+    pub(crate) paced: Vec<PacedWindow>,
     /// Empty unless asked for.
     pub(crate) syscalls: Vec<SyscallCount>,
     /// Empty unless asked for.
@@ -84,7 +86,7 @@ pub(crate) async fn compare(mut options: Options) -> anyhow::Result<()> {
         raw::write(path, &machine, &measurements).with_context(|| format!("write {}", path.display()))?;
     }
     print!("{}", report::markdown(&machine, &measurements));
-    Ok(())
+    half_rate::ensure_faultless(&measurements.paced)
 }
 
 fn wanted(options: &Options) -> BTreeSet<Program> {
@@ -105,27 +107,25 @@ async fn measure(
         window_seconds: options.seconds,
     };
     let scenarios = scenario::product(&options.bodies, &options.connections);
-    let idle_connections = options.idle_connections.min(idle_connections_max(raise_open_files()?));
+    let idle_connections = options.idle_connections.min(files::clients_max(files::raise_open_max()?));
     let loaded = options.connections.iter().copied().max().unwrap_or(0);
-    let clients_max = idle_connections.max(loaded) + OTHER_CLIENTS_MAX;
+    let clients_max = idle_connections.max(loaded) + files::OTHER_CLIENTS_MAX;
 
-    let directory = tempfile::tempdir().context("create a temporary directory")?;
-    // nginx started by root gives up its rights and must still reach its files.
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).context("open the directory")?;
+    let directory = files::directory()?;
     let directory = directory.path();
     let origin = Origin::start(programs, directory, clients_max, placement.origin).await?;
     let site = Site { programs, directory, origin: origin.address, clients_max, core: placement.proxy };
     let wrk = Wrk::prepare(programs.path(Program::Wrk), directory, placement.load).context("prepare wrk")?;
     let loader = Loader { wrk, origin, schedule };
 
-    let (windows, syscalls) = under_load(options, site, &loader, &scenarios).await?;
+    let (windows, paced, syscalls) = under_load(options, site, &loader, &scenarios, placement).await?;
     let mut idle = Vec::new();
     if idle_connections > 0 {
         for &kind in &options.proxies {
             idle.push(idle::measure(kind, site, idle_connections).await?);
         }
     }
-    Ok(Measurements { schedule, windows, syscalls, idle })
+    Ok(Measurements { schedule, windows, paced, syscalls, idle })
 }
 
 async fn under_load(
@@ -133,12 +133,18 @@ async fn under_load(
     site: Site<'_>,
     loader: &Loader,
     scenarios: &[Scenario],
-) -> anyhow::Result<(Vec<Window>, Vec<SyscallCount>)> {
+    placement: Placement,
+) -> anyhow::Result<(Vec<Window>, Vec<PacedWindow>, Vec<SyscallCount>)> {
     let mut proxies = Vec::new();
     for &kind in &options.proxies {
         proxies.push(Proxy::start(kind, site).await?);
     }
     let windows = loader.measure(&proxies, scenarios).await?;
+    let mut paced = Vec::new();
+    if options.half_rate_seconds > 0 {
+        let half_rate = HalfRate { loader, placement, window_seconds: options.half_rate_seconds };
+        paced = half_rate.measure(&proxies, &windows).await?;
+    }
     let mut counts = Vec::new();
     if options.strace {
         let strace = site.programs.path(Program::Strace);
@@ -146,19 +152,5 @@ async fn under_load(
             counts.extend(syscalls::count(strace, &loader.wrk, &proxies, scenario, site.directory).await?);
         }
     }
-    Ok((windows, counts))
-}
-
-/// Raises the limit of open files as far as this process may; the children inherit it.
-fn raise_open_files() -> anyhow::Result<u64> {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    setrlimit(Resource::Nofile, raised).context("raise the limit of open files")?;
-    Ok(limit.maximum.unwrap_or(u64::MAX))
-}
-
-/// A proxy may need two files for each client, one of them to the origin; HAProxy refuses to start with fewer.
-fn idle_connections_max(open_files: u64) -> u32 {
-    let clients = (open_files.saturating_sub(OTHER_FILES_MAX) / 2).saturating_sub(OTHER_CLIENTS_MAX.into());
-    u32::try_from(clients).unwrap_or(u32::MAX)
+    Ok((windows, paced, counts))
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// After a run, until the proxy has closed what wrk left behind and is idle.
-const SETTLE: Duration = Duration::from_millis(100);
+pub(crate) const SETTLE: Duration = Duration::from_millis(100);
 
 /// How long, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,11 +97,12 @@ impl Loader {
     }
 
     async fn measure_window(&self, proxy: &Proxy, scenario: Scenario, round: u32) -> anyhow::Result<Window> {
-        self.wrk.run(proxy.address, scenario, self.schedule.warmup_seconds).await.context("warm up")?;
+        let load = |seconds| self.wrk.run(proxy.address, scenario.body.path(), scenario.connections, seconds);
+        load(self.schedule.warmup_seconds).await.context("warm up")?;
         tokio::time::sleep(SETTLE).await;
         let accepted_before = self.origin.connections_accepted().await?;
         let cpu_before = CpuReading::of(proxy.pid())?;
-        let served = self.wrk.run(proxy.address, scenario, self.schedule.window_seconds).await?;
+        let served = load(self.schedule.window_seconds).await?;
         tokio::time::sleep(SETTLE).await;
         let cpu = CpuReading::of(proxy.pid())?.since(&cpu_before);
         let origin_connections = self.origin.connections_accepted().await? - accepted_before;
@@ -111,7 +112,7 @@ impl Loader {
 }
 
 /// The proxies in the order of this round.
-fn rotated<T>(proxies: &[T], round: u32) -> impl Iterator<Item = &T> {
+pub(crate) fn rotated<T>(proxies: &[T], round: u32) -> impl Iterator<Item = &T> {
     let first = round as usize % proxies.len().max(1);
     proxies.iter().cycle().skip(first).take(proxies.len())
 }

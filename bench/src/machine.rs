@@ -38,4 +38,32 @@ impl Machine {
             date: httpdate::fmt_http_date(started),
         }
     }
+
+    /// A list of Markdown.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let Placement { proxy, origin, load } = self.placement;
+        let mut lines = vec![
+            format!("* {}, {} cores, Linux {}", self.cpu, self.cores, self.kernel),
+            format!("* proxy on {proxy}, origin on {origin}, load on {load}"),
+        ];
+        lines.extend(self.versions.iter().map(|version| format!("* {version}")));
+        lines.push(format!("* `{}`, {}", self.command, self.date));
+        lines
+    }
+}
+
+#[cfg(test)]
+impl Machine {
+    /// For tests of what is said about it.
+    pub(crate) fn of_tests() -> Self {
+        Self {
+            cpu: "A CPU".to_owned(),
+            cores: 2,
+            kernel: "6.1.0".to_owned(),
+            placement: Placement::over_two_cores(),
+            versions: vec!["nginx version: nginx/1.22.1".to_owned(), "phalanx 0.1.0".to_owned()],
+            command: "phalanx-bench gateway".to_owned(),
+            date: "Sun, 06 Nov 1994 08:49:37 GMT".to_owned(),
+        }
+    }
 }

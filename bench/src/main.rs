@@ -1,4 +1,4 @@
-//! Compares Phalanx with nginx and HAProxy on one machine, in one run.
+//! Compares Phalanx with nginx and HAProxy on one machine, in one run, and looks into Phalanx alone.
 //!
 //! Invariant: every process that a comparison starts is a child of this one and is gone when it returns, whatever ended
 //! it. A signal drops the running comparison, and with it the guards that own the children.
@@ -8,19 +8,25 @@
 mod check;
 mod cores;
 mod daemon;
+mod files;
+mod fixed_rate;
 mod gateway;
+mod half_rate;
 mod http;
 mod idle;
 mod load;
 mod machine;
 mod origin;
+mod profile;
 mod programs;
 mod proxy;
 mod raw;
 mod report;
 mod scenario;
+mod spread;
 mod syscalls;
 mod template;
+mod upstreams;
 mod usage;
 mod wrk;
 
@@ -40,21 +46,33 @@ struct Arguments {
 enum Comparison {
     /// CPU per request, requests a second, p99 and memory of Phalanx, nginx and HAProxy before the same origin
     Gateway(gateway::Options),
+    /// CPU per request of gateway and replica together, over HTTP/1.1 and over HTTP/2 between them
+    Upstreams(upstreams::Options),
+    /// System calls and functions in which a saturated Phalanx spends its CPU time
+    Profile(profile::Options),
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Arguments { comparison: Comparison::Gateway(options) } = Arguments::parse();
+    let Arguments { comparison } = Arguments::parse();
     let outcome = tokio::select! {
         // A signal comes first: the children may report the same Ctrl-C as a failure.
         biased;
         interrupted = interrupt() => interrupted.map(ExitCode::from).map_err(anyhow::Error::from),
-        compared = gateway::compare(options) => compared.map(|()| ExitCode::SUCCESS),
+        ran = run(comparison) => ran.map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("phalanx-bench: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+async fn run(comparison: Comparison) -> anyhow::Result<()> {
+    match comparison {
+        Comparison::Gateway(options) => gateway::compare(options).await,
+        Comparison::Upstreams(options) => upstreams::compare(options).await,
+        Comparison::Profile(options) => profile::record(options).await,
+    }
 }
 
 /// Waits for the signal that ends the program, and returns the exit code of a program ended by it.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
+use rustix::process::Pid;
 
 use crate::{
     cores::Core,
@@ -24,7 +25,7 @@ const TEMPLATE: &str = include_str!("../configs/origin.nginx.conf");
 pub(crate) struct Origin {
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    _daemon: Daemon,
+    daemon: Daemon,
 }
 
 impl Origin {
@@ -51,9 +52,14 @@ impl Origin {
         let file = directory.join("nginx.conf");
         fs::write(&file, config).with_context(|| format!("write {}", file.display()))?;
         let arguments = ["-c".as_ref(), file.as_os_str(), "-p".as_ref(), directory.as_os_str()];
-        let mut daemon = Daemon::start(programs, Program::Nginx, &arguments, &directory, core)?;
+        let mut daemon = Daemon::start(programs, Program::Nginx, &arguments, &[], &directory, core)?;
         daemon.until_answers(address, Body::Json.path()).await.context("start the origin")?;
-        Ok(Self { address, _daemon: daemon })
+        Ok(Self { address, daemon })
+    }
+
+    /// The process at the root of its tree.
+    pub(crate) fn pid(&self) -> Pid {
+        self.daemon.pid()
     }
 
     /// Connections that it accepted since its start, the one that asks included.

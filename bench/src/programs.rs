@@ -22,6 +22,8 @@ pub(crate) enum Program {
     Strace,
     /// Ties the life of a child to ours.
     Setpriv,
+    /// Samples stacks.
+    Perf,
 }
 
 impl fmt::Display for Program {
@@ -39,6 +41,7 @@ impl Program {
             Self::Wrk => "wrk",
             Self::Strace => "strace",
             Self::Setpriv => "setpriv",
+            Self::Perf => "perf",
         }
     }
 
@@ -50,13 +53,14 @@ impl Program {
             Self::Wrk => "apt-get install wrk",
             Self::Strace => "apt-get install strace, or leave out --strace",
             Self::Setpriv => "apt-get install util-linux",
+            Self::Perf => "apt-get install linux-perf",
         }
     }
 
     fn version_argument(self) -> &'static str {
         match self {
             Self::Nginx | Self::Haproxy | Self::Wrk => "-v",
-            Self::Phalanx | Self::Strace | Self::Setpriv => "--version",
+            Self::Phalanx | Self::Strace | Self::Setpriv | Self::Perf => "--version",
         }
     }
 }

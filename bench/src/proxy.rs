@@ -115,7 +115,8 @@ impl Proxy {
         fs::write(&file, config).with_context(|| format!("write {}", file.display()))?;
         let arguments = kind.arguments(&file, &directory);
         let arguments: Vec<&OsStr> = arguments.iter().map(OsString::as_os_str).collect();
-        let mut daemon = Daemon::start(site.programs, kind.program(), &arguments, &directory, site.core)?;
+        let mut daemon =
+            Daemon::start(site.programs, kind.program(), &arguments, &[], &directory, site.core)?;
         daemon.until_answers(address, Body::Json.path()).await?;
         check::forwards(address).await.with_context(|| format!("check what {kind} forwards"))?;
         Ok(Self { kind, address, daemon })

@@ -2,11 +2,13 @@
 //!
 //! Elsewhere: every single window (`crate::raw`).
 
+mod half_rate;
+
 use std::collections::BTreeSet;
 
 use crate::{
     gateway::Measurements, idle::IdleMemory, load::Window, machine::Machine, proxy::Kind, scenario::Scenario,
-    syscalls::SyscallCount, usage::CpuSource,
+    spread::Spread, syscalls::SyscallCount, usage::CpuSource,
 };
 
 /// Below it the proxy waited for others, so its rate and p99 are not its own.
@@ -21,6 +23,9 @@ pub(crate) fn markdown(machine: &Machine, measurements: &Measurements) -> String
     let mut lines = heading(machine, measurements);
     lines.extend(windows(&measurements.windows));
     lines.extend(ratios(&measurements.windows));
+    if !measurements.paced.is_empty() {
+        lines.extend(half_rate::table(&measurements.paced));
+    }
     if !measurements.syscalls.is_empty() {
         lines.extend(syscalls(&measurements.syscalls));
     }
@@ -33,18 +38,11 @@ pub(crate) fn markdown(machine: &Machine, measurements: &Measurements) -> String
 
 fn heading(machine: &Machine, measurements: &Measurements) -> Vec<String> {
     let schedule = measurements.schedule;
-    let placement = machine.placement;
     let all = measurements.windows.len();
     let fine = measurements.windows.iter().filter(|window| window.cpu.source == CpuSource::Schedstat).count();
-    let mut lines = vec![
-        "## Gateways side by side".to_owned(),
-        String::new(),
-        format!("* {}, {} cores, Linux {}", machine.cpu, machine.cores, machine.kernel),
-        format!("* proxy on {}, origin on {}, wrk on {}", placement.proxy, placement.origin, placement.load),
-    ];
-    lines.extend(machine.versions.iter().map(|version| format!("* {version}")));
+    let mut lines = vec!["## Gateways side by side".to_owned(), String::new()];
+    lines.extend(machine.lines());
     lines.extend([
-        format!("* `{}`, {}", machine.command, machine.date),
         format!(
             "* rounds: {}, interleaved; each window {} s after {} s of warm-up; medians, extremes in brackets",
             schedule.rounds, schedule.window_seconds, schedule.warmup_seconds
@@ -55,9 +53,9 @@ fn heading(machine: &Machine, measurements: &Measurements) -> Vec<String> {
             all - fine,
             1000 / procfs::ticks_per_second(),
         ),
-        "* p99 is that at saturation: wrk has no fixed rate, so p99 at half of it is not measured here".to_owned(),
+        "* p99 beside requests/s is that at saturation; p99 at half of it stands in a table of its own".to_owned(),
     ]);
-    if placement.is_crowded() {
+    if machine.placement.is_crowded() {
         lines.push("* **one core for all: requests a second and p99 tell little**".to_owned());
     }
     lines
@@ -200,6 +198,7 @@ enum Flaw {
     Failures,
     Dials,
     Unsaturated,
+    LoadBound,
 }
 
 impl Flaw {
@@ -208,6 +207,7 @@ impl Flaw {
             Self::Failures => '⚠',
             Self::Dials => '‡',
             Self::Unsaturated => '†',
+            Self::LoadBound => '§',
         }
     }
 
@@ -217,6 +217,9 @@ impl Flaw {
             Self::Dials => "Connections to the origin were not kept: these figures are no comparison.",
             Self::Unsaturated => {
                 "The proxy waited: the origin, wrk or another process was the bottleneck, so requests/s and p99 are not its own."
+            }
+            Self::LoadBound => {
+                "The core of the load had hardly a pause: the latencies are its own, not the proxy's."
             }
         }
     }
@@ -246,28 +249,6 @@ impl Summary {
             (Flaw::Unsaturated, self.core_share.median < SATURATED_SHARE_MIN),
         ];
         found.into_iter().filter_map(|(flaw, is_found)| is_found.then_some(flaw)).collect()
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Spread {
-    least: f64,
-    median: f64,
-    most: f64,
-}
-
-impl Spread {
-    /// # Panics
-    /// Of no values: every round measures every proxy under every scenario.
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        let count = values.len();
-        Self {
-            least: values[0],
-            median: f64::midpoint(values[(count - 1) / 2], values[count / 2]),
-            most: values[count - 1],
-        }
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) async fn count(
         eprintln!("system calls: {scenario} {}", proxy.kind);
         let summary = directory.join(format!("strace-{}", proxy.address.port()));
         let tracer = attach(strace, &usage::tree(proxy.pid())?, &summary).await?;
-        let served = wrk.run(proxy.address, scenario, RUN_SECONDS).await?;
+        let served = wrk.run(proxy.address, scenario.body.path(), scenario.connections, RUN_SECONDS).await?;
         detach(tracer).await?;
         let table = fs::read_to_string(&summary).with_context(|| format!("read {}", summary.display()))?;
         let calls = parse(&table);

@@ -39,9 +39,14 @@ pub(crate) struct CpuReading {
 impl CpuReading {
     /// Reads the whole tree below `root`.
     pub(crate) fn of(root: Pid) -> anyhow::Result<Self> {
+        Self::of_each(tree(root)?)
+    }
+
+    /// Reads these processes, and none that are below them.
+    pub(crate) fn of_each(pids: impl IntoIterator<Item = Pid>) -> anyhow::Result<Self> {
         let mut ticks = 0;
         let mut threads = BTreeMap::new();
-        for pid in tree(root)? {
+        for pid in pids {
             let process = Process::new(pid.as_raw_pid()).with_context(|| format!("read process {pid:?}"))?;
             let stat = process.stat()?;
             ensure!(stat.state != 'Z', "process {} has ended", stat.pid);

@@ -1,7 +1,7 @@
 //! Load by `wrk`: as much as the proxy takes, from one thread.
 //!
-//! wrk has no fixed rate, so p99 is that of saturation. The p99 at half of the saturated rate, which tells more about a
-//! proxy in service, needs an open-loop generator and is not measured here.
+//! wrk has no fixed rate, so p99 is that of saturation.
+//! Elsewhere: load at a fixed rate (`crate::fixed_rate`).
 
 use std::{
     fs, io,
@@ -15,7 +15,7 @@ use anyhow::{Context, ensure};
 use serde::Deserialize;
 use tokio::process::Command;
 
-use crate::{cores::Core, scenario::Scenario};
+use crate::cores::Core;
 
 const REPORT_SCRIPT: &str = include_str!("../configs/report.lua");
 
@@ -66,21 +66,22 @@ impl Wrk {
         Ok(Self { program: program.to_path_buf(), script, core })
     }
 
-    /// Loads the proxy for `seconds`.
+    /// Asks for `path` over so many connections for `seconds`.
     pub(crate) async fn run(
         &self,
         address: SocketAddr,
-        scenario: Scenario,
+        path: &str,
+        connections: u32,
         seconds: u32,
     ) -> anyhow::Result<Served> {
         let mut command = Command::new(&self.program);
         command
             .args(["--threads", "1"])
-            .args(["--connections", &scenario.connections.to_string()])
+            .args(["--connections", &connections.to_string()])
             .args(["--duration", &seconds.to_string()])
             .arg("--script")
             .arg(&self.script)
-            .arg(format!("http://{address}{}", scenario.body.path()))
+            .arg(format!("http://{address}{path}"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

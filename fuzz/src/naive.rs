@@ -1,5 +1,9 @@
 //! Readers without any cleverness, to compare with.
 
+use std::net::{IpAddr, SocketAddr};
+
+use phalanx_http1::HOPS_MAX;
+
 /// A head taken apart. Bytes are characters here, so that nothing needs decoding.
 #[derive(Debug)]
 pub(crate) struct Head {
@@ -58,6 +62,52 @@ fn field(line: &str) -> (String, String) {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     assert!(!name.is_empty() && name.bytes().all(is_token), "{name:?} is no token");
     (name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned())
+}
+
+/// Whom a fuzz target trusts.
+pub(crate) fn is_trusted(address: IpAddr) -> bool {
+    address.to_string().starts_with("10.") || address.to_string().starts_with("fd")
+}
+
+/// Whom a request came through when its peer is trusted, the client first.
+pub(crate) fn hops(head: &Head) -> Vec<IpAddr> {
+    let list = head.values("x-forwarded-for").join(",");
+    let mut hops = Vec::new();
+    for entry in list.split(',').rev().take(HOPS_MAX).map(str::trim_ascii).filter(|entry| !entry.is_empty()) {
+        // With and without a port, for IPv6 with and without brackets.
+        let forms = [entry.to_owned(), format!("{entry}:1"), format!("[{entry}]:1")];
+        let parsed = forms.iter().find_map(|form| form.parse::<SocketAddr>().ok());
+        let Some(address) = parsed.filter(|_| !entry.contains('%')) else { break };
+        hops.insert(0, address.ip().to_canonical());
+        if !is_trusted(hops[0]) {
+            break;
+        }
+    }
+    hops
+}
+
+/// The protocols that a request may switch to.
+pub(crate) fn protocols(head: &Head) -> Vec<String> {
+    let list = head.values("upgrade").join(",");
+    let is_token = |text: &str| {
+        !text.is_empty()
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    };
+    let may_pass = |protocol: &&str| {
+        let words: Vec<&str> = protocol.split('/').collect();
+        words.len() <= 2
+            && words.iter().all(|word| is_token(word))
+            && !["h2c", "h2", "http", "tls"].contains(&words[0].to_ascii_lowercase().as_str())
+    };
+    list.split(',').map(str::trim_ascii).filter(may_pass).map(str::to_owned).collect()
+}
+
+/// Whether an `Upgrade` names a protocol that carries HTTP past the routes.
+pub(crate) fn offers_http(head: &Head) -> bool {
+    let list = head.values("upgrade").join(",").to_ascii_lowercase();
+    let mut names =
+        list.split(',').map(|protocol| protocol.trim_ascii().split('/').next().unwrap_or_default());
+    names.any(|name| ["h2c", "h2", "http", "tls"].contains(&name))
 }
 
 /// How a chunked body goes on.

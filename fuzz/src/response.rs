@@ -4,7 +4,7 @@ use phalanx_http1::{
     rewrite::{self, Delivery, Persistence},
 };
 
-use super::naive::{Framing, Head};
+use super::naive::{self, Framing, Head};
 
 /// Few enough fields that those of the gateway still have room.
 const RECEIVED: HeadLimits = HeadLimits { fields_max: 97, ..HeadLimits::RESPONSE };
@@ -27,6 +27,7 @@ pub fn response_head(bytes: &[u8]) {
         if let Ok(Some((head, length))) = parsed {
             is_read_as_it_stands(&head, &Head::read(&bytes[..length]), request);
             is_the_same_message(&head, request);
+            is_told_of_a_switch(&head);
         }
     }
 }
@@ -80,6 +81,19 @@ fn is_the_same_message(head: &ResponseHead<'_, '_>, request: RequestKind) {
     }
 }
 
+/// A 101 that is relayed frames nothing, and switches to what it says.
+fn is_told_of_a_switch(head: &ResponseHead<'_, '_>) {
+    if head.status != 101 {
+        return;
+    }
+    let mut out = Vec::new();
+    rewrite::switch(head, &mut out);
+    let text = Head::read(&out);
+    assert_eq!(text.framing(), Framing::Absent, "{text:?}");
+    assert_eq!((text.values("connection"), text.values("upgrade").len()), (vec!["Upgrade"], 1), "{text:?}");
+    assert!(!naive::offers_http(&text), "{text:?}");
+}
+
 /// Whether the connection goes on behind the head in `out`, which is read as the message of `head`.
 fn is_read_again(head: &ResponseHead<'_, '_>, request: RequestKind, body: ResponseBody, out: &[u8]) -> bool {
     let mut slots = FieldSlots::new();
@@ -88,9 +102,15 @@ fn is_read_again(head: &ResponseHead<'_, '_>, request: RequestKind, body: Respon
     let (read, length) = parsed.expect("a rewritten head is accepted").expect("a rewritten head is whole");
     assert_eq!((length, read.status, read.body), (out.len(), head.status, body), "{shown}");
     let text = Head::read(out);
-    for name in ["keep-alive", "proxy-connection", "te", "upgrade"] {
+    for name in ["keep-alive", "proxy-connection", "te"] {
         assert!(text.values(name).is_empty(), "{name} reached the client: {shown}");
     }
+    // It has to be named where it is required; of a switch only the gateway speaks, in words of its own.
+    assert!(
+        head.status == 426 || text.values("upgrade").is_empty(),
+        "an upgrade reached the client: {shown}"
+    );
+    assert!(!naive::offers_http(&text), "{shown}");
     let framing = text.framing();
     assert!(framing == Framing::Absent || (head.status >= 200 && head.status != 204), "{shown}");
     read.keep_alive

@@ -95,6 +95,44 @@ fn a_sound_file_is_summed_up() {
 }
 
 #[test]
+fn a_service_is_told_by_its_source_and_what_it_does_not_leave_to_defaults() {
+    let home = Arc::new(Home::new());
+    let listeners = "[gateway]\nhttp = ['127.0.0.1:0']\n[[route]]\npath = '/'\nservice = 'a'\n";
+    let services = "
+[service.a]
+endpoints = [{ address = '127.0.0.1:1' }, { address = '127.0.0.1:2' }, { address = '127.0.0.1:3', backup = true }]
+balance = 'least_connections'
+[service.b]
+endpoints = [{ address = '127.0.0.1:1' }]
+balance = 'consistent_hash'
+hash_key = 'cookie:session'
+protocol = 'h2c'
+[service.c]
+discover = { dns = 'api.internal:3000' }
+protocol = 'auto'
+[service.d]
+discover = { dns = '_http._tcp.api.internal', resolver = '127.0.0.1:53' }
+[service.e]
+command = ['sh', '-c', 'exit']
+balance = 'round_robin'
+protocol = 'http1'
+";
+    home.write("phalanx.toml", &format!("{listeners}{services}"));
+    let checked = run(&home, &["check"]).with_code(0);
+    assert_eq!(
+        checked.stdout,
+        "\
+phalanx.toml is sound: 1 route, 5 services
+  a: 2 endpoints and 1 backup, balance least_connections
+  b: 1 endpoint, balance consistent_hash on cookie:session, protocol h2c
+  c: endpoints from DNS, api.internal:3000, protocol auto
+  d: endpoints from DNS, _http._tcp.api.internal asked of 127.0.0.1:53
+  e: 1 replica of sh -c exit
+"
+    );
+}
+
+#[test]
 fn the_schema_is_json() {
     let home = Arc::new(Home::new());
     let printed = run(&home, &["check", "--schema"]).with_code(0).stdout;

@@ -70,6 +70,8 @@ fn every_name_that_dashboards_know_is_there() {
         ("phalanx_upstream_retries_total", &["service", "endpoint"]),
         ("phalanx_upstream_connections", &["service", "endpoint"]),
         ("phalanx_upstream_response_seconds_count", &["service", "endpoint"]),
+        ("phalanx_connections", &[]),
+        ("phalanx_connections_refused_total", &[]),
         ("phalanx_replicas", &["service", "state"]),
         ("node_cpu_seconds_total", &["cpu", "mode"]),
         ("process_cpu_seconds_total", &[]),

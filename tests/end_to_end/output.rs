@@ -103,6 +103,41 @@ fn without_a_terminal_there_are_no_escapes() {
     assert!(!faults.stderr.contains(ESCAPE), "{}", faults.stderr);
 }
 
+/// H18: whatever stands in a target, in a field, in credentials.
+#[test]
+fn what_a_client_sends_neither_forges_nor_steers_a_log_line() {
+    let hostile = "\u{1b}[2J\u{202e}\u{9b}31m\u{2028}";
+    let request = |target: &str, fields: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    let requests = [
+        (request(&format!("/{hostile}"), ""), 400),
+        (request("/%0d%0a{\"level\":\"ERROR\"}", ""), 400),
+        (request("/", &format!("User-Agent: {hostile}\r\n")), 400),
+        (request("/", "User-Agent: a\r\u{202e}\r\n"), 400),
+        (request("/", "User-Agent: \u{202e}\u{9b}31m\r\nX-Request-Id: \u{202e}\u{9b}31m\r\n"), 200),
+        (request("/", "Authorization: Basic \u{202e}\u{2028}\r\nX-Forwarded-For: \u{202e}\r\n"), 200),
+    ];
+    for format in ["json", "text"] {
+        let log = format!("\n[log]\nformat = '{format}'\nlevel = 'debug'\n");
+        let phalanx = Phalanx::up(&(file(&puppets(1)) + &log));
+        for (request, status) in &requests {
+            let answer = phalanx.exchange(request.as_bytes());
+            assert_eq!(answer.status, *status, "{request:?}");
+        }
+        phalanx.program.stderr.tells("refused a request");
+        let ended = phalanx.stop();
+        for line in ended.stderr.lines() {
+            let may_steer = |character: char| {
+                character.is_control() || (hostile.contains(character) && !character.is_ascii())
+            };
+            assert!(!line.contains(may_steer), "{line:?}");
+            if format == "json" {
+                let event: serde_json::Value = serde_json::from_str(line).expect("a line is one event");
+                assert_ne!(event["level"], "ERROR", "{line}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_terminal_gets_colours_unless_it_refuses_them() {
     for (no_color, expected) in [("", true), ("1", false)] {

@@ -1,5 +1,6 @@
 //! What the tests are made of: a Phalanx, clients, and ways to wait.
 
+pub(crate) mod edge;
 pub(crate) mod exposition;
 pub(crate) mod home;
 pub(crate) mod http;

@@ -1,15 +1,17 @@
 //! What a `phalanx.toml` lays down, as it shows from outside: routes, fixed endpoints, the environment of replicas.
 
-use std::{env, net::SocketAddr, process::Command, sync::Arc};
+use std::{env, sync::Arc};
 
 use rustix::process::Signal;
 
 use crate::{
     accounts::registering,
     support::{
+        edge::{self, Endpoint},
+        exposition::Exposition,
         home::Home,
         http::{self, getting},
-        phalanx::{LISTENERS, Phalanx, Program, command, file, puppet, puppets, reference_api, shell},
+        phalanx::{LISTENERS, Phalanx, Program, command, file, puppets, reference_api, shell},
         until,
     },
 };
@@ -116,12 +118,12 @@ fn without_a_route_the_answer_is_a_problem() {
 #[test]
 fn a_gateway_spreads_requests_over_fixed_endpoints_by_weight() {
     let home = Arc::new(Home::new());
-    let endpoints: Vec<_> = ["one", "two"].map(|name| fixed_endpoint(&home, name)).into();
-    let phalanx = gateway(
+    let endpoints = ["one", "two"].map(|name| Endpoint::start(&home, name));
+    let phalanx = edge::gateway(
         &home,
         &format!(
             "endpoints = [{{ address = '{}', weight = 3 }}, {{ address = '{}' }}]\n",
-            endpoints[0].1, endpoints[1].1
+            endpoints[0].address, endpoints[1].address
         ),
     );
     let mut client = phalanx.connection();
@@ -134,15 +136,15 @@ fn a_gateway_spreads_requests_over_fixed_endpoints_by_weight() {
         "{states:?}"
     );
     assert_eq!(states.iter().map(|endpoint| endpoint.requests).sum::<u64>(), 40);
-    stop_gateway(phalanx);
+    edge::stop(phalanx);
 }
 
 #[test]
 fn an_endpoint_that_is_gone_costs_no_request_and_comes_back() {
     let home = Arc::new(Home::new());
-    let (_survivor, survivor_address) = fixed_endpoint(&home, "survivor");
-    let (gone, gone_address) = fixed_endpoint(&home, "gone");
-    let phalanx = gateway(
+    let (survivor, gone) = (Endpoint::start(&home, "survivor"), Endpoint::start(&home, "gone"));
+    let (survivor_address, gone_address) = (survivor.address, gone.address);
+    let phalanx = edge::gateway(
         &home,
         &format!(
             "endpoints = [{{ address = '{survivor_address}' }}, {{ address = '{gone_address}' }}]\n\
@@ -157,23 +159,39 @@ fn an_endpoint_that_is_gone_costs_no_request_and_comes_back() {
         answer.header("x-puppet") == Some(wanted)
     };
     until("both answer", || by("gone"));
-    gone.signal(Signal::KILL);
-    gone.ended();
+    gone.kill();
     until("the checks notice", || {
         by("survivor");
         phalanx.state().services[0].serving == 1
     });
-    let (_back, _) = endpoint_on(&home, "back", gone_address.port());
+    let _back = Endpoint::start_with(&home, "back", &[("PORT", &gone_address.port().to_string())]);
     until("it answers again", || by("back"));
-    stop_gateway(phalanx);
+    edge::stop(phalanx);
+}
+
+#[test]
+fn a_gateway_finds_endpoints_by_name() {
+    let home = Arc::new(Home::new());
+    let endpoint = Endpoint::start(&home, "one");
+    // Nobody is asked for this name (RFC 6761, section 6.3), and nobody listens at its other address, `::1`.
+    let dns = format!("localhost:{}", endpoint.address.port());
+    let phalanx =
+        edge::gateway(&home, &format!("discover = {{ dns = '{dns}', resolver = '127.0.0.1:1' }}\n"));
+    until("the endpoints", || phalanx.state().services[0].serving == 2);
+    let answer = phalanx.get("/");
+    assert_eq!((answer.status, answer.header("x-puppet")), (200, Some("one")));
+    let metrics = Exposition::parse(&http::get(phalanx.admin, "/metrics").body);
+    assert_eq!(metrics.sum("phalanx_discovery_failures_total", &[("service", "api")]), Some(0.0));
+    edge::stop(phalanx);
 }
 
 #[test]
 fn one_service_can_be_fixed_and_another_be_run() {
     let home = Arc::new(Home::new());
-    let (_fixed, address) = fixed_endpoint(&home, "legacy");
+    let fixed = Endpoint::start(&home, "legacy");
     let legacy = format!(
-        "[[route]]\npath = '/env'\nservice = 'legacy'\n[service.legacy]\nendpoints = [{{ address = '{address}' }}]\n"
+        "[[route]]\npath = '/env'\nservice = 'legacy'\n[service.legacy]\nendpoints = [{{ address = '{}' }}]\n",
+        fixed.address
     );
     home.write("phalanx.toml", &format!("{}{legacy}", file(&reference_api())));
     let phalanx = Phalanx::up_in(&home);
@@ -194,30 +212,4 @@ fn a_replica_of_the_reference_api_runs_alone() {
     assert!(home.path().join(".phalanx").is_dir(), "that is where it stores, unless DATA_DIR says otherwise");
     program.signal(Signal::TERM);
     program.ended().with_code(0);
-}
-
-/// A puppet that no Phalanx runs.
-fn fixed_endpoint(home: &Arc<Home>, name: &str) -> (Program, SocketAddr) {
-    endpoint_on(home, name, 0)
-}
-
-fn endpoint_on(home: &Arc<Home>, name: &str, port: u16) -> (Program, SocketAddr) {
-    let mut command = Command::new(puppet());
-    command.current_dir(home.path()).env("PHALANX_INSTANCE", name).env("PORT", port.to_string());
-    let program = Program::start(home, command);
-    let first_line = program.stdout.first_line();
-    let address = first_line.strip_prefix("listening on ").unwrap().parse().unwrap();
-    (program, address)
-}
-
-fn gateway(home: &Arc<Home>, service: &str) -> Phalanx {
-    home.write("edge.toml", &file(service));
-    Phalanx::start(home, command(home, &["gateway", "-c", "edge.toml"]))
-}
-
-/// The endpoints run on: they are not Phalanx's.
-fn stop_gateway(phalanx: Phalanx) {
-    phalanx.program.signal(Signal::TERM);
-    let ended = phalanx.program.ended().with_code(0);
-    assert!(!ended.stderr.contains(" ERROR "), "{}", ended.stderr);
 }

@@ -1,7 +1,7 @@
 //! The ways to choose an endpoint for a request. Weights count in all of them.
 //!
-//! An algorithm is told of the endpoints at each choice, through [`Candidates`], so counts and times belong to the endpoint and
-//! survive whatever happens to the list.
+//! An algorithm is told of the endpoints at each choice, through [`Candidates`], so counts, times and weights belong to the
+//! endpoint, may change between two choices, and survive whatever happens to the list.
 //!
 //! Invariant: only an eligible candidate is picked, and one is picked if there is any.
 
@@ -13,7 +13,7 @@ mod tests;
 
 pub use hashing::hash;
 
-use crate::weighted::{SmoothWeighted, Weight};
+use crate::{Share, Weight, weighted::SmoothWeighted};
 
 /// What an algorithm asks about the endpoints of one service, which it knows by their index.
 pub trait Candidates {
@@ -21,8 +21,10 @@ pub trait Candidates {
     fn count(&self) -> usize;
     /// Whether this one may be picked.
     fn is_eligible(&self, index: usize) -> bool;
-    /// Its share, relative to the others.
-    fn weight(&self, index: usize) -> Weight;
+    /// Its configured weight: where keys belong must not change while an endpoint starts slowly, or they would move twice.
+    fn base_weight(&self, index: usize) -> Weight;
+    /// The share that it gets at the moment.
+    fn weight(&self, index: usize) -> Share;
     /// Requests that it has not answered yet.
     fn in_flight(&self, index: usize) -> u32;
     /// How long it is expected to take for an answer, in nanoseconds; zero where nothing is known.
@@ -44,7 +46,7 @@ pub enum Algorithm {
     /// The fewest requests in flight for its weight; among equals everyone in turn.
     LeastConnections(SmoothWeighted),
     /// Shares in proportion to weight and speed, spread out: a slow endpoint gets little, and never nothing.
-    LeastResponseTime(least::Credits),
+    LeastResponseTime(SmoothWeighted),
     /// Of two at random the one with fewer requests in flight.
     PowerOfTwo(fastrand::Rng),
     /// The same key to the same endpoint; when an endpoint goes, only its keys move.
@@ -70,8 +72,8 @@ impl Algorithm {
 
     /// In proportion to speed.
     #[must_use]
-    pub fn least_response_time(count: usize, turns: usize) -> Self {
-        Self::LeastResponseTime(least::Credits::new(count, turns))
+    pub fn least_response_time(weights: impl IntoIterator<Item = Weight>, turns: usize) -> Self {
+        Self::LeastResponseTime(SmoothWeighted::new(weights, turns))
     }
 
     /// The better of two; `seed` makes the choices repeatable.
@@ -89,13 +91,18 @@ impl Algorithm {
     /// The index of the endpoint for a request whose [`hash`]ed key is `key`; only the hashing algorithms look at it.
     pub fn pick(&mut self, candidates: &impl Candidates, key: u64) -> Option<usize> {
         match self {
-            Self::RoundRobin(turns) => turns.pick(|index| candidates.is_eligible(index)),
+            Self::RoundRobin(turns) => turns.pick(|index| weight_if_eligible(candidates, index)),
             Self::LeastConnections(turns) => least::connections(candidates, turns),
-            Self::LeastResponseTime(credits) => credits.pick(candidates),
+            Self::LeastResponseTime(turns) => least::response_time(candidates, turns),
             Self::PowerOfTwo(random) => random::better_of_two(candidates, random),
             Self::Hash => hashing::highest(candidates, key, |_| true),
             Self::BoundedHash => hashing::highest_with_room(candidates, key),
             Self::Random(random) => random::weighted(candidates, random, None),
         }
     }
+}
+
+/// What a candidate counts for in this choice: nothing unless it is eligible.
+fn weight_if_eligible(candidates: &impl Candidates, index: usize) -> f64 {
+    if candidates.is_eligible(index) { f64::from(candidates.weight(index).get()) } else { 0.0 }
 }

@@ -1,12 +1,20 @@
-//! Whether an endpoint may get requests: what active checks and failed attempts make of its standing.
+//! Whether an endpoint may get requests: what active checks, failed attempts, comparison with others and orders make of its
+//! standing.
 //!
 //! Time is the time since the owner began, as a [`Duration`]; the owner says what it is with every event. A standing changes
 //! only in [`Health::on`], and every change is returned, so the owner knows when to publish another table.
 //!
-//! Elsewhere: sending checks and noticing failed attempts (`phalanx-gateway::health`); replicas that Phalanx runs are judged by
-//! their readiness probe instead (`phalanx-fleet`).
+//! Elsewhere: sending checks and noticing attempts (`phalanx-gateway::health`); finding outliers ([`crate::outlier`]); what the
+//! standings of a service's endpoints come to together ([`crate::selection`]); replicas that Phalanx runs are judged by their
+//! readiness probe instead (`phalanx-fleet`).
+
+mod checks;
+#[cfg(test)]
+mod tests;
 
 use std::{num::NonZeroU32, time::Duration};
+
+use checks::{Checks, Opinion};
 
 /// When an endpoint is taken out, and when it returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +34,29 @@ pub struct Policy {
 pub enum Standing {
     /// It gets requests.
     Serving,
-    /// Failed attempts have taken it out for a while.
+    /// It was out for failed attempts and gets one request, which decides. That it is one is up to whoever sends it: a request
+    /// that ends undecided, since its client has left, is followed by another.
+    Trial,
+    /// It is out for a while.
     Ejected {
-        /// When it serves again.
+        /// When that is over.
         until: Duration,
+        /// What took it out.
+        cause: Cause,
     },
     /// Failed checks have taken it out until checks pass.
     Failing,
+    /// It was asked to leave and gets no new requests, whatever else is known of it, until it is asked to resume.
+    Draining,
+}
+
+/// What takes an endpoint out for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Attempts failed; it returns on [trial](Standing::Trial).
+    Attempts,
+    /// It did much worse than the others, which one request would not disprove: it returns to serve.
+    Outlier,
 }
 
 /// What happened to an endpoint.
@@ -48,6 +72,17 @@ pub enum Event {
         /// better than none.
         others_serving: usize,
     },
+    /// It answered a request. Only of interest while it is on [trial](Standing::Trial).
+    AttemptSucceeded,
+    /// It does much worse than the others, as [`crate::outlier`] finds.
+    FoundOutlying {
+        /// Until when it is out for that.
+        until: Duration,
+    },
+    /// It is asked to leave.
+    Drain,
+    /// It is asked to serve again.
+    Resume,
     /// Time has passed.
     Tick,
 }
@@ -59,15 +94,15 @@ pub struct Health {
     standing: Standing,
     /// When the first of the failed attempts that count together was, and how many there are.
     window: Option<(Duration, u32)>,
-    /// Checks in a row that speak against the standing.
-    checks_against: u32,
+    /// Counted in every standing: they are the first to know how an endpoint is that gets no requests.
+    checks: Checks,
 }
 
 impl Health {
     /// An endpoint that is believed until something speaks against it.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
-        Self { policy, standing: Standing::Serving, window: None, checks_against: 0 }
+        Self { policy, standing: Standing::Serving, window: None, checks: Checks::new() }
     }
 
     /// The standing after the last event.
@@ -80,178 +115,102 @@ impl Health {
     #[must_use]
     pub fn wakes_at(&self) -> Option<Duration> {
         match self.standing {
-            Standing::Ejected { until } => Some(until),
-            Standing::Serving | Standing::Failing => None,
+            Standing::Ejected { until, .. } => Some(until),
+            Standing::Serving | Standing::Trial | Standing::Failing | Standing::Draining => None,
         }
     }
 
     /// Takes in what happened at `now`; the standing, when that changed it.
     pub fn on(&mut self, event: Event, now: Duration) -> Option<Standing> {
         let before = self.standing;
-        let is_over = matches!(before, Standing::Ejected { until } if now >= until);
-        if is_over {
-            self.become_standing(Standing::Serving);
-        }
+        self.end_ejection(now);
         match event {
-            Event::CheckPassed => self.check_passed(),
-            Event::CheckFailed => self.check_failed(),
-            Event::AttemptFailed { others_serving } => self.attempt_failed(others_serving, now),
+            Event::CheckPassed => self.checked(Opinion::Healthy, self.policy.rise),
+            Event::CheckFailed => self.checked(Opinion::Failing, self.policy.fall),
+            Event::AttemptFailed { others_serving } => self.attempt_failed(before, others_serving, now),
+            Event::AttemptSucceeded => self.attempt_succeeded(before),
+            Event::FoundOutlying { until } => self.found_outlying(until),
+            Event::Drain => self.become_standing(Standing::Draining),
+            Event::Resume => self.resume(),
             Event::Tick => {}
         }
         (self.standing != before).then_some(self.standing)
     }
 
-    fn check_passed(&mut self) {
+    fn end_ejection(&mut self, now: Duration) {
         match self.standing {
-            Standing::Failing => {
-                self.checks_against += 1;
-                if self.checks_against >= self.policy.rise.get() {
-                    self.become_standing(Standing::Serving);
-                }
-            }
-            // A check asks for less than a request does, so it does not end an ejection early.
-            Standing::Serving | Standing::Ejected { .. } => self.checks_against = 0,
+            Standing::Ejected { until, .. } if now < until => {}
+            Standing::Ejected { cause: Cause::Attempts, .. } => self.become_standing(Standing::Trial),
+            Standing::Ejected { cause: Cause::Outlier, .. } => self.become_standing(Standing::Serving),
+            Standing::Serving | Standing::Trial | Standing::Failing | Standing::Draining => {}
         }
     }
 
-    fn check_failed(&mut self) {
-        match self.standing {
-            Standing::Failing => self.checks_against = 0,
-            Standing::Serving | Standing::Ejected { .. } => {
-                self.checks_against += 1;
-                if self.checks_against >= self.policy.fall.get() {
-                    self.become_standing(Standing::Failing);
-                }
+    fn checked(&mut self, result: Opinion, needed: NonZeroU32) {
+        self.checks.count(result, needed);
+        match (self.standing, self.checks.opinion()) {
+            (Standing::Serving | Standing::Trial | Standing::Ejected { .. }, Opinion::Failing) => {
+                self.become_standing(Standing::Failing);
             }
+            // Whatever it was out for before its checks failed: it has been down since, and is another now.
+            (Standing::Failing, Opinion::Healthy) => self.become_standing(Standing::Serving),
+            // A check asks for less than a request does, so one that passes does not end an ejection or a trial.
+            (Standing::Serving | Standing::Trial | Standing::Ejected { .. }, Opinion::Healthy)
+            | (Standing::Failing, Opinion::Failing)
+            | (Standing::Draining, _) => {}
         }
     }
 
-    fn attempt_failed(&mut self, others_serving: usize, now: Duration) {
-        let (Standing::Serving, Some(fails_max)) = (self.standing, self.policy.fails_max) else {
-            return;
-        };
+    fn attempt_failed(&mut self, before: Standing, others_serving: usize, now: Duration) {
+        match before {
+            Standing::Serving => self.count_failure(others_serving, now),
+            Standing::Trial => self.eject_for_attempts(now),
+            // What ends only now began before it was let back, and decides nothing.
+            Standing::Ejected { .. } | Standing::Failing | Standing::Draining => {}
+        }
+    }
+
+    fn count_failure(&mut self, others_serving: usize, now: Duration) {
+        let Some(fails_max) = self.policy.fails_max else { return };
         let (began, fails) = match self.window {
             Some((began, fails)) if now < began + self.policy.fail_timeout => (began, fails + 1),
             _ => (now, 1),
         };
         self.window = Some((began, fails));
         if fails >= fails_max.get() && others_serving > 0 {
-            let bad_checks = self.checks_against;
-            self.become_standing(Standing::Ejected { until: now + self.policy.fail_timeout });
-            // Checks that failed before go on counting: both may be about the same fault.
-            self.checks_against = bad_checks;
+            self.eject_for_attempts(now);
+        }
+    }
+
+    fn eject_for_attempts(&mut self, now: Duration) {
+        let until = now + self.policy.fail_timeout;
+        self.become_standing(Standing::Ejected { until, cause: Cause::Attempts });
+    }
+
+    fn attempt_succeeded(&mut self, before: Standing) {
+        if before == Standing::Trial {
+            self.become_standing(Standing::Serving);
+        }
+    }
+
+    fn found_outlying(&mut self, until: Duration) {
+        // Whoever is out or on trial is not compared with the others: this is about what it did before.
+        if self.standing == Standing::Serving {
+            self.become_standing(Standing::Ejected { until, cause: Cause::Outlier });
+        }
+    }
+
+    fn resume(&mut self) {
+        if self.standing == Standing::Draining {
+            self.become_standing(match self.checks.opinion() {
+                Opinion::Healthy => Standing::Serving,
+                Opinion::Failing => Standing::Failing,
+            });
         }
     }
 
     fn become_standing(&mut self, standing: Standing) {
         self.standing = standing;
         self.window = None;
-        self.checks_against = 0;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const COUNT: fn(u32) -> NonZeroU32 = |count| NonZeroU32::new(count).unwrap();
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn policy() -> Policy {
-        Policy { fails_max: Some(COUNT(2)), fail_timeout: 10 * SECOND, rise: COUNT(2), fall: COUNT(3) }
-    }
-
-    fn failed() -> Event {
-        Event::AttemptFailed { others_serving: 1 }
-    }
-
-    /// Runs `events`, one letter each at one second each, and writes the standings: `S`erving, `E`jected, `F`ailing.
-    fn run(events: &str) -> String {
-        let mut health = Health::new(policy());
-        events
-            .chars()
-            .zip(0_u32..)
-            .map(|(letter, second)| {
-                let event = match letter {
-                    '+' => Event::CheckPassed,
-                    '-' => Event::CheckFailed,
-                    'x' => failed(),
-                    'l' => Event::AttemptFailed { others_serving: 0 },
-                    '.' => Event::Tick,
-                    _ => panic!("{letter} is no event"),
-                };
-                health.on(event, second * SECOND);
-                match health.standing() {
-                    Standing::Serving => 'S',
-                    Standing::Ejected { .. } => 'E',
-                    Standing::Failing => 'F',
-                }
-            })
-            .collect()
-    }
-
-    #[test]
-    fn checks_take_out_after_fall_and_bring_back_after_rise() {
-        assert_eq!(run("--+---"), "SSSSSF");
-        assert_eq!(run("---+-++"), "SSFFFFS");
-    }
-
-    #[test]
-    fn failed_attempts_take_out_for_a_while() {
-        assert_eq!(run("xx.........."), "SEEEEEEEEEES");
-        assert_eq!(run("x..........x"), "SSSSSSSSSSSS");
-    }
-
-    #[test]
-    fn the_last_endpoint_stays_whatever_fails() {
-        assert_eq!(run("llll"), "SSSS");
-    }
-
-    /// Every standing × every event.
-    #[test]
-    fn every_event_in_every_standing() {
-        for (before, event, after) in [
-            ("", '+', 'S'),
-            ("", '-', 'S'),
-            ("", 'x', 'S'),
-            ("", '.', 'S'),
-            ("--", '-', 'F'),
-            ("x", 'x', 'E'),
-            ("x", 'l', 'S'),
-            ("xx", '+', 'E'),
-            ("xx", '-', 'E'),
-            ("xx--", '-', 'F'),
-            ("xx", 'x', 'E'),
-            ("xx", '.', 'E'),
-            ("---", '+', 'F'),
-            ("---+", '+', 'S'),
-            ("---", '-', 'F'),
-            ("---", 'x', 'F'),
-            ("---", '.', 'F'),
-        ] {
-            let events = format!("{before}{event}");
-            assert_eq!(run(&events).chars().last(), Some(after), "{events}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn an_ejection_always_ends(events in prop::collection::vec(0_u8..4, 0..200)) {
-            let mut health = Health::new(policy());
-            let mut now = Duration::ZERO;
-            for event in events {
-                now += SECOND;
-                let event = [Event::CheckPassed, Event::Tick, failed(), Event::AttemptFailed { others_serving: 0 }][usize::from(event)];
-                let changed = health.on(event, now);
-                prop_assert!(changed.is_none_or(|standing| standing == health.standing()));
-            }
-            if let Some(until) = health.wakes_at() {
-                prop_assert!(until <= now + policy().fail_timeout);
-                prop_assert_eq!(health.on(Event::Tick, until), Some(Standing::Serving));
-            }
-            prop_assert_eq!(health.standing(), Standing::Serving);
-        }
     }
 }

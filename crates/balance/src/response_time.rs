@@ -43,3 +43,25 @@ impl ResponseTime {
         (-(now.saturating_sub(self.observed_at).as_secs_f64() / DECAY.as_secs_f64())).exp()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expectation_decays_without_answers() {
+        let mut time = ResponseTime::default();
+        time.observe(Duration::from_millis(100), Duration::ZERO);
+        assert_eq!(time.nanos(Duration::ZERO), 100_000_000);
+        assert!(time.nanos(Duration::from_secs(10)) < 40_000_000);
+        assert_eq!(time.nanos(Duration::from_secs(3_600)), 1);
+    }
+
+    #[test]
+    fn a_slower_answer_counts_at_once() {
+        let mut time = ResponseTime::default();
+        time.observe(Duration::from_millis(1), Duration::ZERO);
+        time.observe(Duration::from_millis(50), Duration::from_millis(1));
+        assert_eq!(time.nanos(Duration::from_millis(1)), 50_000_000);
+    }
+}

@@ -11,7 +11,7 @@ mod service;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
-    located::{At, DurationText, PathText},
+    located::{At, ByteRateText, DurationText, PathText, SizeText},
     model::{Config, Span},
     raw,
     report::Report,
@@ -90,6 +90,23 @@ impl Report {
             self.fault(given.span, message, "write a duration above zero");
         }
         duration
+    }
+
+    fn size(&mut self, given: Option<&At<SizeText>>, default: u64) -> u64 {
+        let Some(At { value: SizeText(text), span }) = given else { return default };
+        text::size::parse(text).unwrap_or_else(|refusal| {
+            self.refused(*span, &refusal);
+            default
+        })
+    }
+
+    /// Bytes per second.
+    fn byte_rate(&mut self, given: Option<&At<ByteRateText>>, default: u32) -> u32 {
+        let Some(At { value: ByteRateText(text), span }) = given else { return default };
+        text::size::rate(text).unwrap_or_else(|refusal| {
+            self.refused(*span, &refusal);
+            default
+        })
     }
 
     fn path(&mut self, given: &At<PathText>) -> Option<String> {

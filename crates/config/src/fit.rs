@@ -5,7 +5,7 @@
 //! remains is certain to deserialize and everything else about the file can still be checked.
 //! Invariant: messages speak of kinds and of the text as it stands in the file, never of an expanded value.
 
-use std::{borrow::Cow, mem};
+use std::{borrow::Cow, fmt, mem};
 
 use toml::{
     Spanned,
@@ -21,6 +21,8 @@ use crate::{
     suggest,
 };
 
+/// Of so few choices none is guessed: who writes "http2" does not mean "http1".
+const CHOICES_LISTED_MAX: usize = 3;
 /// Bytes that all expanded texts may have together: a small file that repeats a large variable stays small in memory.
 const EXPANDED_BYTES_MAX: usize = 4 << 20;
 
@@ -93,12 +95,15 @@ impl<'a> Fit<'a> {
                 if value.is_ok_and(|value| range.contains(&value)) {
                     return Verdict::Keep;
                 }
-                let written = self.report.source().quote(span);
-                let message = format!("{written} is out of range for `{}`", last(path));
-                let help = format!("write a number from {} to {}", range.start(), range.end());
-                self.report.fault(span, message, help);
-                Verdict::Drop
+                self.out_of_range(path, span, format_args!("from {} to {}", range.start(), range.end()))
             }
+            (Shape::Number(range), DeValue::Integer(_) | DeValue::Float(_)) => {
+                if number(item.get_ref()).is_some_and(|number| range.contains(number)) {
+                    return Verdict::Keep;
+                }
+                self.out_of_range(path, span, format_args!("{range}"))
+            }
+            (Shape::Boolean, DeValue::Boolean(_)) => Verdict::Keep,
             (_, found) => self.wrong_kind(path, span, found, key),
         }
     }
@@ -154,12 +159,20 @@ impl<'a> Fit<'a> {
     fn no_choice(&mut self, path: &str, span: Span, text: &str, choices: &[String]) -> Verdict {
         let written = self.report.source().quote(span);
         let quoted: Vec<String> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
-        let help = match (suggest::nearest(text, choices.iter().map(String::as_str)), quoted.as_slice()) {
-            (Some(near), _) => format!("did you mean \"{near}\"?"),
-            (None, [only]) => format!("this version knows only {only}"),
-            (None, _) => format!("write one of {}", quoted.join(", ")),
+        let near = suggest::nearest(text, choices.iter().map(String::as_str))
+            .filter(|_| choices.len() > CHOICES_LISTED_MAX);
+        let help = match near {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("write one of {}", quoted.join(", ")),
         };
         self.report.fault(span, format!("{written} is no choice for `{}`", last(path)), help);
+        Verdict::Drop
+    }
+
+    fn out_of_range(&mut self, path: &str, span: Span, range: fmt::Arguments<'_>) -> Verdict {
+        let written = self.report.source().quote(span);
+        let message = format!("{written} is out of range for `{}`", last(path));
+        self.report.fault(span, message, format!("write a number {range}"));
         Verdict::Drop
     }
 
@@ -171,8 +184,17 @@ impl<'a> Fit<'a> {
             (Shape::Text(TextKind::Duration), DeValue::Integer(number), _) => {
                 format!("add the unit: `{name} = \"{}s\"`", clipped(number.as_str()))
             }
-            (Shape::Integer(_), DeValue::String(text), _) if text.contains("${") => {
+            (Shape::Text(TextKind::Size), DeValue::Integer(number), _) => {
+                format!("add the unit: `{name} = \"{}B\"`", clipped(number.as_str()))
+            }
+            (Shape::Text(TextKind::ByteRate), DeValue::Integer(number), _) => {
+                format!("add the unit: `{name} = \"{}B/s\"`", clipped(number.as_str()))
+            }
+            (Shape::Integer(_) | Shape::Number(_), DeValue::String(text), _) if text.contains("${") => {
                 "variables can stand in texts only: write the number itself".to_owned()
+            }
+            (Shape::Boolean, DeValue::String(text), _) if text.contains("${") => {
+                "variables can stand in texts only: write `true` or `false` itself".to_owned()
             }
             (_, _, Some(example)) => format!("for example `{name} = {example}`"),
             (Shape::Table(_) | Shape::Map(_), _, None) => format!("write it as `[{path}]`"),
@@ -184,6 +206,16 @@ impl<'a> Fit<'a> {
         };
         self.report.fault(span, message, help);
         Verdict::Drop
+    }
+}
+
+/// What a number of the file is to a key that takes decimal ones.
+fn number(value: &DeValue<'_>) -> Option<f64> {
+    match value {
+        // No range goes beyond 32 bits, and each of these has its own decimal number.
+        DeValue::Integer(number) => i32::from_str_radix(number.as_str(), number.radix()).ok().map(f64::from),
+        DeValue::Float(number) => number.as_str().parse().ok(),
+        _ => None,
     }
 }
 

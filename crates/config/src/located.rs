@@ -50,3 +50,23 @@ pub(crate) struct AddressText(pub(crate) String);
 #[serde(transparent)]
 #[schemars(title = "path", extend("pattern" = r"^(.*\$\{.*|/.*)$"))]
 pub(crate) struct PathText(pub(crate) String);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(title = "size", extend("pattern" = r"^(.*\$\{.*|[0-9]+(B|KB|KiB|MB|MiB|GB|GiB))$"))]
+pub(crate) struct SizeText(pub(crate) String);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(title = "byte rate", extend("pattern" = r"^(.*\$\{.*|[0-9]+(B|KB|KiB|MB|MiB|GB|GiB)/s)$"))]
+pub(crate) struct ByteRateText(pub(crate) String);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(title = "network")]
+pub(crate) struct NetworkText(pub(crate) String);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(title = "DNS name")]
+pub(crate) struct DnsNameText(pub(crate) String);

@@ -1,7 +1,20 @@
 //! The checked configuration: what the rest of Phalanx works with.
 
+mod resilience;
+
 use std::{
-    collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroUsize, ops::Range, sync::Arc, time::Duration,
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    ops::Range,
+    sync::Arc,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+pub use resilience::{
+    AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue, Resilience, Retry, Shedding,
 };
 
 use crate::source::SourceFile;
@@ -51,6 +64,10 @@ pub struct Gateway {
     pub http: Vec<SocketAddr>,
     /// How long open requests may go on after TERM or INT before their connections are cut.
     pub drain_deadline: Duration,
+    /// Networks whose `X-Forwarded-*` fields are believed; default none.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Client connections at a time, over all workers; `None`: as many as the limit of open files leaves room for.
+    pub max_connections: Option<NonZeroU32>,
 }
 
 /// `[[route]]`: which requests, and what happens to them.
@@ -93,8 +110,8 @@ pub enum Action {
     Forward {
         /// The service.
         service: ServiceName,
-        /// `timeouts`
-        timeouts: Timeouts,
+        /// How.
+        policy: ForwardPolicy,
     },
     /// `respond`: answers by itself, as text/plain.
     Respond {
@@ -103,6 +120,34 @@ pub enum Action {
         /// The body, at most 64 KiB.
         body: String,
     },
+}
+
+/// What a route says about forwarding.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ForwardPolicy {
+    /// `timeouts`
+    pub timeouts: Timeouts,
+    /// `retry`
+    pub retry: Retry,
+    /// `max_body`: bytes of a request's body, of which more are answered 413; default 1 GiB.
+    pub max_body: u64,
+    /// `min_body_rate`: bytes per second that a client must send of a body over any ten seconds, else 408; zero switches
+    /// it off. Default 16.
+    pub min_body_rate: u32,
+    /// `shed`
+    pub shedding: Shedding,
+}
+
+impl Default for ForwardPolicy {
+    fn default() -> Self {
+        Self {
+            timeouts: Timeouts::default(),
+            retry: Retry::default(),
+            max_body: 1 << 30,
+            min_body_rate: 16,
+            shedding: Shedding::default(),
+        }
+    }
 }
 
 /// `timeouts` of a route. `send` and `read` bound the time *between* two bytes, not the whole message.
@@ -114,12 +159,14 @@ pub struct Timeouts {
     pub send: Duration,
     /// While the endpoint sends nothing; default 60 s.
     pub read: Duration,
+    /// While neither side of an upgraded connection sends anything; default 1 h.
+    pub tunnel: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
         let minute = Duration::from_mins(1);
-        Self { connect: Duration::from_secs(5), send: minute, read: minute }
+        Self { connect: Duration::from_secs(5), send: minute, read: minute, tunnel: Duration::from_hours(1) }
     }
 }
 
@@ -128,10 +175,26 @@ impl Default for Timeouts {
 pub struct Service {
     /// How an endpoint is chosen.
     pub balance: Balance,
+    /// What its endpoints speak.
+    pub protocol: Protocol,
     /// Idle connections kept to each endpoint, per worker; default 64.
     pub keepalive: usize,
+    /// Limits, queue, breaker, ejection of outliers.
+    pub resilience: Resilience,
     /// Where its endpoints come from.
     pub source: Source,
+}
+
+/// `protocol`: what the gateway speaks to the endpoints of a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/2 without TLS to those that speak it, HTTP/1.1 to the others; found out for each.
+    Auto,
+    /// HTTP/1.1
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS, with prior knowledge.
+    H2c,
 }
 
 /// `balance`, with `hash_key` where it needs one. Weights count in all of them.
@@ -178,8 +241,59 @@ pub enum Source {
         /// `active_health`; without it an endpoint is believed until it fails.
         active_health: Option<ActiveHealth>,
     },
+    /// `discover`: addresses that DNS gives.
+    Discovered {
+        /// Where to look.
+        discovery: Discovery,
+        /// `passive_health`; has a default.
+        passive_health: PassiveHealth,
+        /// `active_health`; without it an endpoint is believed until it fails.
+        active_health: Option<ActiveHealth>,
+    },
     /// `command`: processes that Phalanx runs.
     Replicas(Replicas),
+}
+
+/// `discover`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discovery {
+    /// `dns`: what is asked for.
+    pub name: DnsName,
+    /// `resolver`: the DNS server that is asked; `None`: those of `/etc/resolv.conf`.
+    pub resolver: Option<SocketAddr>,
+}
+
+/// What is asked of DNS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DnsName {
+    /// `HOST:PORT`: the addresses (A and AAAA) of a host, each with this port.
+    Host {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// `_SERVICE._PROTOCOL.NAME`: the targets and ports of an SRV record (RFC 2782).
+    Service(String),
+}
+
+impl fmt::Display for DnsName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host { host, port } => write!(formatter, "{host}:{port}"),
+            Self::Service(name) => formatter.write_str(name),
+        }
+    }
+}
+
+/// Whether an endpoint gets requests as long as another does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It does.
+    #[default]
+    Primary,
+    /// Only when no primary serves.
+    Backup,
 }
 
 /// One fixed endpoint.
@@ -189,6 +303,8 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// Its share of the traffic, 1 to 1000; default 1.
     pub weight: u16,
+    /// `backup`
+    pub role: Role,
 }
 
 /// `passive_health`: after `max_fails` failed attempts within `fail_timeout` an endpoint gets no requests for
@@ -207,11 +323,11 @@ impl Default for PassiveHealth {
     }
 }
 
-/// `active_health`: a `GET` that must answer 2xx.
+/// `active_health`: a `GET` that must answer 2xx, or a TCP connection that must be accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActiveHealth {
-    /// The path that is asked for.
-    pub path: String,
+    /// The path that is asked for; `None`: a connection is enough.
+    pub path: Option<String>,
     /// Time between two checks of an endpoint; default 5 s.
     pub interval: Duration,
     /// Time for one check; default 3 s, at most `interval`.

@@ -3,7 +3,12 @@
 //! Invariant: both are made of the raw structs, so a key that serde takes is a key that the schema knows.
 //! Panics on a raw struct of a kind it does not know; every test that parses a file would meet it.
 
-use std::{collections::BTreeMap, ops::RangeInclusive, sync::LazyLock};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::{Bound, RangeBounds as _, RangeInclusive},
+    sync::LazyLock,
+};
 
 use schemars::{Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde_json::Value;
@@ -47,11 +52,47 @@ pub(crate) enum Shape {
     Text(TextKind),
     Choice(Vec<String>),
     Integer(RangeInclusive<i64>),
+    Number(NumberRange),
+    Boolean,
+}
+
+/// Which numbers may stand at a place; a NaN is in no range.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct NumberRange {
+    lowest: Bound<f64>,
+    highest: f64,
+}
+
+impl NumberRange {
+    fn of(schema: &Value) -> Self {
+        let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
+        let lowest = bound("exclusiveMinimum")
+            .map(Bound::Excluded)
+            .or_else(|| bound("minimum").map(Bound::Included))
+            .unwrap_or(Bound::Unbounded);
+        Self { lowest, highest: bound("maximum").unwrap_or(f64::MAX) }
+    }
+
+    pub(crate) fn contains(&self, number: f64) -> bool {
+        (self.lowest, Bound::Included(self.highest)).contains(&number)
+    }
+}
+
+impl fmt::Display for NumberRange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.lowest {
+            Bound::Included(lowest) => write!(formatter, "from {lowest} to {}", self.highest),
+            Bound::Excluded(lowest) => write!(formatter, "above {lowest}, at most {}", self.highest),
+            Bound::Unbounded => write!(formatter, "up to {}", self.highest),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TextKind {
     Duration,
+    Size,
+    ByteRate,
     Other,
 }
 
@@ -94,8 +135,14 @@ impl Shape {
             (Some("string"), _, Some(Value::Array(choices))) => {
                 Self::Choice(choices.iter().filter_map(Value::as_str).map(str::to_owned).collect())
             }
-            (Some("string"), ..) if schema["title"] == "duration" => Self::Text(TextKind::Duration),
-            (Some("string"), ..) => Self::Text(TextKind::Other),
+            (Some("number"), ..) => Self::Number(NumberRange::of(schema)),
+            (Some("boolean"), ..) => Self::Boolean,
+            (Some("string"), ..) => Self::Text(match schema["title"].as_str() {
+                Some("duration") => TextKind::Duration,
+                Some("size") => TextKind::Size,
+                Some("byte rate") => TextKind::ByteRate,
+                _ => TextKind::Other,
+            }),
             _ => panic!("no shape for {schema}"),
         }
     }
@@ -106,8 +153,12 @@ impl Shape {
             Self::Table(_) | Self::Map(_) => "a table",
             Self::List(_) => "a list",
             Self::Text(TextKind::Duration) => "a duration",
+            Self::Text(TextKind::Size) => "a size",
+            Self::Text(TextKind::ByteRate) => "a rate",
             Self::Text(TextKind::Other) | Self::Choice(_) => "text",
             Self::Integer(_) => "a whole number",
+            Self::Number(_) => "a number",
+            Self::Boolean => "true or false",
         }
     }
 }

@@ -24,7 +24,10 @@ active_health = { path = "/ready" }
 command = ["server"]
 "#;
 
-/// The tables that a sparse file does without.
+/// A file with every key, which is also where the fuzzer begins.
+const EVERY_KEY: &str = include_str!("../../../fuzz/corpus/config/every_key.toml");
+
+/// The tables that a sparse file does without, and that change nothing when they are empty.
 const EMPTY_TABLES: &str = r#"
 [gateway]
 [admin]
@@ -34,6 +37,7 @@ const EMPTY_TABLES: &str = r#"
 path = "/"
 service = "fixed"
 timeouts = {}
+retry = {}
 
 [[route]]
 path_exact = "/health"
@@ -43,10 +47,31 @@ respond = {}
 endpoints = [{ address = "127.0.0.1:3000" }]
 passive_health = {}
 active_health = { path = "/ready" }
+limits = {}
 
 [service.run]
 command = ["server"]
 probes = { startup = {}, readiness = {} }
+"#;
+
+/// The tables that switch something on, though they are empty.
+const SWITCHES: &str = r#"
+[[route]]
+path = "/"
+service = "fixed"
+
+[service.fixed]
+endpoints = [{ address = "127.0.0.1:3000" }]
+active_health = {}
+queue = {}
+adaptive_concurrency = {}
+circuit_breaker = {}
+outlier_ejection = {}
+
+[service.found]
+discover = { dns = "api:80" }
+passive_health = {}
+active_health = {}
 "#;
 
 fn parse(source: &str) -> Config {
@@ -68,25 +93,45 @@ fn meaning(config: Config) -> String {
 
 #[test]
 fn defaults_are_those_that_the_schema_names() {
-    let mut written_out: toml::Table = toml::from_str(EMPTY_TABLES).unwrap();
-    let added = write_out_defaults(&mut written_out, &schema());
-    assert!(added > 20, "{written_out}");
-    let written_out = meaning(parse(&written_out.to_string()));
-    assert_eq!(written_out, meaning(parse(EMPTY_TABLES)));
-    assert_eq!(written_out, meaning(parse(SPARSE)));
+    for (source, added_min) in [(EMPTY_TABLES, 30), (SWITCHES, 30)] {
+        let mut written_out: toml::Table = toml::from_str(source).unwrap();
+        let added = write_out_defaults(&mut written_out, &schema());
+        assert!(added > added_min, "{written_out}");
+        assert_eq!(meaning(parse(&written_out.to_string())), meaning(parse(source)));
+    }
+    assert_eq!(meaning(parse(EMPTY_TABLES)), meaning(parse(SPARSE)));
+}
+
+#[test]
+fn empty_tables_switch_on_what_they_name() {
+    expect![[r#"
+        Gateway { workers: None, http: [0.0.0.0:8080], drain_deadline: 30s, trusted_proxies: [], max_connections: None }
+        Route { host: None, path: Prefix("/"), methods: None, allow_encoded: [], action: Forward { service: ServiceName("fixed"), policy: ForwardPolicy { timeouts: Timeouts { connect: 5s, send: 60s, read: 60s, tunnel: 3600s }, retry: Retry { attempts: 3, budget: 0.2 }, max_body: 1073741824, min_body_rate: 16, shedding: Sheds } } }
+        fixed Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: Some(Queue { max: 100, timeout: 1s }), adaptive_concurrency: Some(AdaptiveConcurrency { min: 8, max: 1000, tolerance: 1.5 }), circuit_breaker: Some(CircuitBreaker { error_rate: 0.5, volume: 20, window: 10s, open: 5s }), outlier_ejection: Some(OutlierEjection { error_rate: 0.5, latency_factor: 5.0, volume: 20, window: 10s, ejection: 30s, max_ejected: 0.5 }), slow_start: 0ns, panic_threshold: 0.5 }, source: Endpoints { endpoints: [Endpoint { address: 127.0.0.1:3000, weight: 1, role: Primary }], passive_health: PassiveHealth { max_fails: 1, fail_timeout: 10s }, active_health: Some(ActiveHealth { path: None, interval: 5s, timeout: 3s, healthy: 1, unhealthy: 3 }) } }
+        found Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Discovered { discovery: Discovery { name: Host { host: "api", port: 80 }, resolver: None }, passive_health: PassiveHealth { max_fails: 1, fail_timeout: 10s }, active_health: Some(ActiveHealth { path: None, interval: 5s, timeout: 3s, healthy: 1, unhealthy: 3 }) } }
+        Admin { listen: 127.0.0.1:9900 }
+        Log { format: Text, level: Info }
+    "#]].assert_eq(&meaning(parse(SWITCHES)));
 }
 
 /// Adds to each table the defaults of the keys that it has not; how many these are.
 fn write_out_defaults(table: &mut toml::Table, schema: &Value) -> usize {
-    // These would be refused as being without effect, since the service has endpoints.
-    let of_command: &[&str] =
-        if table.contains_key("endpoints") { &["replicas", "env", "shutdown_grace"] } else { &[] };
+    // These would be refused as being without effect.
+    let without_effect: &[&str] = if table.contains_key("endpoints") || table.contains_key("discover") {
+        &["replicas", "env", "shutdown_grace"]
+    } else if table.contains_key("command") {
+        &["panic_threshold"]
+    } else if table.contains_key("respond") {
+        &["max_body", "min_body_rate", "shed"]
+    } else {
+        &[]
+    };
     let Some(keys) = schema["properties"].as_object() else {
         let inside = table.iter_mut().filter_map(|(_, value)| value.as_table_mut());
         return inside.map(|table| write_out_defaults(table, &schema["additionalProperties"])).sum();
     };
     let mut added = 0;
-    for (name, schema) in keys.iter().filter(|(name, _)| !of_command.contains(&name.as_str())) {
+    for (name, schema) in keys.iter().filter(|(name, _)| !without_effect.contains(&name.as_str())) {
         match (table.get_mut(name), schema.get("default")) {
             (Some(toml::Value::Table(table)), _) => added += write_out_defaults(table, schema),
             (Some(toml::Value::Array(items)), _) => {
@@ -107,9 +152,9 @@ fn write_out_defaults(table: &mut toml::Table, schema: &Value) -> usize {
 fn the_builtin_topology_is_a_gateway_before_three_replicas() {
     let config = Config::builtin("/usr/bin/phalanx").unwrap();
     expect![[r#"
-        Gateway { workers: None, http: [0.0.0.0:8080], drain_deadline: 30s }
-        Route { host: None, path: Prefix("/"), methods: None, allow_encoded: [], action: Forward { service: ServiceName("api"), timeouts: Timeouts { connect: 5s, send: 60s, read: 60s } } }
-        api Service { balance: RoundRobin, keepalive: 64, source: Replicas(Replicas { command: ["/usr/bin/phalanx", "api"], command_span: Span { start: 0, end: 0 }, replicas: 3, env: {"DATA_DIR": "./.phalanx"}, startup: Probe { path: Some("/ready"), initial_delay: 0ns, period: 100ms, timeout: 1s, success: 1, failure: 600 }, readiness: Probe { path: Some("/ready"), initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 3 }, shutdown_grace: 30s }) }
+        Gateway { workers: None, http: [0.0.0.0:8080], drain_deadline: 30s, trusted_proxies: [], max_connections: None }
+        Route { host: None, path: Prefix("/"), methods: None, allow_encoded: [], action: Forward { service: ServiceName("api"), policy: ForwardPolicy { timeouts: Timeouts { connect: 5s, send: 60s, read: 60s, tunnel: 3600s }, retry: Retry { attempts: 3, budget: 0.2 }, max_body: 1073741824, min_body_rate: 16, shedding: Sheds } } }
+        api Service { balance: RoundRobin, protocol: Auto, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Replicas(Replicas { command: ["/usr/bin/phalanx", "api"], command_span: Span { start: 0, end: 0 }, replicas: 3, env: {"DATA_DIR": "./.phalanx"}, startup: Probe { path: Some("/ready"), initial_delay: 0ns, period: 100ms, timeout: 1s, success: 1, failure: 600 }, readiness: Probe { path: Some("/ready"), initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 3 }, shutdown_grace: 30s }) }
         Admin { listen: 127.0.0.1:9900 }
         Log { format: Text, level: Info }
     "#]]
@@ -132,62 +177,75 @@ fn an_impossible_program_is_a_fault_of_the_builtin_topology() {
 
 #[test]
 fn every_key_has_its_meaning() {
+    let mut never_written = Vec::new();
+    collect_never_written(&mut never_written, "", &schema(), &[&toml::from_str(EVERY_KEY).unwrap()]);
+    assert_eq!(never_written, [] as [String; 0]);
+    expect![[r#"
+        Gateway { workers: Some(4), http: [127.0.0.1:8080, [::1]:0], drain_deadline: 90s, trusted_proxies: [10.0.0.0/8, ::1/128], max_connections: Some(10000) }
+        Route { host: Some(Exact("api.example.com")), path: Prefix("/api/"), methods: Some(["GET", "PURGE"]), allow_encoded: ["%2F"], action: Forward { service: ServiceName("api_1"), policy: ForwardPolicy { timeouts: Timeouts { connect: 1s, send: 2s, read: 3s, tunnel: 4s }, retry: Retry { attempts: 5, budget: 0.6 }, max_body: 7340032, min_body_rate: 8192, shedding: Exempt } } }
+        Route { host: Some(Suffix(".example.com")), path: Exact("/gone"), methods: None, allow_encoded: [], action: Respond { status: 410, body: "gone\n" } }
+        api_1 Service { balance: ConsistentHash(Header("X-Tenant")), protocol: Auto, keepalive: 0, resilience: Resilience { limits: EndpointLimits { connections: Some(1), pending: Some(2) }, queue: Some(Queue { max: 3, timeout: 4s }), adaptive_concurrency: Some(AdaptiveConcurrency { min: 5, max: 6, tolerance: 7.0 }), circuit_breaker: Some(CircuitBreaker { error_rate: 0.8, volume: 9, window: 10s, open: 11s }), outlier_ejection: Some(OutlierEjection { error_rate: 0.12, latency_factor: 13.0, volume: 14, window: 15s, ejection: 16s, max_ejected: 0.17 }), slow_start: 18s, panic_threshold: 0.19 }, source: Endpoints { endpoints: [Endpoint { address: 10.0.0.1:80, weight: 3, role: Primary }, Endpoint { address: [::1]:81, weight: 1, role: Backup }], passive_health: PassiveHealth { max_fails: 0, fail_timeout: 3600s }, active_health: Some(ActiveHealth { path: Some("/h"), interval: 10s, timeout: 10s, healthy: 2, unhealthy: 5 }) } }
+        found Service { balance: RoundRobin, protocol: H2c, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Discovered { discovery: Discovery { name: Host { host: "api.internal", port: 3000 }, resolver: Some(127.0.0.1:53) }, passive_health: PassiveHealth { max_fails: 1, fail_timeout: 10s }, active_health: Some(ActiveHealth { path: None, interval: 5s, timeout: 3s, healthy: 1, unhealthy: 3 }) } }
+        found_by_service Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Discovered { discovery: Discovery { name: Service("_http._tcp.api.internal."), resolver: None }, passive_health: PassiveHealth { max_fails: 2, fail_timeout: 10s }, active_health: None } }
+        run Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Replicas(Replicas { command: ["node", "server.js", ""], command_span: Span { start: 0, end: 0 }, replicas: 5, env: {"NODE_ENV": "production"}, startup: Probe { path: Some("/s"), initial_delay: 1s, period: 2s, timeout: 3s, success: 4, failure: 5 }, readiness: Probe { path: Some("/r"), initial_delay: 4s, period: 5s, timeout: 6s, success: 7, failure: 8 }, shutdown_grace: 0ns }) }
+        Admin { listen: [::1]:9901 }
+        Log { format: Json, level: Trace }
+    "#]].assert_eq(&meaning(parse(EVERY_KEY)));
+}
+
+/// The keys of the schema, at `path` and below, that stand in none of `tables`.
+fn collect_never_written(
+    never_written: &mut Vec<String>,
+    path: &str,
+    schema: &Value,
+    tables: &[&toml::Value],
+) {
+    let Some(keys) = schema["properties"].as_object() else {
+        let inside: Vec<_> = match schema.get("additionalProperties") {
+            Some(_) => {
+                tables.iter().filter_map(|table| table.as_table()).flat_map(toml::Table::values).collect()
+            }
+            None => tables.iter().filter_map(|list| list.as_array()).flatten().collect(),
+        };
+        for schema in [&schema["additionalProperties"], &schema["items"]] {
+            if schema.is_object() {
+                collect_never_written(never_written, path, schema, &inside);
+            }
+        }
+        return;
+    };
+    for (name, schema) in keys {
+        let path = format!("{path}.{name}");
+        let written: Vec<_> = tables.iter().filter_map(|table| table.get(name)).collect();
+        if written.is_empty() {
+            never_written.push(path);
+        } else {
+            collect_never_written(never_written, &path, schema, &written);
+        }
+    }
+}
+
+#[test]
+fn a_startup_probe_asks_what_the_readiness_probe_asks() {
     let config = parse(
         r#"
-        [gateway]
-        workers = 4
-        http = ["localhost:8080", "[::1]:0"]
-        drain_deadline = "1m30s"
-
         [[route]]
-        host = "API.example.com"
-        path = "/api/"
-        methods = ["GET", "PURGE"]
-        allow_encoded = ["%2f"]
-        service = "api_1"
-        timeouts = { connect = "1s", send = "2s", read = "3s" }
-
-        [[route]]
-        host = "*.example.com"
-        path_exact = "/gone"
-        respond = { status = 410, body = "gone\n" }
-
-        [service.api_1]
-        balance = "consistent_hash"
-        hash_key = "header:X-Tenant"
-        keepalive = 0
-        endpoints = [{ address = "10.0.0.1:80", weight = 3 }, { address = "[::1]:81" }]
-        passive_health = { max_fails = 0, fail_timeout = "1h" }
-        active_health = { path = "/h", interval = "10s", timeout = "10s", healthy = 2, unhealthy = 5 }
-
+        path = "/"
+        service = "run"
         [service.run]
-        command = ["node", "server.js", ""]
-        replicas = 5
-        env = { NODE_ENV = "production" }
-        shutdown_grace = "0s"
-
+        command = ["run"]
         [service.run.probes]
         startup = { failure = 9 }
         readiness = { path = "/r", initial_delay = "4s", period = "5s", timeout = "6s", success = 7, failure = 8 }
-
-        [admin]
-        listen = "[::1]:9901"
-
-        [log]
-        format = "json"
-        level = "trace"
         "#,
     );
-    expect![[r#"
-        Gateway { workers: Some(4), http: [127.0.0.1:8080, [::1]:0], drain_deadline: 90s }
-        Route { host: Some(Exact("api.example.com")), path: Prefix("/api/"), methods: Some(["GET", "PURGE"]), allow_encoded: ["%2F"], action: Forward { service: ServiceName("api_1"), timeouts: Timeouts { connect: 1s, send: 2s, read: 3s } } }
-        Route { host: Some(Suffix(".example.com")), path: Exact("/gone"), methods: None, allow_encoded: [], action: Respond { status: 410, body: "gone\n" } }
-        api_1 Service { balance: ConsistentHash(Header("X-Tenant")), keepalive: 0, source: Endpoints { endpoints: [Endpoint { address: 10.0.0.1:80, weight: 3 }, Endpoint { address: [::1]:81, weight: 1 }], passive_health: PassiveHealth { max_fails: 0, fail_timeout: 3600s }, active_health: Some(ActiveHealth { path: "/h", interval: 10s, timeout: 10s, healthy: 2, unhealthy: 5 }) } }
-        run Service { balance: RoundRobin, keepalive: 64, source: Replicas(Replicas { command: ["node", "server.js", ""], command_span: Span { start: 0, end: 0 }, replicas: 5, env: {"NODE_ENV": "production"}, startup: Probe { path: Some("/r"), initial_delay: 4s, period: 1s, timeout: 6s, success: 1, failure: 9 }, readiness: Probe { path: Some("/r"), initial_delay: 4s, period: 5s, timeout: 6s, success: 7, failure: 8 }, shutdown_grace: 0ns }) }
-        Admin { listen: [::1]:9901 }
-        Log { format: Json, level: Trace }
-    "#]]
-    .assert_eq(&meaning(config));
+    let Source::Replicas(replicas) = &config.services.values().next().unwrap().source else {
+        panic!("a command makes replicas")
+    };
+    expect![[
+        r#"Probe { path: Some("/r"), initial_delay: 4s, period: 1s, timeout: 6s, success: 1, failure: 9 }"#
+    ]]
+    .assert_eq(&format!("{:?}", replicas.startup));
 }
 
 #[test]

@@ -11,18 +11,34 @@ const EXAMPLE: &str = r#"
 [gateway]
 http = ["0.0.0.0:8080"]
 drain_deadline = "30s"
+trusted_proxies = ["10.0.0.0/8", "::1"]
+max_connections = 10_000
 [[route]]
 host = "*.example.com"
 path = "/api/"
 methods = ["GET"]
 service = "api"
 timeouts = { connect = "5s" }
+retry = { attempts = 3, budget = 0.2 }
+max_body = "1GiB"
+min_body_rate = "16B/s"
+shed = false
 [[route]]
 path_exact = "/é"
 respond = { status = 200, body = "healthy\n" }
 [service.api]
-endpoints = [{ address = "10.0.1.10:3000", weight = 3 }]
+protocol = "auto"
+endpoints = [{ address = "10.0.1.10:3000", weight = 3 }, { address = "10.0.1.11:3000", backup = true }]
 active_health = { path = "/ready" }
+panic_threshold = 0.5
+limits = { connections = 100, pending = 10 }
+queue = { max = 100, timeout = "1s" }
+adaptive_concurrency = { min = 8, max = 1000, tolerance = 1.5 }
+[service.found]
+discover = { dns = "api.internal:3000", resolver = "127.0.0.1:53" }
+circuit_breaker = { error_rate = 0.5, volume = 20, window = "10s", open = "5s" }
+outlier_ejection = { latency_factor = 5, max_ejected = 0.5 }
+slow_start = "30s"
 [service.web]
 command = ["node", "${SCRIPT:-server.js}"]
 probes.readiness = { path = "/ready", period = "5s" }
@@ -33,7 +49,7 @@ format = "json"
 "#;
 
 /// What turns a valid file into an interesting one.
-const FRAGMENTS: [&str; 26] = [
+const FRAGMENTS: [&str; 34] = [
     "\"",
     "'",
     "\"\"\"",
@@ -60,6 +76,14 @@ const FRAGMENTS: [&str; 26] = [
     "\u{1b}[31m",
     "-1",
     "99999999999999999999",
+    "nan",
+    "-inf",
+    "1e400",
+    "0x1",
+    "false",
+    "GiB/s",
+    "/129",
+    "_",
 ];
 
 fn parse(source: &str) -> Result<Config, Faults> {
@@ -154,6 +178,12 @@ fn extremes_are_survived() {
         format!("[gateway]\nhttp = [{}]", "\"a:1\", ".repeat(many / 8)),
         format!("[service.api]\nendpoints = [{}]", "{ address = \"1.1.1.1:1\" }, ".repeat(1000)),
         "[[route]]\npath = \"/\"\nservice = \"nowhere\"\n".repeat(1000),
+        format!("[gateway]\ntrusted_proxies = [{}]", "\"10.0.0.1/8\", ".repeat(many / 16)),
+        format!("[service.api]\ndiscover.dns = \"{}:80\"", "a.".repeat(many / 2)),
+        format!("[service.api]\nslow_start = \"{}\"", "9".repeat(many)),
+        format!("[service.api]\npanic_threshold = 0.{}", "9".repeat(many)),
+        format!("[[route]]\nmax_body = \"{}GiB\"", "9".repeat(many)),
+        format!("[[route]]\nretry.budget = 1e{}", "9".repeat(many)),
         "é".repeat(many),
         "\n".repeat(many),
         "a\n".repeat(1000),

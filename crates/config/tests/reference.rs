@@ -22,13 +22,19 @@ const SECTIONS: [(&str, &str, &str); 5] = [
 const INTRODUCTION: &str = "\
 # Configuration
 
-<!-- Made of the doc comments in crates/config/src/raw.rs by `UPDATE_EXPECT=1 cargo test -p phalanx-config --test reference`. -->
+<!-- Made of the doc comments in crates/config/src/raw by `UPDATE_EXPECT=1 cargo test -p phalanx-config --test reference`. -->
 
 Phalanx reads one file, `phalanx.toml`, in [TOML](https://toml.io). `phalanx check` shows every fault in it at once;
 `phalanx check --schema` prints its JSON Schema, for editors. Unknown keys are faults.
 
 * **Durations** are whole numbers with a unit, `ms`, `s`, `m` or `h`, also several: `\"1h30m\"`. The longest is 30 days.
 * **Addresses** are an IP address, or `localhost`, and a port: `\"10.0.1.10:3000\"`, `\"[::1]:3000\"`. Names are not resolved.
+* **Networks** are an IP address and the length of a prefix, `\"10.0.0.0/8\"`; an address alone is a network of one.
+* **Sizes** are whole numbers with a unit, `B`, `KB`, `KiB`, `MB`, `MiB`, `GB` or `GiB`: `\"512MiB\"`. **Byte rates** are a
+  size for each second: `\"16B/s\"`.
+* **Decimal numbers** can be written as whole ones: `1` is `1.0`.
+* **DNS names** are labels of 1 to 63 letters, digits, `-` and `_`, with dots between them. One that ends with a dot is looked
+  up as it is, without the search list of `/etc/resolv.conf`.
 * **Paths** begin with `/` and are written as they are compared: without `//`, `.` or `..` segments, query or fragment, and
   percent-encoded, with digits in upper case, only where a character needs it.
 * **Variables** of the environment can stand in every text, but not in names: `${VAR}`; `${VAR:-default}`, if it is not set or
@@ -42,8 +48,17 @@ Phalanx reads one file, `phalanx.toml`, in [TOML](https://toml.io). `phalanx che
 
 `Host` as the client sent it, and `X-Forwarded-For`, `X-Real-IP`, `X-Forwarded-Proto` and `X-Forwarded-Host` of the
 connection to Phalanx; what a client sends of these, of `Forwarded`, and of `X-Auth-Subject`, `X-Auth-Roles` and
-`X-Auth-Session`, is dropped, since anybody can write it. `X-Request-Id` is kept if the client sent a sensible one, else made. Fields for one connection only and those with an
-underscore in their name are dropped.
+`X-Auth-Session`, is dropped, since anybody can write it. `X-Request-Id` is kept if the client sent a sensible one, else made;
+so is `traceparent` ([W3C Trace Context](https://www.w3.org/TR/trace-context/)), and `tracestate` goes with it or not at all.
+Fields for one connection only and those with an underscore in their name are dropped.
+
+A connection from `trusted_proxies` is one of a proxy: its `X-Forwarded-For` is read from the right, up to 50 entries, and the
+first address that is no trusted proxy is the client. `X-Real-IP` and `ip_hash` go by that; the part from there on, with the
+proxy itself behind it, is what a service gets. Its `X-Forwarded-Proto` and `X-Forwarded-Host` are kept.
+
+`Upgrade`, as to a WebSocket, is asked for in an HTTP/1.1 request without a body whose `Connection` names it. After a 101 that
+answers it both connections carry bytes, until both sides have ended; any other answer is an answer like all. `h2c` is never
+asked for.
 
 ## Ways to balance
 
@@ -51,7 +66,7 @@ underscore in their name are dropped.
 * `least_connections`: the fewest requests in flight for its weight, those of all workers counted; among equals in turn.
 * `least_response_time`: shares by weight and measured speed. A slow endpoint gets little, and never nothing.
 * `power_of_two`: of two at random the one with fewer requests in flight.
-* `ip_hash`: the same client, by the address of its connection, to the same endpoint. When one goes, only its clients move.
+* `ip_hash`: the same client, by its address, to the same endpoint. When one goes, only its clients move.
 * `consistent_hash`: the same `hash_key` to the same endpoint; one with more than 1.25 times its share in flight passes
   keys on.
 * `random`: anyone.
@@ -120,6 +135,12 @@ fn takes(schema: &Value) -> String {
         }
         ("string", None, None) => "text".to_owned(),
         ("integer", ..) => format!("{} to {}", schema["minimum"], schema["maximum"]),
+        ("number", ..) => {
+            let lowest = schema.get("exclusiveMinimum").map(|above| format!("above {}", number(above)));
+            let lowest = lowest.unwrap_or_else(|| number(&schema["minimum"]));
+            format!("{lowest} to {}", number(&schema["maximum"]))
+        }
+        ("boolean", ..) => "`true`, `false`".to_owned(),
         ("array", ..) => format!("list of {}", plural(&schema["items"])),
         ("object", ..) if schema.get("properties").is_some() => "table".to_owned(),
         ("object", ..) => format!("table of {}", plural(&schema["additionalProperties"])),
@@ -130,6 +151,11 @@ fn takes(schema: &Value) -> String {
 fn plural(schema: &Value) -> String {
     let one = takes(schema);
     if one.ends_with('s') { format!("{one}es") } else { format!("{one}s") }
+}
+
+/// A decimal number, without digits that say nothing.
+fn number(value: &Value) -> String {
+    value.as_f64().unwrap().to_string()
 }
 
 fn text(value: &Value) -> &str {

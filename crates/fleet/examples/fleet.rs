@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = Config::parse(&file, &fs::read_to_string(&file)?, &|name| env::var(name).ok())?;
     let services = config.services.into_iter().filter_map(|(name, service)| match service.source {
         Source::Replicas(replicas) => Some((name, replicas)),
-        Source::Endpoints { .. } => None,
+        Source::Endpoints { .. } | Source::Discovered { .. } => None,
     });
     let (output, lines) = output_queue();
     let terminal = thread::spawn(|| write_lines(lines, io::stdout(), Colours::Strip));

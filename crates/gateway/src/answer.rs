@@ -1,6 +1,6 @@
 //! What the gateway answers by itself: configured responses, and its own errors as RFC 9457 problem documents.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use phalanx_http1::{
     Version,
@@ -24,9 +24,14 @@ impl Answer {
         Self::Problem { status, detail: detail.into(), field: None }
     }
 
-    /// 503, for a service without an endpoint that could take a request.
-    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
-        Self::Problem { status: 503, detail: detail.into(), field: Some(("Retry-After", "1".to_owned())) }
+    /// 503, for a service that cannot take a request now, and may after `retry_after`.
+    pub(crate) fn unavailable(detail: impl Into<String>, retry_after: Duration) -> Self {
+        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+        Self::Problem {
+            status: 503,
+            detail: detail.into(),
+            field: Some(("Retry-After", seconds.max(1).to_string())),
+        }
     }
 
     pub(crate) fn status(&self) -> u16 {
@@ -36,6 +41,9 @@ impl Answer {
         }
     }
 }
+
+/// When whoever was turned away may come back, where nothing better is known.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Whether the body of an answer is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

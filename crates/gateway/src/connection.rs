@@ -3,18 +3,25 @@
 //! Elsewhere: how a request becomes a decision ([`receive`]), how it is forwarded (`crate::exchange`).
 
 mod client;
+mod presence;
 mod receive;
+mod sender;
+#[cfg(test)]
+mod tests;
+mod unread;
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
 pub(crate) use client::{CLIENT_WRITE_STALL_MAX, Client};
-use phalanx_http1::rewrite::Persistence;
+use phalanx_http1::{Version, request::RequestBody, rewrite::Persistence};
+pub(crate) use presence::Presence;
 pub(crate) use receive::{Forward, Request};
-use receive::{HEAD_TIMEOUT, Plan, Received, Waited};
+use receive::{HEAD_TIMEOUT, Plan, Waited};
 use tokio::net::TcpStream;
 
 use crate::{
-    answer::{self, Answer, BodySent},
+    answer::{self, Answer, BodySent, RETRY_AFTER},
+    client_places::Place,
     exchange,
     worker::Worker,
 };
@@ -44,11 +51,11 @@ enum Burst {
     Last,
 }
 
-/// Serves a connection until either side has had enough.
+/// Serves a connection until either side has had enough; it keeps its place until it is closed.
 ///
 /// What serving takes is allocated when bytes come and freed when none have come for a moment: a busy connection allocates
 /// nothing for a request, and an idle one keeps nothing but its socket.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr, _place: Place) {
     // Answers are written whole, so waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     let mut client = Client::new(&worker, stream, peer);
@@ -62,16 +69,27 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAdd
     }
 }
 
+/// Tells a client, whatever it wants, that there are too many.
+pub(crate) async fn refuse(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr, _place: Place) {
+    let mut client = Client::new(&worker, stream, peer);
+    let answer = Answer::unavailable("the gateway has as many connections as it takes", RETRY_AFTER);
+    let mut out = worker.buffers.output();
+    answer::write(&answer, Version::Http11, BodySent::Yes, Persistence::Close, &mut out);
+    if client.write(&out).await.is_ok() {
+        client.linger().await;
+    }
+}
+
 /// Serves requests as long as each comes soon after the one before it; bytes of the first are here.
 async fn serve_burst(worker: &Rc<Worker>, client: &mut Client) -> Burst {
     loop {
         let after = match client.receive(worker).await {
-            Received::Request(mut request, plan) => answer_to(worker, client, &mut request, plan).await,
-            Received::Closed => return Burst::Last,
+            Some((mut request, plan)) => answer_to(worker, client, &mut request, plan).await,
+            None => return Burst::Last,
         };
         match after {
-            After::Next => {}
-            After::Linger => {
+            After::Next if client.skip_unread().await => {}
+            After::Next | After::Linger => {
                 client.linger().await;
                 return Burst::Last;
             }
@@ -87,8 +105,22 @@ async fn serve_burst(worker: &Rc<Worker>, client: &mut Client) -> Burst {
 
 async fn answer_to(worker: &Worker, client: &mut Client, request: &mut Request, plan: Plan) -> After {
     match plan {
+        Plan::Forward(forward) if announced_bytes(request) > forward.policy.max_body => {
+            // Before an endpoint hears of it, and could ask for it with a 100. What is sent all the same is not waited for.
+            request.keep_alive = false;
+            let answer = Answer::problem(413, "the body of the request is larger than this route takes");
+            respond(worker, client, request, &answer).await
+        }
         Plan::Forward(forward) => exchange::forward(worker, client, request, forward).await,
         Plan::Answer(answer) => respond(worker, client, request, &answer).await,
+    }
+}
+
+/// How long the body of a request is for certain.
+fn announced_bytes(request: &Request) -> u64 {
+    match request.body {
+        RequestBody::Length(length) => length,
+        RequestBody::Chunked => 0,
     }
 }
 
@@ -100,7 +132,7 @@ pub(crate) async fn respond(
     answer: &Answer,
 ) -> After {
     request.status = answer.status();
-    let persistence = match request.keep_alive && !worker.is_draining() && client.discard_body(request) {
+    let persistence = match request.keep_alive && !worker.is_draining() && client.forgo_body(request) {
         true => Persistence::KeepAlive,
         false => Persistence::Close,
     };

@@ -1,24 +1,32 @@
 //! One request and an endpoint: chosen, connected, sent, answered; and sent again where that is safe.
 //!
-//! A request is sent again in two cases only. Where nothing was sent, because no connection stood, it goes once to another
+//! A request is sent again in two cases only. Where nothing was sent, because no connection stood, it goes to another
 //! endpoint, whatever its method. Where not one byte came back, it is repeated if its method is idempotent and its body is
-//! still here: on another connection if this one had been idle (its peer may just have closed it), else once to another
-//! endpoint.
+//! still here: on another connection if this one had been idle (its peer may just have closed it), else to another endpoint,
+//! and then within the budget of retries ([`retries`]).
 
 mod attempt;
 mod chunks;
 mod download;
 mod failure;
+mod multiplexed;
+mod retries;
+mod room;
+mod tunnel;
 mod upload;
 
-use attempt::{Attempt, Connections};
-use failure::Remedy;
+use attempt::{Attempt, Attempted, Connections};
+use failure::{Failure, Remedy};
 use phalanx_http1::request::RequestBody;
+use phalanx_telemetry::upstream::Shed;
+use retries::Retries;
+use room::{Admitted, NotAdmitted};
 
 use crate::{
-    answer::Answer,
     connection::{After, Client, Forward, Request, respond},
-    worker::{BUFFER_BYTES, Repeatable, Worker},
+    health::Outcome,
+    table::{Observed, Pass},
+    worker::{BUFFER_BYTES, Repeatable, Slot, Worker},
 };
 
 /// How the body of a request is sent.
@@ -49,52 +57,79 @@ pub(crate) async fn forward(
     request: &mut Request,
     forward: Forward,
 ) -> After {
-    let service = &forward.service;
-    let Some(mut upstream) = service.pick(forward.key, None, worker.deadlines.now()) else {
-        let detail = format!("service `{}` has no endpoint that serves", service.name);
-        return respond(worker, client, request, &Answer::unavailable(detail)).await;
+    let Admitted { pass, mut slot } = match room::find(worker, client, &forward).await {
+        Ok(admitted) => admitted,
+        Err(NotAdmitted::TurnedAway(answer)) => return respond(worker, client, request, &answer).await,
+        Err(NotAdmitted::ClientGone) => return After::Abandon,
     };
+    if pass.is_some() {
+        // It may have waited for room, which is not the endpoint's time.
+        request.attempt_begins();
+    }
     let sending = Sending::of(request, client.input.filled());
     let repeatable = match sending {
         Sending::Whole(_) => request.repeatable,
         Sending::Stream => Repeatable::No,
     };
     let mut connections = Connections::IdleOrFresh(repeatable);
-    let mut endpoints_left = 1;
+    let mut retries = Retries::new(worker, &forward);
     loop {
-        let attempt = Attempt { worker, client, request, forward: &forward, upstream: &upstream, sending };
+        let attempt = Attempt { worker, client, request, forward: &forward, slot: &slot, sending };
         let failure = match attempt.run(connections).await {
-            Ok(after) => return after,
+            Ok(Attempted::Over(after)) => {
+                conclude(request, pass);
+                return after;
+            }
+            Ok(Attempted::Switch(tunnel)) => {
+                // A tunnel stands for long: it keeps its room at the endpoint, and nobody else's.
+                conclude(request, pass);
+                let timeouts = forward.policy.timeouts;
+                drop(forward);
+                // In a place of its own: every busy connection would make room for it.
+                Box::pin(tunnel.run(worker, client, timeouts)).await;
+                return After::Abandon;
+            }
             Err(failure) => failure,
         };
-        if failure.is_timeout() {
-            // An endpoint that does not answer is slow, not unknown.
-            upstream.observe(request.attempt_elapsed(), worker.deadlines.now());
+        note(worker, request, &slot, &failure);
+        if let Some(pass) = pass.as_ref().filter(|_| failure.is_timeout()) {
+            pass.observe(Observed::NotAnswered);
         }
-        if failure.blames_endpoint() {
-            upstream.counters.failed();
-            worker.report_failed_attempt(&upstream.endpoint);
+        if failure.remedy(repeatable) == Remedy::FreshConnection && !slot.upstream.is_withdrawn() {
+            connections = Connections::Fresh;
+            continue;
         }
-        request.attempt_begins();
-        let other = match failure.remedy(repeatable) {
-            Remedy::FreshConnection if !upstream.is_withdrawn() => {
-                connections = Connections::Fresh;
-                continue;
+        let Some(other) = retries.other(&forward, slot, &failure, repeatable) else {
+            if matches!(failure, Failure::TooManyPending) {
+                forward.service.counters.shed(Shed::Full);
             }
-            Remedy::FreshConnection | Remedy::OtherEndpoint if endpoints_left > 0 => {
-                service.pick(forward.key, Some(&upstream), worker.deadlines.now())
-            }
-            Remedy::FreshConnection | Remedy::OtherEndpoint | Remedy::Answer => None,
-        };
-        // Counted in metrics, and no louder here: one line a request would turn an outage into a flood.
-        tracing::debug!(service = %service.name, endpoint = %upstream.endpoint.address, %failure, "an attempt failed");
-        let Some(other) = other else {
-            let answer = Answer::problem(failure.status(), failure.detail(&service.name));
+            let answer = failure.answer(&forward.service.name);
             return respond(worker, client, request, &answer).await;
         };
-        upstream.counters.retried();
-        endpoints_left -= 1;
+        slot = other;
         connections = Connections::IdleOrFresh(repeatable);
-        upstream = other;
     }
+}
+
+/// Tells the limit how long the endpoint took. What the endpoint is judged by has been told with the head of its response.
+fn conclude(request: &Request, pass: Option<Pass>) {
+    if let (Some(pass), Some(elapsed)) = (pass, request.answered_after.get()) {
+        pass.observe(Observed::AnsweredAfter(elapsed));
+    }
+}
+
+/// Counts a failure, and tells it where it is judged.
+fn note(worker: &Worker, request: &Request, slot: &Slot, failure: &Failure) {
+    let upstream = &slot.upstream;
+    if failure.is_timeout() {
+        // An endpoint that does not answer is slow, not unknown.
+        upstream.observe(request.attempt_elapsed(), worker.deadlines.now());
+    }
+    if failure.blames_endpoint() {
+        upstream.counters.failed();
+        slot.conclude(worker, Outcome::Failed);
+    }
+    request.attempt_begins();
+    // Counted in metrics, and no louder here: one line a request would turn an outage into a flood.
+    tracing::debug!(endpoint = %upstream.endpoint.address, %failure, "an attempt failed");
 }

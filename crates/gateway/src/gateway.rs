@@ -5,33 +5,38 @@ mod workers;
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use members::Members;
-use phalanx_balance::{Weight, health::Standing};
-use phalanx_config::{Config, ServiceName};
+use phalanx_balance::{
+    Weight,
+    health::{Event, Standing},
+};
+use phalanx_config::{Config, Role, ServiceName};
 use phalanx_telemetry::{
+    connections::ConnectionCounts,
     requests::RequestFamily,
     upstream::{EndpointTotals, UpstreamFamily},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 pub use workers::{StartError, WorkerError, Workers};
 
 use crate::{
-    health::HealthLoop,
+    client_places::ClientPlaces,
+    discovery::DiscoveryLoop,
+    health::{HealthLoop, Order},
     listen::Listeners,
-    table::{Endpoint, Table},
+    table::{Endpoint, Gate, Table},
     worker::Seat,
 };
 
-/// Failed attempts that wait to be judged; more say nothing new.
-const FAILED_ATTEMPTS_MAX: usize = 1024;
+/// Attempts that wait to be judged; more say nothing new.
+const ATTEMPTS_MAX: usize = 1024;
+/// Orders that wait to be obeyed.
+const ORDERS_MAX: usize = 16;
 /// How often an endpoint that drains is looked at: to be told would cost every request a wake-up.
 const DRAIN_POLL: Duration = Duration::from_millis(5);
 
@@ -43,6 +48,8 @@ pub struct Started {
     pub workers: Workers,
     /// Judges its fixed endpoints; to be run as long as the gateway.
     pub health: HealthLoop,
+    /// Finds the endpoints of services that are discovered; to be run as long as the gateway.
+    pub discovery: DiscoveryLoop,
 }
 
 /// A handle to a running gateway.
@@ -56,11 +63,20 @@ struct Shared {
     tables: watch::Sender<Arc<Table>>,
     /// The generation that each worker works with.
     applied: Vec<watch::Receiver<u64>>,
-    connections: Vec<Arc<AtomicUsize>>,
+    client_places: Arc<ClientPlaces>,
     addresses: Vec<SocketAddr>,
     requests: RequestFamily,
     upstreams: UpstreamFamily,
+    orders: mpsc::Sender<Order>,
     stop: CancellationToken,
+}
+
+/// An address that is no endpoint of any service.
+#[derive(Debug, thiserror::Error)]
+#[error("{address} is no endpoint of any service")]
+pub struct UnknownEndpoint {
+    /// The address.
+    pub address: SocketAddr,
 }
 
 /// A gateway at one moment.
@@ -71,7 +87,7 @@ pub struct GatewayState {
     /// Worker threads.
     pub workers: usize,
     /// Open client connections.
-    pub connections: usize,
+    pub connections: u64,
     /// Requests begun and not ended.
     pub requests_in_flight: i64,
     /// Every service, in the order of their names.
@@ -89,6 +105,8 @@ pub struct EndpointState {
     pub address: SocketAddr,
     /// Its share.
     pub weight: u16,
+    /// Whether it gets requests as long as another does.
+    pub role: Role,
     /// Whether it gets requests.
     pub standing: Standing,
     /// What was counted of it.
@@ -98,7 +116,8 @@ pub struct EndpointState {
 impl Gateway {
     /// Starts one worker for each set of listeners.
     ///
-    /// Fixed endpoints serve at once; those of a service with replicas come by [`Gateway::admit`].
+    /// Fixed endpoints serve at once; those of a service with replicas come by [`Gateway::admit`], and those that are
+    /// discovered as DNS tells of them.
     ///
     /// # Errors
     /// [`StartError`] when a thread cannot be had.
@@ -108,41 +127,48 @@ impl Gateway {
         requests: RequestFamily,
         upstreams: UpstreamFamily,
     ) -> Result<Started, StartError> {
-        let members = Members::new(config);
+        let mut members = Members::new(config, &upstreams);
         let (tables, _) = watch::channel(Arc::new(members.table()));
-        let (failed_attempts, failed_attempts_queue) = mpsc::channel(FAILED_ATTEMPTS_MAX);
+        let (attempts, attempts_queue) = mpsc::channel(ATTEMPTS_MAX);
+        let (orders, orders_queue) = mpsc::channel(ORDERS_MAX);
         let stop = CancellationToken::new();
         let addresses = listeners.addresses().to_vec();
+        let trusted_proxies: Arc<[_]> = config.gateway.trusted_proxies.clone().into();
         let mut workers = Workers::default();
-        let (mut applied, mut connections) = (Vec::new(), Vec::new());
+        let count = listeners.per_worker.len();
+        let client_places = Arc::new(ClientPlaces::new(config.gateway.max_connections));
+        let mut applied = Vec::new();
         for (index, listeners) in listeners.per_worker.into_iter().enumerate() {
             let (applied_sender, applied_receiver) = watch::channel(0);
             applied.push(applied_receiver);
-            connections.push(Arc::new(AtomicUsize::new(0)));
             let seat = Seat {
                 index,
+                workers: count,
                 listeners,
                 tables: tables.subscribe(),
                 applied: applied_sender,
-                connections: connections[index].clone(),
+                client_places: client_places.clone(),
                 requests: requests.clone(),
                 upstreams: upstreams.clone(),
-                failed_attempts: failed_attempts.clone(),
+                attempts: attempts.clone(),
+                trusted_proxies: trusted_proxies.clone(),
                 stop: stop.clone(),
                 drain_deadline: config.gateway.drain_deadline,
             };
             workers.start(seat)?;
         }
         let members = Mutex::new(members);
-        let shared = Shared { members, tables, applied, connections, addresses, requests, upstreams, stop };
+        let shared =
+            Shared { members, tables, applied, client_places, addresses, requests, upstreams, orders, stop };
         let gateway = Self { shared: Arc::new(shared) };
-        let health = HealthLoop::new(config, gateway.clone(), failed_attempts_queue);
-        Ok(Started { gateway, workers, health })
+        let health = HealthLoop::new(config, gateway.clone(), attempts_queue, orders_queue);
+        let discovery = DiscoveryLoop::new(config, &gateway);
+        Ok(Started { gateway, workers, health, discovery })
     }
 
     /// Lets requests go to `address`; returns when every worker knows. An endpoint that is there already stays as it is.
-    pub async fn admit(&self, service: &ServiceName, address: SocketAddr, weight: Weight) {
-        let generation = self.publish(|members| members.admit(service, address, weight));
+    pub async fn admit(&self, service: &ServiceName, address: SocketAddr, weight: Weight, role: Role) {
+        let generation = self.publish(|members| members.admit(service, address, weight, role));
         self.in_force(generation).await;
     }
 
@@ -152,6 +178,26 @@ impl Gateway {
         self.in_force(generation).await;
     }
 
+    /// Lets requests go to these endpoints; returns when every worker knows. One that is at the same
+    /// address makes way.
+    pub(crate) async fn admit_all(&self, service: &ServiceName, endpoints: &[phalanx_config::Endpoint]) {
+        let generation =
+            self.publish(|members| endpoints.iter().for_each(|endpoint| members.put(service, endpoint)));
+        self.in_force(generation).await;
+    }
+
+    /// Takes these addresses out for good; returns when no worker will begin another request to them.
+    pub(crate) async fn withdraw_all(&self, service: &ServiceName, addresses: &[SocketAddr]) {
+        let generation =
+            self.publish(|members| addresses.iter().for_each(|address| members.withdraw(service, *address)));
+        self.in_force(generation).await;
+    }
+
+    /// Ends the series of endpoints that were withdrawn and have no request in flight any more.
+    pub(crate) fn forget_the_gone(&self) {
+        self.members().forget_the_gone(&self.shared.upstreams, self.generation_in_force());
+    }
+
     /// Returns when no request is in flight to an endpoint that was withdrawn; its series end with that.
     pub async fn drained(&self, service: &ServiceName, address: SocketAddr) {
         let upstreams = &self.shared.upstreams;
@@ -159,7 +205,34 @@ impl Gateway {
         while upstreams.totals(service.as_str(), &endpoint).in_flight > 0 {
             tokio::time::sleep(DRAIN_POLL).await;
         }
-        self.members().forget_the_gone(upstreams, self.generation_in_force());
+        self.forget_the_gone();
+    }
+
+    /// Lets no more requests go to an endpoint at `address`, of whichever service, until [`Self::resume`]; returns when no
+    /// worker will begin another. Those in flight go on. A replica is judged by the fleet, which knows nothing of this.
+    ///
+    /// # Errors
+    /// [`UnknownEndpoint`] when there is none.
+    pub async fn drain(&self, address: SocketAddr) -> Result<(), UnknownEndpoint> {
+        self.order(address, Event::Drain).await
+    }
+
+    /// Lets requests go to an endpoint again that was to leave.
+    ///
+    /// # Errors
+    /// [`UnknownEndpoint`] when there is none.
+    pub async fn resume(&self, address: SocketAddr) -> Result<(), UnknownEndpoint> {
+        self.order(address, Event::Resume).await
+    }
+
+    async fn order(&self, address: SocketAddr, event: Event) -> Result<(), UnknownEndpoint> {
+        let (obeyed, outcome) = oneshot::channel();
+        let order = Order { address, event, obeyed };
+        // Where nobody judges any more, there is no endpoint either.
+        self.shared.orders.send(order).await.map_err(|_| UnknownEndpoint { address })?;
+        let generation = outcome.await.ok().flatten().ok_or(UnknownEndpoint { address })?;
+        self.in_force(generation).await;
+        Ok(())
     }
 
     /// Stops accepting and begins to drain; [`Workers::ended`] tells when that is done.
@@ -176,6 +249,7 @@ impl Gateway {
                 service: service.name.clone(),
                 address: member.endpoint.address,
                 weight: member.endpoint.weight.get(),
+                role: member.endpoint.role,
                 standing: member.standing,
                 totals: self
                     .shared
@@ -185,22 +259,25 @@ impl Gateway {
         });
         GatewayState {
             listeners: self.shared.addresses.clone(),
-            workers: self.shared.connections.len(),
-            connections: self.shared.connections.iter().map(|count| count.load(Ordering::Relaxed)).sum(),
+            workers: self.shared.applied.len(),
+            connections: self.connections().open,
             requests_in_flight: self.shared.requests.in_flight(),
             services: members.services.iter().map(|service| service.name.clone()).collect(),
             endpoints: endpoints.collect(),
         }
     }
 
-    /// The endpoints of a service with how they stand.
-    pub(crate) fn endpoints(&self, service: &ServiceName) -> Vec<(Arc<Endpoint>, Standing)> {
-        self.members()
-            .service(service)
-            .map(|service| {
-                service.members.iter().map(|member| (member.endpoint.clone(), member.standing)).collect()
-            })
-            .unwrap_or_default()
+    /// How many clients are connected, and how many were not let in.
+    #[must_use]
+    pub fn connections(&self) -> ConnectionCounts {
+        self.shared.client_places.counts()
+    }
+
+    /// The endpoints of a service.
+    pub(crate) fn endpoints(&self, service: &ServiceName) -> Vec<Arc<Endpoint>> {
+        let members = self.members();
+        let service = members.service(service);
+        service.iter().flat_map(|service| &service.members).map(|member| member.endpoint.clone()).collect()
     }
 
     /// Lets an endpoint get requests, or not.
@@ -211,6 +288,21 @@ impl Gateway {
                 member.standing = standing;
             }
         });
+    }
+
+    /// What changes whenever endpoints do.
+    pub(crate) fn tables(&self) -> watch::Receiver<Arc<Table>> {
+        self.shared.tables.subscribe()
+    }
+
+    /// The generation of the newest table.
+    pub(crate) fn generation(&self) -> u64 {
+        self.members().generation
+    }
+
+    /// The gate of a service, if it has one.
+    pub(crate) fn gate(&self, service: &ServiceName) -> Option<Arc<Gate>> {
+        self.members().service(service).and_then(|service| service.gate.clone())
     }
 
     pub(crate) fn upstreams(&self) -> &UpstreamFamily {
@@ -230,6 +322,7 @@ impl Gateway {
         members.generation += 1;
         // Under the lock: tables are published in the order of their generations.
         self.shared.tables.send_replace(Arc::new(members.table()));
+        members.let_the_waiting_look();
         members.generation
     }
 

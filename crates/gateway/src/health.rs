@@ -1,55 +1,83 @@
-//! Judges fixed endpoints: sends the active checks, takes in failed attempts, and publishes what follows.
+//! Feeds the decisions about endpoints and services (`phalanx-balance`, `phalanx-admission`) with what happens, and puts them
+//! into force: standings and shares of endpoints, breakers, limits.
 //!
-//! The decisions are `phalanx_balance::health`'s; this loop brings it events and acts on its answers. Replicas that Phalanx
-//! runs are judged by their readiness probe instead.
+//! It runs beside the workers, which learn of everything through tables and a few shared numbers. Failed attempts and checks
+//! reach it as they happen; what follows from counts it finds by looking at the counters a few times a second, so that counting
+//! costs a request nothing.
 
 mod check;
+mod patient;
+mod policies;
+mod ward;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use phalanx_balance::health::{Event, Health, Policy, Standing};
-use phalanx_config::{ActiveHealth, Config, PassiveHealth, ServiceName, Source};
-use phalanx_telemetry::{clock, upstream::EndpointCounters};
-use tokio::{sync::mpsc, task::JoinSet, time::MissedTickBehavior};
+use check::CheckFailure;
+use phalanx_balance::health::Event;
+use phalanx_config::Config;
+use phalanx_telemetry::clock;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::{JoinError, JoinSet},
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
+use ward::Ward;
 
-use crate::{Gateway, table::Endpoint};
+use crate::{
+    Gateway,
+    table::{Endpoint, Table},
+};
 
 /// Check results that wait to be judged.
 const RESULTS_MAX: usize = 256;
-/// How often the end of an ejection is looked for.
+/// How often counters are looked at, and the end of an ejection is looked for.
 const TICK: Duration = Duration::from_millis(250);
 
-/// A worker could not reach an endpoint, or got no answer from it.
-pub(crate) struct AttemptFailed {
+/// What became of a request at an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It gave a whole response.
+    Answered,
+    /// It could not be reached, or gave none.
+    Failed,
+}
+
+/// An attempt that a worker has made.
+pub(crate) struct Attempted {
     pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) outcome: Outcome,
 }
 
-/// Judges the fixed endpoints of a gateway as long as it runs.
-pub struct HealthLoop {
-    gateway: Gateway,
-    patients: Vec<Patient>,
-    failed_attempts: mpsc::Receiver<AttemptFailed>,
-}
-
-/// An endpoint that is judged.
-struct Patient {
-    service: ServiceName,
-    endpoint: Arc<Endpoint>,
-    counters: Arc<EndpointCounters>,
-    health: Health,
-    check: Option<ActiveHealth>,
+/// What somebody wants of an endpoint.
+pub(crate) struct Order {
+    pub(crate) address: SocketAddr,
+    /// [`Event::Drain`] or [`Event::Resume`].
+    pub(crate) event: Event,
+    /// Told the generation of the table in which it is obeyed, or that there is no such endpoint.
+    pub(crate) obeyed: oneshot::Sender<Option<u64>>,
 }
 
 /// The result of an active check.
 struct Checked {
-    patient: usize,
-    result: Result<(), check::CheckFailure>,
+    endpoint: Arc<Endpoint>,
+    result: Result<(), CheckFailure>,
+}
+
+/// Judges the endpoints of a gateway as long as it runs.
+pub struct HealthLoop {
+    gateway: Gateway,
+    wards: Vec<Ward>,
+    attempts: mpsc::Receiver<Attempted>,
+    orders: mpsc::Receiver<Order>,
+    tables: watch::Receiver<Arc<Table>>,
 }
 
 enum Wake {
     Checked(Checked),
-    AttemptFailed(AttemptFailed),
+    Attempted(Attempted),
+    Ordered(Order),
+    TablePublished,
     Tick,
     Stop,
 }
@@ -58,22 +86,11 @@ impl HealthLoop {
     pub(crate) fn new(
         config: &Config,
         gateway: Gateway,
-        failed_attempts: mpsc::Receiver<AttemptFailed>,
+        attempts: mpsc::Receiver<Attempted>,
+        orders: mpsc::Receiver<Order>,
     ) -> Self {
-        let mut patients = Vec::new();
-        for (name, service) in &config.services {
-            let Source::Endpoints { passive_health, active_health, .. } = &service.source else { continue };
-            for (endpoint, _) in gateway.endpoints(name) {
-                patients.push(Patient {
-                    service: name.clone(),
-                    counters: gateway.upstreams().counters(name.as_str(), &endpoint.address.to_string()),
-                    endpoint,
-                    health: Health::new(policy(passive_health, active_health.as_ref())),
-                    check: active_health.clone(),
-                });
-            }
-        }
-        Self { gateway, patients, failed_attempts }
+        let wards = config.services.iter().map(|(name, service)| Ward::new(name, service, &gateway));
+        Self { wards: wards.collect(), tables: gateway.tables(), gateway, attempts, orders }
     }
 
     /// Judges until `stop`.
@@ -81,101 +98,91 @@ impl HealthLoop {
         let began = clock::now();
         let (results, mut checked) = mpsc::channel(RESULTS_MAX);
         let mut checks = JoinSet::new();
-        for (index, patient) in self.patients.iter().enumerate() {
-            if let Some(policy) = patient.check.clone() {
-                checks.spawn(check_for_ever(index, patient.endpoint.address, policy, results.clone()));
-            }
-        }
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for ward in &mut self.wards {
+            ward.follow(&self.gateway, &results, &mut checks, Duration::ZERO);
+        }
         loop {
             let wake = tokio::select! {
                 () = stop.cancelled() => Wake::Stop,
                 Some(result) = checked.recv() => Wake::Checked(result),
-                Some(failed) = self.failed_attempts.recv() => Wake::AttemptFailed(failed),
+                Some(attempted) = self.attempts.recv() => Wake::Attempted(attempted),
+                Some(order) = self.orders.recv() => Wake::Ordered(order),
+                Ok(()) = self.tables.changed() => Wake::TablePublished,
                 _ = ticks.tick() => Wake::Tick,
             };
             let now = clock::now().saturating_duration_since(began);
             match wake {
-                Wake::Checked(checked) => self.on_checked(&checked, now),
-                Wake::AttemptFailed(failed) => self.on_attempt_failed(&failed, now),
-                Wake::Tick => self.on_tick(now),
+                Wake::Checked(Checked { endpoint, result: Ok(()) }) => {
+                    self.judge(&endpoint, |_| Event::CheckPassed, now, "its checks pass");
+                }
+                Wake::Checked(Checked { endpoint, result: Err(failure) }) => {
+                    self.judge(&endpoint, |_| Event::CheckFailed, now, &failure.to_string());
+                }
+                Wake::Attempted(Attempted { endpoint, outcome: Outcome::Answered }) => {
+                    self.judge(&endpoint, |_| Event::AttemptSucceeded, now, "it answered a request on trial");
+                }
+                Wake::Attempted(Attempted { endpoint, outcome: Outcome::Failed }) => {
+                    let event = |others_serving| Event::AttemptFailed { others_serving };
+                    self.judge(&endpoint, event, now, "requests to it fail");
+                }
+                Wake::Ordered(order) => self.obey(order, now),
+                Wake::TablePublished => {
+                    self.tables.mark_unchanged();
+                    for ward in &mut self.wards {
+                        ward.follow(&self.gateway, &results, &mut checks, now);
+                    }
+                }
+                Wake::Tick => {
+                    // Those that were ended with their endpoint.
+                    while let Some(ended) = checks.try_join_next() {
+                        report(ended);
+                    }
+                    for ward in &mut self.wards {
+                        ward.tick(&self.gateway, now);
+                    }
+                }
                 Wake::Stop => break,
             }
         }
         checks.shutdown().await;
     }
 
-    fn on_checked(&mut self, checked: &Checked, now: Duration) {
-        match &checked.result {
-            Ok(()) => self.judge(checked.patient, Event::CheckPassed, now, "checks pass"),
-            Err(failure) => self.judge(checked.patient, Event::CheckFailed, now, &failure.to_string()),
+    fn obey(&mut self, order: Order, now: Duration) {
+        let mut is_known = false;
+        for ward in &mut self.wards {
+            if let Some(index) = ward.find_address(order.address) {
+                ward.judge(index, order.event, now, "it was ordered", &self.gateway);
+                is_known = true;
+            }
         }
+        // Whoever gave the order may have left.
+        let _ = order.obeyed.send(is_known.then(|| self.gateway.generation()));
     }
 
-    fn on_attempt_failed(&mut self, failed: &AttemptFailed, now: Duration) {
-        // Replicas are no patients here.
-        let Some(index) =
-            self.patients.iter().position(|patient| Arc::ptr_eq(&patient.endpoint, &failed.endpoint))
-        else {
-            return;
-        };
-        let service = &self.patients[index].service;
-        let serving = self.patients.iter().enumerate().filter(|(other, patient)| {
-            *other != index && patient.service == *service && patient.health.standing() == Standing::Serving
-        });
-        let event = Event::AttemptFailed { others_serving: serving.count() };
-        self.judge(index, event, now, "requests to it fail");
-    }
-
-    fn on_tick(&mut self, now: Duration) {
-        for index in 0..self.patients.len() {
-            if self.patients[index].health.wakes_at().is_some_and(|at| at <= now) {
-                self.judge(index, Event::Tick, now, "its time out is over");
+    /// Tells the endpoint's ward what happened; `event` is made of how many others serve.
+    fn judge(
+        &mut self,
+        endpoint: &Arc<Endpoint>,
+        event: impl Fn(usize) -> Event,
+        now: Duration,
+        reason: &str,
+    ) {
+        // An endpoint that has been withdrawn meanwhile is nobody's patient.
+        for ward in &mut self.wards {
+            if let Some(index) = ward.find(endpoint) {
+                let event = event(ward.others_serving(index));
+                ward.judge(index, event, now, reason, &self.gateway);
             }
         }
     }
-
-    fn judge(&mut self, index: usize, event: Event, now: Duration, reason: &str) {
-        let patient = &mut self.patients[index];
-        let served = patient.health.standing() == Standing::Serving;
-        let Some(standing) = patient.health.on(event, now) else { return };
-        let (service, endpoint) = (&patient.service, patient.endpoint.address);
-        match standing {
-            Standing::Serving => tracing::info!(%service, %endpoint, reason, "an endpoint serves again"),
-            Standing::Ejected { .. } | Standing::Failing if !served => {}
-            Standing::Ejected { .. } | Standing::Failing => {
-                patient.counters.ejected();
-                tracing::warn!(%service, %endpoint, reason, "an endpoint gets no more requests");
-            }
-        }
-        self.gateway.set_standing(&patient.endpoint, standing);
-    }
 }
 
-fn policy(passive: &PassiveHealth, active: Option<&ActiveHealth>) -> Policy {
-    let count = |configured: Option<u32>| configured.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-    Policy {
-        fails_max: NonZeroU32::new(passive.max_fails),
-        fail_timeout: passive.fail_timeout,
-        rise: count(active.map(|active| active.healthy)),
-        fall: count(active.map(|active| active.unhealthy)),
-    }
-}
-
-async fn check_for_ever(
-    patient: usize,
-    address: std::net::SocketAddr,
-    policy: ActiveHealth,
-    results: mpsc::Sender<Checked>,
-) {
-    let mut ticks = tokio::time::interval(policy.interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let result = check::check(address, &policy.path, policy.timeout).await;
-        if results.send(Checked { patient, result }).await.is_err() {
-            return;
-        }
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "the checks of an endpoint ended in a panic; please report this");
     }
 }

@@ -13,7 +13,9 @@
 //! probes (`phalanx-fleet`).
 
 mod answer;
+mod client_places;
 mod connection;
+mod discovery;
 mod exchange;
 mod gateway;
 mod health;
@@ -21,6 +23,9 @@ mod listen;
 mod table;
 mod worker;
 
-pub use gateway::{EndpointState, Gateway, GatewayState, StartError, Started, WorkerError, Workers};
+pub use discovery::DiscoveryLoop;
+pub use gateway::{
+    EndpointState, Gateway, GatewayState, StartError, Started, UnknownEndpoint, WorkerError, Workers,
+};
 pub use health::HealthLoop;
 pub use listen::{BindError, Listeners};

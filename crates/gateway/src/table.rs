@@ -3,18 +3,18 @@
 //! Invariant: a table is consistent in itself, and the only way to change what workers do is to publish another. Every table
 //! has a generation, by which a worker says which one it works with.
 
+mod endpoint;
+mod gate;
+mod learned;
 mod routes;
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::sync::Arc;
 
-use phalanx_balance::{Weight, algorithm};
-use phalanx_config::{Balance, ServiceName};
+pub(crate) use endpoint::{Begun, Bound, Endpoint, EndpointSettings, Reports};
+pub(crate) use gate::{Gate, Observed, Pass, Waiting};
+pub(crate) use learned::{Learned, Look, Spoken};
+use phalanx_config::{Balance, Protocol, ServiceName};
+use phalanx_telemetry::upstream::ServiceCounters;
 pub(crate) use routes::{Action, METHODS, Routes, Verdict};
 
 /// One snapshot.
@@ -29,37 +29,11 @@ pub(crate) struct Table {
 pub(crate) struct Service {
     pub(crate) name: ServiceName,
     pub(crate) balance: Balance,
+    pub(crate) protocol: Protocol,
     /// Idle connections kept to each endpoint, per worker.
     pub(crate) keepalive: usize,
+    pub(crate) counters: Arc<ServiceCounters>,
+    /// Limits of the service as a whole, if it has any.
+    pub(crate) gate: Option<Arc<Gate>>,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
-}
-
-/// An endpoint. Its identity is the allocation: one that goes and comes back at the same address is another.
-pub(crate) struct Endpoint {
-    pub(crate) address: SocketAddr,
-    pub(crate) weight: Weight,
-    /// What hashing algorithms know it by: the same for the same address, in every process.
-    pub(crate) hash: u64,
-    /// Requests of all workers that it has not answered yet.
-    in_flight: AtomicU32,
-}
-
-impl Endpoint {
-    pub(crate) fn new(address: SocketAddr, weight: Weight) -> Self {
-        let hash = algorithm::hash(address.to_string().as_bytes());
-        Self { address, weight, hash, in_flight: AtomicU32::new(0) }
-    }
-
-    /// Requests of all workers that it has not answered yet.
-    pub(crate) fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn request_begun(&self) {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn request_ended(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
 }

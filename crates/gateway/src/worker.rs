@@ -2,36 +2,41 @@
 //!
 //! Everything here belongs to one thread; what other threads may see is in [`Seat`].
 
+mod accept;
 mod buffer;
 mod deadline;
 mod local_table;
+mod multiplex;
 mod request_id;
 mod service;
+mod slot;
+mod tasks;
 mod upstream;
 mod write;
 
 use std::{
     cell::{Cell, RefCell},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::Poll,
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
-pub(crate) use buffer::{BUFFER_BYTES, Buffers, Inbox, Output, Source};
-pub(crate) use deadline::{Deadline, Elapsed};
-use deadline::{Deadlines, TICK};
+use accept::Acceptor;
+pub(crate) use buffer::{BUFFER_BYTES, Buffers, Inbox, Output, Sink, Source};
+use deadline::TICK;
+pub(crate) use deadline::{Deadline, Deadlines, Elapsed, GivenUp};
+use ipnet::IpNet;
 pub(crate) use local_table::LocalTable;
+pub(crate) use multiplex::{BodyFollows, Lease, Multiplex, OpenError};
 use phalanx_telemetry::{clock, requests::RequestFamily, upstream::UpstreamFamily};
 pub(crate) use request_id::RequestIds;
-pub(crate) use service::LocalService;
+pub(crate) use service::{LocalService, NoSlot};
+pub(crate) use slot::Slot;
+use tasks::Tasks;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     runtime::{Builder, LocalOptions},
     sync::{mpsc, watch},
     task::{JoinError, JoinSet},
@@ -39,32 +44,32 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use upstream::Timing;
-pub(crate) use upstream::{Repeatable, Upstream, UpstreamConnection};
-pub(crate) use write::{WriteError, write_all};
+pub(crate) use upstream::{Origin, Repeatable, Upstream, UpstreamConnection};
+pub(crate) use write::{WriteError, write_all, write_all_unless_in_vain};
 
 use crate::{
+    client_places::{Admitted, ClientPlaces},
     connection,
-    health::AttemptFailed,
-    table::{Endpoint, Table},
+    health::{Attempted, Outcome},
+    table::{Endpoint, Reports, Table},
 };
-
-/// Connections that one worker serves at a time; with more it leaves them in the backlog.
-const CONNECTIONS_MAX: usize = 50_000;
-/// How long a worker takes no connections after the kernel had none to give, as when file descriptors run out.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a worker is given, and what others see of it.
 pub(crate) struct Seat {
     /// Its place among the workers, from zero.
     pub(crate) index: usize,
+    /// How many workers there are.
+    pub(crate) workers: usize,
     pub(crate) listeners: Vec<std::net::TcpListener>,
     pub(crate) tables: watch::Receiver<Arc<Table>>,
     /// The generation of the table it works with.
     pub(crate) applied: watch::Sender<u64>,
-    pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) client_places: Arc<ClientPlaces>,
     pub(crate) requests: RequestFamily,
     pub(crate) upstreams: UpstreamFamily,
-    pub(crate) failed_attempts: mpsc::Sender<AttemptFailed>,
+    pub(crate) attempts: mpsc::Sender<Attempted>,
+    /// Who is believed about where a request comes from.
+    pub(crate) trusted_proxies: Arc<[IpNet]>,
     pub(crate) stop: CancellationToken,
     /// How long open requests may go on after `stop`.
     pub(crate) drain_deadline: Duration,
@@ -75,12 +80,27 @@ pub(crate) struct Worker {
     pub(crate) buffers: Rc<Buffers>,
     pub(crate) deadlines: Rc<Deadlines>,
     pub(crate) request_ids: RequestIds,
+    tasks: Tasks,
     table: RefCell<Rc<LocalTable>>,
     is_draining: Cell<bool>,
-    failed_attempts: mpsc::Sender<AttemptFailed>,
+    attempts: mpsc::Sender<Attempted>,
+    trusted_proxies: Arc<[IpNet]>,
 }
 
 impl Worker {
+    fn new(table: LocalTable, seat: &Seat, now: Instant) -> Rc<Self> {
+        Rc::new(Self {
+            buffers: Rc::default(),
+            deadlines: Deadlines::new(now),
+            request_ids: RequestIds::new(),
+            tasks: Tasks::default(),
+            table: RefCell::new(Rc::new(table)),
+            is_draining: Cell::new(false),
+            attempts: seat.attempts.clone(),
+            trusted_proxies: seat.trusted_proxies.clone(),
+        })
+    }
+
     /// The table for one request.
     pub(crate) fn table(&self) -> Rc<LocalTable> {
         self.table.borrow().clone()
@@ -91,10 +111,16 @@ impl Worker {
         self.is_draining.get()
     }
 
-    /// Tells the control side that an endpoint could not be reached, or gave no answer.
-    pub(crate) fn report_failed_attempt(&self, endpoint: &Arc<Endpoint>) {
+    /// Whether an address is that of a proxy whose word is taken.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(&address))
+    }
+
+    /// Tells the control side what became of an attempt, where somebody judges by that; whether it has been told.
+    pub(crate) fn report(&self, endpoint: &Arc<Endpoint>, outcome: Outcome) -> bool {
         // When the queue is full the control side has more failures than it needs to act on.
-        let _ = self.failed_attempts.try_send(AttemptFailed { endpoint: endpoint.clone() });
+        endpoint.reports == Reports::Outcomes
+            && self.attempts.try_send(Attempted { endpoint: endpoint.clone(), outcome }).is_ok()
     }
 }
 
@@ -119,79 +145,58 @@ enum Upkeep {
 }
 
 async fn serve(mut seat: Seat) -> io::Result<()> {
-    let listeners: Vec<TcpListener> = std::mem::take(&mut seat.listeners)
-        .into_iter()
-        .map(TcpListener::from_std)
-        .collect::<Result<_, _>>()?;
+    let mut acceptor = Acceptor::new(std::mem::take(&mut seat.listeners))?;
     let published = seat.tables.borrow_and_update().clone();
     let table = LocalTable::build(&published, None, &seat);
     seat.applied.send_replace(table.generation);
-    let worker = Rc::new(Worker {
-        buffers: Rc::default(),
-        deadlines: Deadlines::new(clock::now()),
-        request_ids: RequestIds::new(),
-        table: RefCell::new(Rc::new(table)),
-        is_draining: Cell::new(false),
-        failed_attempts: seat.failed_attempts.clone(),
-    });
+    let worker = Worker::new(table, &seat, clock::now());
     let mut connections = JoinSet::new();
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut accept_from = 0;
-    let mut accept_paused_until = Duration::ZERO;
     loop {
-        let accepts = worker.deadlines.now() >= accept_paused_until && connections.len() < CONNECTIONS_MAX;
+        let accepts = acceptor.accepts(worker.deadlines.now());
         let event = tokio::select! {
             biased;
             () = seat.stop.cancelled() => Event::Stop,
             Ok(()) = seat.tables.changed() => Event::Upkeep(Upkeep::TablePublished),
             _ = ticks.tick() => Event::Upkeep(Upkeep::Tick),
             Some(ended) = connections.join_next() => Event::Upkeep(Upkeep::Ended(ended)),
-            accepted = accept(&listeners, &mut accept_from), if accepts => Event::Accepted(accepted),
+            accepted = acceptor.next(), if accepts => Event::Accepted(accepted),
         };
         match event {
-            Event::Accepted(Ok((stream, peer))) => {
-                connections.spawn_local(connection::serve(worker.clone(), stream, peer));
+            Event::Accepted(Ok(accepted)) => {
+                take_in(&worker, &seat.client_places, accepted, &mut connections);
             }
             Event::Accepted(Err(error)) => {
-                tracing::warn!(%error, "cannot accept connections");
-                accept_paused_until = worker.deadlines.now() + ACCEPT_PAUSE;
+                acceptor.failed(&error, worker.deadlines.now(), &seat.client_places);
             }
             Event::Stop => break,
             Event::Upkeep(upkeep) => worker.on(upkeep, &mut seat),
         }
-        seat.connections.store(connections.len(), Ordering::Relaxed);
     }
-    for (stream, peer) in close(listeners) {
-        connections.spawn_local(connection::serve(worker.clone(), stream, peer));
+    for accepted in acceptor.close() {
+        take_in(&worker, &seat.client_places, accepted, &mut connections);
     }
     worker.drain(&mut connections, ticks, &mut seat).await;
     Ok(())
 }
 
-/// The next connection of any listener, each in turn.
-async fn accept(listeners: &[TcpListener], from: &mut usize) -> io::Result<(TcpStream, SocketAddr)> {
-    std::future::poll_fn(|context| {
-        for _ in 0..listeners.len() {
-            *from = (*from + 1) % listeners.len();
-            if let Poll::Ready(accepted) = listeners[*from].poll_accept(context) {
-                return Poll::Ready(accepted);
-            }
+/// Begins to serve a connection, if there is a place for it.
+fn take_in(
+    worker: &Rc<Worker>,
+    client_places: &ClientPlaces,
+    (stream, peer): (TcpStream, SocketAddr),
+    connections: &mut JoinSet<()>,
+) {
+    match client_places.admit() {
+        Admitted::Client(place) => {
+            connections.spawn_local(connection::serve(worker.clone(), stream, peer, place));
         }
-        Poll::Pending
-    })
-    .await
-}
-
-/// Closes the listeners, and takes what the kernel has already completed: it would be reset with them. The kernel is asked
-/// itself, since the event loop may not have been told yet.
-fn close(listeners: Vec<TcpListener>) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
-    let listeners = listeners.into_iter().filter_map(|listener| listener.into_std().ok());
-    let accepted = listeners.flat_map(|listener| std::iter::from_fn(move || listener.accept().ok()));
-    accepted.filter_map(|(stream, peer)| {
-        stream.set_nonblocking(true).ok()?;
-        Some((TcpStream::from_std(stream).ok()?, peer))
-    })
+        Admitted::Refusal(place) => {
+            connections.spawn_local(connection::refuse(worker.clone(), stream, peer, place));
+        }
+        Admitted::Nothing => {}
+    }
 }
 
 impl Worker {
@@ -209,6 +214,7 @@ impl Worker {
             Upkeep::Tick => {
                 self.deadlines.sweep(clock::now());
                 self.table().sweep(self.deadlines.now());
+                self.tasks.reap();
             }
             Upkeep::Ended(Err(error)) if error.is_panic() => {
                 tracing::error!(%error, "a connection ended in a panic; please report this");
@@ -230,7 +236,6 @@ impl Worker {
                 Some(ended) = connections.join_next() => Upkeep::Ended(ended),
             };
             self.on(upkeep, seat);
-            seat.connections.store(connections.len(), Ordering::Relaxed);
         }
         if !connections.is_empty() {
             tracing::warn!(
@@ -239,6 +244,30 @@ impl Worker {
             );
         }
         connections.shutdown().await;
-        seat.connections.store(0, Ordering::Relaxed);
+        self.tasks.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+impl Worker {
+    /// A worker that nobody runs, with these routes and no services: time passes for it when a test sweeps its deadlines.
+    pub(crate) fn at_rest(routes: &[phalanx_config::Route], now: Instant) -> Rc<Self> {
+        let routes = Arc::new(crate::table::Routes::new(routes, &std::collections::HashMap::new()));
+        let table = Arc::new(Table { generation: 1, routes, services: Vec::new() });
+        let seat = Seat {
+            index: 0,
+            workers: 1,
+            listeners: Vec::new(),
+            tables: watch::channel(table.clone()).1,
+            applied: watch::channel(0).0,
+            client_places: Arc::new(ClientPlaces::new(None)),
+            requests: RequestFamily::new(),
+            upstreams: UpstreamFamily::new(),
+            attempts: mpsc::channel(1).0,
+            trusted_proxies: Arc::default(),
+            stop: CancellationToken::new(),
+            drain_deadline: Duration::ZERO,
+        };
+        Self::new(LocalTable::build(&table, None, &seat), &seat, now)
     }
 }

@@ -1,10 +1,11 @@
-//! A warm gateway allocates nothing for a request. In a binary of its own, since the allocator that counts is the process's.
+//! A warm gateway allocates nothing for a request, and little for a connection on which nothing flows. In a binary of its own, since the allocator that counts is the process's.
 
 #![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
 
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    sync::Mutex,
     thread,
 };
 
@@ -15,26 +16,69 @@ use phalanx_telemetry::{requests::RequestFamily, upstream::UpstreamFamily};
 #[global_allocator]
 static COUNTING: dhat::Alloc = dhat::Alloc;
 
-const REQUEST: &[u8] = b"GET /a?b HTTP/1.1\r\nHost: a.example\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n";
+const REQUEST: &[u8] = b"GET /a?b HTTP/1.1\r\nHost: a.example\r\nUser-Agent: test\r\nAccept: */*\r\n\
+    X-Forwarded-For: 192.0.2.1, 10.0.0.1\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
+
+/// The allocator counts for one test at a time.
+static COUNTED: Mutex<()> = Mutex::new(());
 
 #[test]
 fn a_warm_gateway_allocates_nothing_for_a_request() {
+    let _counted = COUNTED.lock();
     let _profiler = dhat::Profiler::builder().testing().build();
-    let gateway = start(origin());
-    let mut client = TcpStream::connect(gateway).unwrap();
-    exchange(&mut client, 2_000);
-    let before = dhat::HeapStats::get().total_blocks;
-    exchange(&mut client, 10_000);
-    let blocks = dhat::HeapStats::get().total_blocks - before;
-    // Not per request: a burst that ended because this process was not scheduled for a while.
-    assert!(blocks < 100, "{blocks} allocations in 10000 requests");
+    for trusted_proxies in ["[]", "[\"127.0.0.1\", \"10.0.0.0/8\"]"] {
+        let gateway = start(origin(), trusted_proxies);
+        let mut client = TcpStream::connect(gateway).unwrap();
+        exchange(&mut client, 2_000);
+        let before = dhat::HeapStats::get().total_blocks;
+        exchange(&mut client, 10_000);
+        let blocks = dhat::HeapStats::get().total_blocks - before;
+        // Not per request: a burst that ended because this process was not scheduled for a while.
+        assert!(blocks < 100, "{blocks} allocations in 10000 requests, trusting {trusted_proxies}");
+    }
+}
+
+const UPGRADE: &[u8] =
+    b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+const SWITCH: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+/// Half of one buffer, of which a tunnel would hold two.
+const TUNNEL_BYTES_MAX: usize = 16 * 1024;
+
+#[test]
+fn a_tunnel_on_which_nothing_flows_holds_no_buffer() {
+    const TUNNELS: usize = 300;
+    let _counted = COUNTED.lock();
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let gateway = start(listener.local_addr().unwrap(), "[]");
+    let open = || {
+        let mut client = TcpStream::connect(gateway).unwrap();
+        client.write_all(UPGRADE).unwrap();
+        let (mut upstream, _) = listener.accept().unwrap();
+        let _request = upstream.read(&mut [0; 4096]).unwrap();
+        upstream.write_all(SWITCH).unwrap();
+        client.read_exact(&mut [0; SWITCH.len()]).unwrap();
+        // Each way has carried something.
+        for (from, to) in [(&client, &upstream), (&upstream, &client)] {
+            (&*from).write_all(b"piece").unwrap();
+            (&*to).read_exact(&mut [0; 5]).unwrap();
+        }
+        (client, upstream)
+    };
+    let mut tunnels = vec![open()];
+    let before = dhat::HeapStats::get().curr_bytes;
+    tunnels.extend((0..TUNNELS).map(|_| open()));
+    let bytes = (dhat::HeapStats::get().curr_bytes - before) / TUNNELS;
+    assert!(bytes < TUNNEL_BYTES_MAX, "{bytes} bytes for each tunnel");
 }
 
 /// A gateway with one worker; it ends with the process.
-fn start(origin: SocketAddr) -> SocketAddr {
+fn start(origin: SocketAddr, trusted_proxies: &str) -> SocketAddr {
     let file = format!(
-        "[[route]]\npath = \"/\"\nservice = \"api\"\n[service.api]\nendpoints = [{{ address = \"{origin}\" }}]"
+        "[gateway]\ntrusted_proxies = {trusted_proxies}\n[[route]]\npath = \"/\"\nservice = \"api\"\n\
+         [service.api]\nendpoints = [{{ address = \"{origin}\" }}]"
     );
     let config = Config::parse("phalanx.toml", &file, &|_| None).unwrap();
     let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], 1).unwrap();

@@ -5,6 +5,7 @@
 
 use crate::{
     field::{self, FieldKind},
+    rewrite::put,
     target::hex_digit,
 };
 
@@ -72,6 +73,7 @@ enum State {
 pub struct Decoder {
     state: State,
     extension_bytes: u32,
+    data_bytes: u64,
     /// The trailer section as received, its empty line included; no allocation without trailers.
     trailers: Vec<u8>,
 }
@@ -86,7 +88,14 @@ impl Decoder {
     /// At the beginning of a body.
     #[must_use]
     pub fn new() -> Self {
-        Self { state: State::Size { size: 0, digits: 0 }, extension_bytes: 0, trailers: Vec::new() }
+        let state = State::Size { size: 0, digits: 0 };
+        Self { state, extension_bytes: 0, data_bytes: 0, trailers: Vec::new() }
+    }
+
+    /// How much data it has told of so far.
+    #[must_use]
+    pub fn data_bytes(&self) -> u64 {
+        self.data_bytes
     }
 
     /// Looks at the bytes that follow those consumed so far; with none left the event is `Framing { consumed: 0 }`.
@@ -102,6 +111,7 @@ impl Decoder {
                     }
                     let consumed = usize::try_from(left).map_or(input.len(), |left| left.min(input.len()));
                     let left = left - consumed as u64;
+                    self.data_bytes = self.data_bytes.saturating_add(consumed as u64);
                     self.state = if left == 0 { State::DataCarriageReturn } else { State::Data { left } };
                     return Ok(Event::Data { consumed });
                 }
@@ -170,23 +180,31 @@ impl Decoder {
     /// # Errors
     /// [`ChunkFault`] when the trailer section is no list of fields.
     pub fn write_end(&self, out: &mut Vec<u8>) -> Result<(), ChunkFault> {
-        debug_assert_eq!(self.state, State::Ended, "a body ends before its end is written");
         let start = out.len();
         out.extend_from_slice(b"0\r\n");
+        let written = self.trailers(|name, value| put(out, &[name.as_bytes(), b": ", value, b"\r\n"]));
+        match written {
+            Ok(()) => out.extend_from_slice(b"\r\n"),
+            Err(ChunkFault) => out.truncate(start),
+        }
+        written
+    }
+
+    /// Gives `take` the trailers that may be passed on, as names and values. To be called after [`Event::End`].
+    ///
+    /// # Errors
+    /// [`ChunkFault`] when the trailer section is no list of fields; `take` has then seen none.
+    pub fn trailers(&self, mut take: impl FnMut(&str, &[u8])) -> Result<(), ChunkFault> {
+        debug_assert_eq!(self.state, State::Ended, "a body ends before its trailers are known");
         let mut headers = [httparse::EMPTY_HEADER; TRAILER_FIELDS_MAX];
         let Ok(httparse::Status::Complete((_, fields))) =
             httparse::parse_headers(&self.trailers, &mut headers)
         else {
-            out.truncate(start);
             return Err(ChunkFault);
         };
         for header in fields.iter().filter(|header| is_trailer(header.name)) {
-            out.extend_from_slice(header.name.as_bytes());
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(header.value);
-            out.extend_from_slice(b"\r\n");
+            take(header.name, header.value);
         }
-        out.extend_from_slice(b"\r\n");
         Ok(())
     }
 }
@@ -215,7 +233,7 @@ const NEVER_TRAILERS: [&str; 18] = [
 ];
 
 /// Whether a field may stand in trailers: nothing that frames, routes, authenticates or describes (RFC 9110, section 6.5.1).
-fn is_trailer(name: &str) -> bool {
+pub(crate) fn is_trailer(name: &str) -> bool {
     field::kind_of(name.as_bytes()) == FieldKind::Plain
         && !field::has_underscore(name.as_bytes())
         && !NEVER_TRAILERS.iter().any(|never| name.eq_ignore_ascii_case(never))

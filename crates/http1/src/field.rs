@@ -15,7 +15,11 @@ pub(crate) enum FieldKind {
     Expect,
     /// For one connection only (RFC 9110, section 7.6.1): never copied.
     HopByHop,
+    /// Likewise; where the switch may be made, the gateway asks for it in its own words.
+    Upgrade,
     RequestId,
+    TraceParent,
+    TraceState,
     /// Said by the gateway itself: what a client says of it is never copied.
     Forwarding,
 }
@@ -34,13 +38,15 @@ fn known_of_length(length: usize) -> &'static [(&'static [u8], FieldKind)] {
         2 => &[(b"te", FieldKind::HopByHop)],
         4 => &[(b"host", FieldKind::Host)],
         6 => &[(b"cookie", FieldKind::Protected), (b"expect", FieldKind::Expect)],
-        7 => &[(b"upgrade", FieldKind::HopByHop)],
+        7 => &[(b"upgrade", FieldKind::Upgrade)],
         9 => &[(b"x-real-ip", FieldKind::Forwarding), (b"forwarded", FieldKind::Forwarding)],
         10 => &[
             (b"connection", FieldKind::Connection),
             (b"keep-alive", FieldKind::HopByHop),
+            (b"tracestate", FieldKind::TraceState),
             (b"set-cookie", FieldKind::Protected),
         ],
+        11 => &[(b"traceparent", FieldKind::TraceParent)],
         12 => &[
             (b"content-type", FieldKind::Protected),
             (b"x-request-id", FieldKind::RequestId),
@@ -85,6 +91,12 @@ pub(crate) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
 
+/// Whether this is a token (RFC 9110, section 5.6.2).
+pub(crate) fn is_token(word: &[u8]) -> bool {
+    !word.is_empty()
+        && word.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
 /// A `Content-Length` value: decimal digits alone (RFC 9110, section 8.6), within 64 bits.
 pub(crate) fn content_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() {
@@ -109,7 +121,8 @@ pub(crate) struct ConnectionTooLong;
 pub(crate) struct ConnectionOptions {
     pub(crate) close: bool,
     pub(crate) keep_alive: bool,
-    /// Names fields, which are for this connection only.
+    pub(crate) upgrade: bool,
+    /// Names other fields, which are for this connection only.
     pub(crate) names_fields: bool,
     value_bytes: usize,
 }
@@ -126,6 +139,8 @@ impl ConnectionOptions {
                 self.close = true;
             } else if option.eq_ignore_ascii_case(b"keep-alive") {
                 self.keep_alive = true;
+            } else if option.eq_ignore_ascii_case(b"upgrade") {
+                self.upgrade = true;
             } else {
                 self.names_fields = true;
             }

@@ -124,13 +124,16 @@ impl<'b> Lines<'_, 'b> {
         self.kinds.contains(&kind)
     }
 
+    /// The values of all fields of this kind.
+    pub(crate) fn values(&self, kind: FieldKind) -> impl Iterator<Item = &'b [u8]> {
+        let fields = self.headers.iter().zip(self.kinds);
+        fields.filter(move |(_, known)| **known == kind).map(|(header, _)| header.value)
+    }
+
     /// Whether `Connection` names the field (RFC 9110, section 7.6.1).
     pub(crate) fn connection_names(&self, name: &str) -> bool {
-        self.headers.iter().zip(self.kinds).filter(|(_, kind)| **kind == FieldKind::Connection).any(
-            |(header, _)| {
-                field::elements(header.value).any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
-            },
-        )
+        let mut options = self.values(FieldKind::Connection).flat_map(field::elements);
+        options.any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
     }
 
     /// Copies every line for which `stays` says so.

@@ -12,11 +12,16 @@ pub mod chunked;
 mod fault;
 mod field;
 mod head;
+mod provenance;
 pub mod request;
 pub mod response;
 pub mod rewrite;
 mod target;
+pub mod translate;
+mod upgrade;
 
 pub use fault::{RequestFault, ResponseFault};
 pub use head::{FieldSlots, HeadLimits, HeadScan, Version};
+pub use provenance::{HOPS_MAX, Hops, Provenance};
 pub use target::{EncodedSet, Path, Target, host_of};
+pub use upgrade::Upgrade;

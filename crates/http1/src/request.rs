@@ -5,10 +5,14 @@ use crate::{
     field::{self, ConnectionOptions, FieldKind},
     head::{FieldSlots, HeadLimits, HeadScan, LineEndFault, Lines, Version},
     target::{self, Target},
+    upgrade,
 };
 
 /// Empty lines that are let pass before a request line: old clients send one after a body (RFC 9112, section 2.2).
 const LEADING_EMPTY_LINES_MAX: usize = 4;
+
+/// The longest `traceparent` that is passed on; what its later versions may hold is not known yet.
+const TRACEPARENT_BYTES_MAX: usize = 128;
 
 /// Where the body of a request ends. Never at the end of the connection: a request cannot be delimited so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,10 @@ pub struct RequestHead<'s, 'b> {
     pub expects_continue: bool,
     /// `X-Request-Id`, when it is fit to be passed on.
     pub request_id: Option<&'b [u8]>,
+    /// `traceparent`, when it is one: what it says is passed on, and `tracestate` with it.
+    pub traceparent: Option<&'b [u8]>,
+    /// Whether it asks to switch to another protocol, and may: of HTTP/1.0 and of a request with a body that is ignored.
+    pub asks_upgrade: bool,
     /// Whether the client will send another request on this connection.
     pub keep_alive: bool,
 }
@@ -47,6 +55,26 @@ impl<'b> RequestHead<'_, 'b> {
     pub fn field(&self, name: &str) -> Option<&'b [u8]> {
         let header = self.lines.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
         Some(header.value)
+    }
+
+    /// The values of all fields of this name, the last first.
+    pub(crate) fn fields_reversed(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
+        let headers = self.lines.headers.iter().rev();
+        headers.filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
+    }
+
+    /// The value of the last field of this name.
+    pub(crate) fn last_field(&self, name: &str) -> Option<&'b [u8]> {
+        self.fields_reversed(name).next()
+    }
+
+    /// Whether the client says that it takes trailers (RFC 9110, section 10.1.4).
+    #[must_use]
+    pub fn takes_trailers(&self) -> bool {
+        let mut codings = self.lines.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("te"));
+        codings.any(|header| {
+            field::elements(header.value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+        })
     }
 }
 
@@ -140,6 +168,11 @@ fn judge<'s, 'b>(
         // HTTP/1.0 has no 100 (RFC 9110, section 10.1.1).
         expects_continue: fields.expects_continue && version == Version::Http11,
         request_id: fields.request_id,
+        traceparent: fields.traceparent.filter(|traceparent| is_traceparent(traceparent)),
+        asks_upgrade: fields.names_protocol
+            && connection.upgrade
+            && version == Version::Http11
+            && body == RequestBody::Length(0),
         keep_alive: match version {
             Version::Http11 => !connection.close,
             Version::Http10 => connection.keep_alive && !connection.close,
@@ -156,6 +189,10 @@ struct Fields<'b> {
     connection: ConnectionOptions,
     expects_continue: bool,
     request_id: Option<&'b [u8]>,
+    /// Empty, which is none, when it stands twice.
+    traceparent: Option<&'b [u8]>,
+    /// Whether `Upgrade` names a protocol that may pass.
+    names_protocol: bool,
 }
 
 impl<'b> Fields<'b> {
@@ -193,6 +230,10 @@ impl<'b> Fields<'b> {
                     return Err(RequestFault::Expectation);
                 }
                 self.expects_continue = true;
+            }
+            FieldKind::Upgrade => self.names_protocol |= upgrade::names_one(header.value),
+            FieldKind::TraceParent => {
+                self.traceparent = Some(if self.traceparent.is_none() { header.value } else { b"" });
             }
             FieldKind::RequestId if is_request_id(header.value) => self.request_id = Some(header.value),
             _ => {}
@@ -241,6 +282,31 @@ impl<'b> Fields<'b> {
 fn is_request_id(value: &[u8]) -> bool {
     (1..=128).contains(&value.len())
         && value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:+/=".contains(byte))
+}
+
+/// Whether this is a `traceparent` (W3C Trace Context, section 3.2): `version-trace-parent-flags`, in lower-case hexadecimal, and
+/// neither id all zero. A version later than 00 may say more behind that.
+fn is_traceparent(value: &[u8]) -> bool {
+    let Some((known, more)) = value.split_at_checked(55) else { return false };
+    let mut parts = known.split(|byte| *byte == b'-');
+    let mut is_hex = |length: usize| {
+        let part = parts.next().unwrap_or_default();
+        let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        (part.len() == length && part.iter().all(is_digit)).then_some(part)
+    };
+    let (Some(version), Some(trace), Some(parent), Some(_flags)) =
+        (is_hex(2), is_hex(32), is_hex(16), is_hex(2))
+    else {
+        return false;
+    };
+    let may_go_on = match (version, more) {
+        (b"ff", _) => false,
+        (_, []) => true,
+        (version, [b'-', ..]) => version != b"00" && value.len() <= TRACEPARENT_BYTES_MAX,
+        _ => false,
+    };
+    let is_id = |id: &[u8]| id.iter().any(|digit| *digit != b'0');
+    may_go_on && is_id(trace) && is_id(parent)
 }
 
 fn fault_of(error: httparse::Error, bytes: &[u8], fields_max: usize) -> RequestFault {

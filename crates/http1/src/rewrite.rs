@@ -6,21 +6,28 @@
 
 use crate::{
     field::FieldKind,
-    head::Version,
+    head::{Lines, Version},
     request::{RequestBody, RequestHead},
     response::{ResponseBody, ResponseHead},
     target::Target,
+    upgrade,
 };
 
 /// What the gateway tells the upstream about a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Forwarded<'a> {
     /// The client's address, as text.
-    pub client_ip: &'a str,
+    pub client_ip: &'a [u8],
+    /// Whom the request came through, as text: the client first, the peer last.
+    pub hops: &'a [u8],
     /// `http` or `https`: how the client came.
     pub scheme: &'static str,
+    /// Which host the client asked for, where that is not the one the request names.
+    pub client_host: Option<&'a [u8]>,
     /// The request's id.
     pub request_id: &'a [u8],
+    /// Its `traceparent`.
+    pub traceparent: &'a [u8],
     /// The `Host` for a request that has none, which only HTTP/1.0 allows.
     pub default_host: &'a str,
 }
@@ -39,21 +46,25 @@ pub fn request(head: &RequestHead<'_, '_>, forwarded: &Forwarded<'_>, out: &mut 
     head.lines.copy(out, |kind, name| match kind {
         FieldKind::Plain => !head.connection.names_fields || !head.lines.connection_names(name),
         FieldKind::Protected => true,
+        // It says more of the trace that the client's `traceparent` names, and of no other.
+        FieldKind::TraceState => head.traceparent.is_some() && !head.lines.connection_names(name),
         _ => false,
     });
     put(
         out,
         &[
             b"X-Forwarded-For: ",
-            forwarded.client_ip.as_bytes(),
+            forwarded.hops,
             b"\r\nX-Real-IP: ",
-            forwarded.client_ip.as_bytes(),
+            forwarded.client_ip,
             b"\r\nX-Forwarded-Proto: ",
             forwarded.scheme.as_bytes(),
             b"\r\nX-Forwarded-Host: ",
-            host,
+            forwarded.client_host.unwrap_or(host),
             b"\r\nX-Request-Id: ",
             forwarded.request_id,
+            b"\r\ntraceparent: ",
+            forwarded.traceparent,
             b"\r\n",
         ],
     );
@@ -68,7 +79,16 @@ pub fn request(head: &RequestHead<'_, '_>, forwarded: &Forwarded<'_>, out: &mut 
     if head.expects_continue {
         out.extend_from_slice(b"Expect: 100-continue\r\n");
     }
+    if head.asks_upgrade {
+        upgrade_lines(&head.lines, out);
+    }
     out.extend_from_slice(b"\r\n");
+}
+
+/// Adds to a complete request head that whoever sends it takes trailers (RFC 9110, section 10.1.4).
+pub fn ask_for_trailers(head: &mut Vec<u8>) {
+    head.truncate(head.len() - b"\r\n".len());
+    head.extend_from_slice(b"Connection: TE\r\nTE: trailers\r\n\r\n");
 }
 
 /// Whether the client's connection goes on after a response.
@@ -115,12 +135,18 @@ pub fn response(
     out: &mut Vec<u8>,
 ) {
     response_lines(head, out);
-    match (delivery, head.content_length) {
-        (Delivery::Length(length), _) | (Delivery::None, Some(length)) => content_length(out, length),
-        (Delivery::Chunked, _) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-        (Delivery::None, None) | (Delivery::UntilClose, _) => {}
+    framing_lines(head.content_length, client, delivery, persistence, out);
+    // A 426 has to name what it requires (RFC 9110, section 15.5.22).
+    if head.status == 426 && client == Version::Http11 && upgrade::protocols(&head.lines).next().is_some() {
+        upgrade_lines(&head.lines, out);
     }
-    out.extend_from_slice(connection_line(client, persistence));
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the head of a 101 that [`Upgrade::is_answered_by`](crate::Upgrade::is_answered_by) to `out`.
+pub fn switch(head: &ResponseHead<'_, '_>, out: &mut Vec<u8>) {
+    response_lines(head, out);
+    upgrade_lines(&head.lines, out);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -130,16 +156,37 @@ pub fn interim(head: &ResponseHead<'_, '_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn response_lines(head: &ResponseHead<'_, '_>, out: &mut Vec<u8>) {
+/// How the body of a final response is framed, and what becomes of the connection.
+pub(crate) fn framing_lines(
+    announced: Option<u64>,
+    client: Version,
+    delivery: Delivery,
+    persistence: Persistence,
+    out: &mut Vec<u8>,
+) {
+    match (delivery, announced) {
+        (Delivery::Length(length), _) | (Delivery::None, Some(length)) => content_length(out, length),
+        (Delivery::Chunked, _) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        (Delivery::None, None) | (Delivery::UntilClose, _) => {}
+    }
+    out.extend_from_slice(connection_line(client, persistence));
+}
+
+pub(crate) fn status_line(status: u16, reason: &str, out: &mut Vec<u8>) {
     let status = [
-        b'0' + u8::try_from(head.status / 100).unwrap_or(5),
-        b'0' + u8::try_from(head.status / 10 % 10).unwrap_or(0),
-        b'0' + u8::try_from(head.status % 10).unwrap_or(0),
+        b'0' + u8::try_from(status / 100).unwrap_or(5),
+        b'0' + u8::try_from(status / 10 % 10).unwrap_or(0),
+        b'0' + u8::try_from(status % 10).unwrap_or(0),
     ];
-    put(out, &[b"HTTP/1.1 ", &status, b" ", head.reason.as_bytes(), b"\r\n"]);
+    put(out, &[b"HTTP/1.1 ", &status, b" ", reason.as_bytes(), b"\r\n"]);
+}
+
+fn response_lines(head: &ResponseHead<'_, '_>, out: &mut Vec<u8>) {
+    status_line(head.status, head.reason, out);
     head.lines.copy(out, |kind, name| match kind {
         FieldKind::Connection
         | FieldKind::HopByHop
+        | FieldKind::Upgrade
         | FieldKind::TransferEncoding
         | FieldKind::ContentLength => false,
         FieldKind::Plain if head.connection.names_fields => !head.lines.connection_names(name),
@@ -157,12 +204,21 @@ pub fn connection_line(client: Version, persistence: Persistence) -> &'static [u
     }
 }
 
+/// Appends `Connection` and `Upgrade` with the protocols that may pass, of which there is one.
+fn upgrade_lines(lines: &Lines<'_, '_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: ");
+    for (index, protocol) in upgrade::protocols(lines).enumerate() {
+        put(out, &[if index == 0 { b"" } else { b", " }, protocol]);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
 fn content_length(out: &mut Vec<u8>, length: u64) {
     use std::io::Write as _;
     write!(out, "Content-Length: {length}\r\n").expect("a Vec takes every write");
 }
 
-fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
+pub(crate) fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
     for part in parts {
         out.extend_from_slice(part);
     }

@@ -22,6 +22,7 @@ fn a_request_keeps_its_lines_and_gains_those_of_the_gateway() {
             X-Forwarded-Proto: http↵
             X-Forwarded-Host: a.example↵
             X-Request-Id: id-1↵
+            traceparent: 00-1-2-00↵
             ↵
         "#]],
     );
@@ -42,6 +43,7 @@ fn fields_for_one_connection_stay_on_it() {
             X-Forwarded-Proto: http↵
             X-Forwarded-Host: a↵
             X-Request-Id: id-1↵
+            traceparent: 00-1-2-00↵
             ↵
         "#]],
     );
@@ -64,6 +66,7 @@ fn connection_cannot_take_away_what_an_upstream_relies_on() {
             X-Forwarded-Proto: http↵
             X-Forwarded-Host: a↵
             X-Request-Id: id-1↵
+            traceparent: 00-1-2-00↵
             Content-Length: 5↵
             ↵
         "#]],
@@ -85,6 +88,7 @@ fn what_a_client_says_in_the_name_of_the_gateway_is_dropped() {
             X-Forwarded-Proto: http↵
             X-Forwarded-Host: a↵
             X-Request-Id: id-1↵
+            traceparent: 00-1-2-00↵
             ↵
         "#]],
     );
@@ -102,6 +106,7 @@ fn the_authority_of_an_absolute_target_wins_over_host() {
         X-Forwarded-Proto: http↵
         X-Forwarded-Host: b.example:8080↵
         X-Request-Id: id-1↵
+        traceparent: 00-1-2-00↵
         ↵
     "#]],
     );
@@ -119,6 +124,7 @@ fn an_http_1_0_request_leaves_as_http_1_1() {
             X-Forwarded-Proto: http↵
             X-Forwarded-Host: default.example↵
             X-Request-Id: id-1↵
+            traceparent: 00-1-2-00↵
             Content-Length: 5↵
             ↵
         "#]],
@@ -137,6 +143,7 @@ fn the_framing_of_a_request_is_written_in_its_plainest_form() {
         X-Forwarded-Proto: http↵
         X-Forwarded-Host: a↵
         X-Request-Id: id-1↵
+        traceparent: 00-1-2-00↵
         Content-Length: 10↵
         ↵
     "#]],
@@ -151,6 +158,7 @@ fn the_framing_of_a_request_is_written_in_its_plainest_form() {
         X-Forwarded-Proto: http↵
         X-Forwarded-Host: a↵
         X-Request-Id: id-1↵
+        traceparent: 00-1-2-00↵
         Content-Length: 0↵
         ↵
     "#]],
@@ -166,6 +174,7 @@ fn the_framing_of_a_request_is_written_in_its_plainest_form() {
         X-Forwarded-Proto: http↵
         X-Forwarded-Host: a↵
         X-Request-Id: id-1↵
+        traceparent: 00-1-2-00↵
         Transfer-Encoding: chunked↵
         ↵
     "#]],
@@ -184,6 +193,7 @@ fn an_expectation_is_passed_on_once() {
             X-Forwarded-Proto: http↵
             X-Forwarded-Host: a↵
             X-Request-Id: id-1↵
+            traceparent: 00-1-2-00↵
             Content-Length: 5↵
             Expect: 100-continue↵
             ↵
@@ -203,6 +213,7 @@ fn options_for_the_server_stays_so() {
         X-Forwarded-Proto: http↵
         X-Forwarded-Host: a↵
         X-Request-Id: id-1↵
+        traceparent: 00-1-2-00↵
         ↵
     "#]],
     );
@@ -369,9 +380,12 @@ fn check_request(bytes: &str, expected: &Expect) {
     let parsed = request::parse(bytes.as_bytes(), &mut HeadScan::new(), &mut slots, &HeadLimits::REQUEST);
     let (head, _) = parsed.expect("the request is fine").expect("the request is whole");
     let forwarded = Forwarded {
-        client_ip: "192.0.2.1",
+        client_ip: b"192.0.2.1",
+        hops: b"192.0.2.1",
         scheme: "http",
+        client_host: None,
         request_id: b"id-1",
+        traceparent: b"00-1-2-00",
         default_host: "default.example",
     };
     let mut out = Vec::new();

@@ -1,6 +1,6 @@
 //! `phalanx check`.
 
-use phalanx_config::Source;
+use phalanx_config::{Balance, HashKey, Protocol, Role, Service, Source};
 
 use crate::{
     cli::CheckArguments,
@@ -26,18 +26,59 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<(), Failure> {
         count(config.routes.len(), "route"),
         count(config.services.len(), "service")
     )];
-    for (service, settings) in &config.services {
-        lines.push(match &settings.source {
-            Source::Endpoints { endpoints, .. } => {
-                format!("  {service}: {}", count(endpoints.len(), "endpoint"))
-            }
-            Source::Replicas(replicas) => {
-                format!("  {service}: {} replicas of {}", replicas.replicas, replicas.command.join(" "))
-            }
-        });
-    }
+    lines.extend(config.services.iter().map(|(name, service)| format!("  {name}: {}", told(service))));
     terminal::say(&lines.join("\n"));
     Ok(())
+}
+
+/// Where the endpoints of a service come from, and what else of it is no default.
+fn told(service: &Service) -> String {
+    let source = match &service.source {
+        Source::Endpoints { endpoints, .. } => {
+            let backups = endpoints.iter().filter(|endpoint| endpoint.role == Role::Backup).count();
+            match backups {
+                0 => count(endpoints.len(), "endpoint"),
+                _ => {
+                    let primaries = count(endpoints.len() - backups, "endpoint");
+                    format!("{primaries} and {}", count(backups, "backup"))
+                }
+            }
+        }
+        Source::Discovered { discovery, .. } => match discovery.resolver {
+            Some(resolver) => format!("endpoints from DNS, {} asked of {resolver}", discovery.name),
+            None => format!("endpoints from DNS, {}", discovery.name),
+        },
+        Source::Replicas(replicas) => {
+            format!("{} of {}", count(replicas.replicas as usize, "replica"), replicas.command.join(" "))
+        }
+    };
+    let protocol = match service.protocol {
+        Protocol::Http1 => None,
+        Protocol::Auto => Some("protocol auto"),
+        Protocol::H2c => Some("protocol h2c"),
+    };
+    let parts = [Some(source), balance(&service.balance), protocol.map(str::to_owned)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// As the file writes it; `None` for the default.
+fn balance(balance: &Balance) -> Option<String> {
+    let name = match balance {
+        Balance::RoundRobin => return None,
+        Balance::LeastConnections => "least_connections",
+        Balance::LeastResponseTime => "least_response_time",
+        Balance::PowerOfTwo => "power_of_two",
+        Balance::IpHash => "ip_hash",
+        Balance::ConsistentHash(HashKey::Path) => "consistent_hash on path",
+        Balance::ConsistentHash(HashKey::Header(name)) => {
+            return Some(format!("balance consistent_hash on header:{name}"));
+        }
+        Balance::ConsistentHash(HashKey::Cookie(name)) => {
+            return Some(format!("balance consistent_hash on cookie:{name}"));
+        }
+        Balance::Random => "random",
+    };
+    Some(format!("balance {name}"))
 }
 
 /// "1 route", "2 routes".

@@ -12,7 +12,7 @@ use std::{io, net::SocketAddr, num::NonZeroUsize, pin::pin, sync::Arc, thread, t
 
 use anyhow::Context as _;
 use balancer::GatewayBalancer;
-use overview::Overview;
+use overview::{Families, Overview};
 use phalanx_config::{Config, Log, LogFormat, LogLevel, Replicas, ServiceName, Source};
 use phalanx_fleet::{Colours, Fleet, FleetHandle, Outcome, OutputLine, Settings};
 use phalanx_gateway::{Gateway, Listeners, Started, WorkerError};
@@ -61,7 +61,7 @@ pub(crate) fn gateway(arguments: &GatewayArguments) -> Result<(), Failure> {
 fn replicated(config: &Config) -> impl Iterator<Item = (&ServiceName, &Replicas)> {
     config.services.iter().filter_map(|(name, service)| match &service.source {
         Source::Replicas(replicas) => Some((name, replicas)),
-        Source::Endpoints { .. } => None,
+        Source::Endpoints { .. } | Source::Discovered { .. } => None,
     })
 }
 
@@ -109,7 +109,7 @@ struct Running {
     has_fleet: bool,
     /// Ends the replicas, and then the fleet's task.
     stop_fleet: CancellationToken,
-    /// Ends health checks and admin API, which go on to the last.
+    /// Ends health checks, discovery and admin API, which go on to the last.
     stop_rest: CancellationToken,
     tasks: JoinSet<Task>,
 }
@@ -190,7 +190,7 @@ async fn start(config: &Config, output: mpsc::Sender<OutputLine>) -> Result<Runn
     let admin_address = admin.local_addr().context("ask for the admin address").map_err(Failure::Runtime)?;
 
     let (requests, upstreams) = (RequestFamily::new(), UpstreamFamily::new());
-    let Started { gateway, workers, health } =
+    let Started { gateway, workers, health, discovery } =
         Gateway::start(config, listeners, requests.clone(), upstreams.clone())
             .context("start the gateway")
             .map_err(Failure::Runtime)?;
@@ -200,8 +200,8 @@ async fn start(config: &Config, output: mpsc::Sender<OutputLine>) -> Result<Runn
     let settings = Settings::new(config.gateway.drain_deadline);
     let fleet = Fleet::new(services, settings, Arc::new(GatewayBalancer::new(gateway.clone())), output);
     let fleet_handle = fleet.handle();
-    let overview =
-        Arc::new(Overview::new(gateway.clone(), fleet_handle.clone(), admin_address, &requests, upstreams));
+    let families = Families { requests, upstreams, discovery: discovery.family() };
+    let overview = Arc::new(Overview::new(gateway.clone(), fleet_handle.clone(), admin_address, families));
 
     let (stop_fleet, stop_rest) = (CancellationToken::new(), CancellationToken::new());
     let mut tasks = JoinSet::new();
@@ -213,6 +213,11 @@ async fn start(config: &Config, output: mpsc::Sender<OutputLine>) -> Result<Runn
     let stop = stop_rest.clone();
     tasks.spawn(async {
         health.run(stop).await;
+        Task::Other
+    });
+    let stop = stop_rest.clone();
+    tasks.spawn(async {
+        discovery.run(stop).await;
         Task::Other
     });
     let (source, stop) = (overview.clone(), stop_rest.clone());

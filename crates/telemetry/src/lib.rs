@@ -5,6 +5,8 @@
 //! Elsewhere: which metrics a component has (the component); where they are served (`phalanx-admin`, `phalanx-api`).
 
 pub mod clock;
+pub mod connections;
+pub mod discovery;
 mod durations;
 pub mod escape;
 #[cfg(test)]

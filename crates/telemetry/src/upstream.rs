@@ -3,6 +3,8 @@
 //! An [`EndpointCounters`] belongs to one endpoint and one writer, a gateway worker. Endpoints come and go with their
 //! replicas, so whoever retires one calls [`UpstreamFamily::forget`]: that keeps the number of series bounded.
 
+mod service;
+
 use std::{
     fmt,
     sync::{
@@ -17,6 +19,9 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
+pub use service::{ServiceCounters, Shed};
+
+use service::Services;
 
 use crate::{
     durations::{DurationTotals, Durations},
@@ -28,6 +33,8 @@ use crate::{
 pub struct EndpointCounters {
     requests: AtomicU64,
     failures: AtomicU64,
+    truncated: AtomicU64,
+    server_errors: AtomicU64,
     ejections: AtomicU64,
     retries: AtomicU64,
     in_flight: AtomicI64,
@@ -52,9 +59,20 @@ impl EndpointCounters {
         self.answers.observe(elapsed);
     }
 
+    /// That response had a status of 500 or above.
+    pub fn answered_server_error(&self) {
+        self.server_errors.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A request failed at this endpoint: no connection, a broken one, a timeout, or an answer that counts as a failure.
     pub fn failed(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A response that had begun broke off, which is a failure too.
+    pub fn truncated(&self) {
+        self.failed();
+        self.truncated.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The endpoint was ejected from the balancer.
@@ -85,6 +103,10 @@ pub struct EndpointTotals {
     pub requests: u64,
     /// Of these, how many failed.
     pub failures: u64,
+    /// Of these, how many failed in the middle of their response, which had been counted as an answer.
+    pub truncated: u64,
+    /// Of the others, how many were answered with a status of 500 or above.
+    pub server_errors: u64,
     /// How often the endpoint was ejected.
     pub ejections: u64,
     /// Requests that failed here and were tried at another endpoint.
@@ -103,6 +125,8 @@ impl EndpointTotals {
         for counters in writers {
             totals.requests += counters.requests.load(Ordering::Relaxed);
             totals.failures += counters.failures.load(Ordering::Relaxed);
+            totals.truncated += counters.truncated.load(Ordering::Relaxed);
+            totals.server_errors += counters.server_errors.load(Ordering::Relaxed);
             totals.ejections += counters.ejections.load(Ordering::Relaxed);
             totals.retries += counters.retries.load(Ordering::Relaxed);
             totals.in_flight += counters.in_flight.load(Ordering::Relaxed);
@@ -117,6 +141,7 @@ impl EndpointTotals {
 #[derive(Clone, Debug, Default)]
 pub struct UpstreamFamily {
     writers: Arc<Writers<EndpointCounters>>,
+    services: Arc<Services>,
 }
 
 impl UpstreamFamily {
@@ -130,6 +155,12 @@ impl UpstreamFamily {
     #[must_use]
     pub fn counters(&self, service: &str, endpoint: &str) -> Arc<EndpointCounters> {
         self.writers.join(service, endpoint)
+    }
+
+    /// The counters of a service, which all writers share.
+    #[must_use]
+    pub fn service(&self, service: &str) -> Arc<ServiceCounters> {
+        self.services.counters(service)
     }
 
     /// The totals of an endpoint; zeros if nobody has counted for it.
@@ -153,9 +184,12 @@ impl UpstreamFamily {
 /// A counter series: its name without `_total`, its help, and where its value stands.
 type CounterColumn = (&'static str, &'static str, fn(&EndpointTotals) -> u64);
 
-const COUNTERS: [CounterColumn; 4] = [
+const COUNTERS: [CounterColumn; 5] = [
     ("phalanx_upstream_requests", "Requests sent to an endpoint.", |totals| totals.requests),
     ("phalanx_upstream_failures", "Requests that failed at an endpoint.", |totals| totals.failures),
+    ("phalanx_upstream_server_errors", "Responses of an endpoint with a status of 500 or above.", |totals| {
+        totals.server_errors
+    }),
     ("phalanx_upstream_ejections", "How often an endpoint left the balancer.", |totals| totals.ejections),
     (
         "phalanx_upstream_retries",
@@ -197,7 +231,7 @@ impl Collector for UpstreamFamily {
         for (labels, totals) in endpoints {
             totals.answers.encode(responses.encode_family(&labels)?)?;
         }
-        Ok(())
+        self.services.encode(&mut encoder)
     }
 }
 

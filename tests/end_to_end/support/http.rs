@@ -38,15 +38,7 @@ impl Connection {
     }
 
     pub(crate) fn receive(&mut self) -> io::Result<Answer> {
-        let head_end = loop {
-            if let Some(position) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
-                break position + 4;
-            }
-            self.fill()?;
-        };
-        let head = String::from_utf8(self.unread.drain(..head_end).collect()).unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut answer = Answer { status, head, body: String::new() };
+        let mut answer = self.receive_head()?;
         let length = answer.header("content-length").expect("a length").parse().unwrap();
         while self.unread.len() < length {
             self.fill()?;
@@ -55,9 +47,28 @@ impl Connection {
         Ok(answer)
     }
 
+    /// A response without its body, which is left unread.
+    pub(crate) fn receive_head(&mut self) -> io::Result<Answer> {
+        let head_end = loop {
+            if let Some(position) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
+                break position + 4;
+            }
+            self.fill()?;
+        };
+        let head = String::from_utf8(self.unread.drain(..head_end).collect()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Ok(Answer { status, head, body: String::new() })
+    }
+
     pub(crate) fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
         self.send(request)?;
         self.receive()
+    }
+
+    /// Waits until the peer ends it, whatever comes before; what came.
+    pub(crate) fn receive_until_the_end(mut self) -> Vec<u8> {
+        while self.fill().is_ok() {}
+        self.unread
     }
 
     /// Waits until the peer closes it in order, without another byte.

@@ -19,7 +19,7 @@ use super::{
     transcript::Transcript,
 };
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_phalanx");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_phalanx");
 
 /// Probes that lose no time, and that a busy machine does not fail.
 const PROBES: &str = "
@@ -116,8 +116,12 @@ impl Program {
         Self { _home: Arc::clone(home), child, stdout, stderr }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
-        send(self.child.id(), signal);
+        send(self.id(), signal);
     }
 
     /// Waits for its end. A panic in it, or in a replica, is a failure.

@@ -30,7 +30,7 @@ pub(super) fn highest(candidates: &impl Candidates, key: u64, room: impl Fn(usiz
         let draw = mix(key ^ mix(candidates.identity(index)));
         // Uniform in (0, 1): the top 53 bits, moved off zero, whose logarithm there is not.
         let uniform = ((draw >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
-        (f64::from(candidates.weight(index).get()) / -uniform.ln(), index)
+        (f64::from(candidates.base_weight(index).get()) / -uniform.ln(), index)
     });
     scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, index)| index)
 }

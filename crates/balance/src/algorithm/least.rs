@@ -1,6 +1,6 @@
 //! The algorithms that look at load: requests in flight, and response times.
 
-use super::Candidates;
+use super::{Candidates, weight_if_eligible};
 use crate::weighted::SmoothWeighted;
 
 /// The candidate with the fewest requests in flight for its weight; among equals whose turn it is.
@@ -10,13 +10,14 @@ pub(super) fn connections(candidates: &impl Candidates, turns: &mut SmoothWeight
         .eligible()
         .map(|index| (index, load(index)))
         .reduce(|least, other| if is_less(other.1, least.1) { other } else { least })?;
-    let picked = turns.pick(|index| candidates.is_eligible(index) && !is_less(least, load(index)));
+    let picked = turns
+        .pick(|index| if is_less(least, load(index)) { 0.0 } else { weight_if_eligible(candidates, index) });
     // Counts move while they are read: another chooser may have loaded everyone since.
     picked.or(Some(least_index))
 }
 
 /// Whether `a` has fewer requests for its weight than `b`. Compared crosswise, because a quotient would round.
-pub(super) fn is_less(a: (u32, u16), b: (u32, u16)) -> bool {
+pub(super) fn is_less(a: (u32, u32), b: (u32, u32)) -> bool {
     u64::from(a.0) * u64::from(b.1) < u64::from(b.0) * u64::from(a.1)
 }
 
@@ -24,50 +25,23 @@ pub(super) fn is_less(a: (u32, u16), b: (u32, u16)) -> bool {
 /// exponentially distributed times, the peaks of five equal endpoints differ by up to that much.
 const NOISE: f64 = 2.0;
 
-/// Smooth weighted round robin whose weights change at every choice: each candidate earns in proportion to how fast it would
-/// answer now, the richest is picked and pays what all have earned.
+/// Everyone in turn, in proportion to how fast each would answer now.
 ///
 /// Choosing the fastest outright would send everything to one of equals as long as chance favours it, and nothing to one that was
 /// slow once. Shares in proportion even out, and a slow endpoint is still asked, by as much as it is slower less often.
-#[derive(Clone, Debug)]
-pub struct Credits {
-    credits: Vec<f64>,
-    /// Where ties begin, so that several workers do not all begin with the same endpoint.
-    offset: usize,
-}
-
-impl Credits {
-    pub(super) fn new(count: usize, turns: usize) -> Self {
-        Self { credits: vec![0.0; count], offset: turns.checked_rem(count).unwrap_or(0) }
-    }
-
-    pub(super) fn pick(&mut self, candidates: &impl Candidates) -> Option<usize> {
-        let count = self.credits.len().min(candidates.count());
-        let fastest = candidates
-            .eligible()
-            .map(|index| candidates.response_nanos(index))
-            .filter(|nanos| *nanos > 0)
-            .min();
-        let mut earned = 0.0;
-        let mut richest: Option<usize> = None;
-        for index in (0..count).map(|turn| (turn + self.offset) % count) {
-            if !candidates.is_eligible(index) {
-                continue;
-            }
-            // One of which nothing is known counts as fast, so that it is tried.
-            let slowness = match (candidates.response_nanos(index), fastest) {
-                (nanos @ 1.., Some(fastest)) => (nanos as f64 / fastest as f64 / NOISE).max(1.0),
-                (0, _) | (_, None) => 1.0,
-            };
-            let queue = f64::from(candidates.in_flight(index)) + 1.0;
-            let earns = f64::from(candidates.weight(index).get()) / (slowness * queue);
-            self.credits[index] += earns;
-            earned += earns;
-            if richest.is_none_or(|best| self.credits[best] < self.credits[index]) {
-                richest = Some(index);
-            }
+pub(super) fn response_time(candidates: &impl Candidates, turns: &mut SmoothWeighted) -> Option<usize> {
+    let fastest =
+        candidates.eligible().map(|index| candidates.response_nanos(index)).filter(|nanos| *nanos > 0).min();
+    turns.pick(|index| {
+        if !candidates.is_eligible(index) {
+            return 0.0;
         }
-        self.credits[richest?] -= earned;
-        richest
-    }
+        // One of which nothing is known counts as fast, so that it is tried.
+        let slowness = match (candidates.response_nanos(index), fastest) {
+            (nanos @ 1.., Some(fastest)) => (nanos as f64 / fastest as f64 / NOISE).max(1.0),
+            (0, _) | (_, None) => 1.0,
+        };
+        let queue = f64::from(candidates.in_flight(index)) + 1.0;
+        f64::from(candidates.weight(index).get()) / (slowness * queue)
+    })
 }

@@ -1,4 +1,9 @@
-use std::cell::Cell;
+//! What holds for all algorithms, and what each alone promises.
+
+mod beginning;
+mod closed_loop;
+
+use std::{cell::Cell, num::NonZeroU32};
 
 use proptest::prelude::*;
 
@@ -11,6 +16,7 @@ struct List(Vec<Endpoint>);
 #[derive(Clone, Copy, Debug)]
 struct Endpoint {
     weight: u16,
+    sixty_fourths: u32,
     in_flight: u32,
     response_nanos: u64,
     is_eligible: bool,
@@ -19,7 +25,7 @@ struct Endpoint {
 
 impl Endpoint {
     fn of_weight(weight: u16, identity: u64) -> Self {
-        Self { weight, in_flight: 0, response_nanos: 0, is_eligible: true, identity }
+        Self { weight, sixty_fourths: 64, in_flight: 0, response_nanos: 0, is_eligible: true, identity }
     }
 }
 
@@ -42,7 +48,7 @@ impl List {
         vec![
             Algorithm::round_robin(self.weights(), 0),
             Algorithm::least_connections(self.weights(), 0),
-            Algorithm::least_response_time(self.0.len(), 0),
+            Algorithm::least_response_time(self.weights(), 0),
             Algorithm::power_of_two(seed),
             Algorithm::Hash,
             Algorithm::BoundedHash,
@@ -60,8 +66,13 @@ impl Candidates for List {
         self.0[index].is_eligible
     }
 
-    fn weight(&self, index: usize) -> Weight {
+    fn base_weight(&self, index: usize) -> Weight {
         Weight::try_from(self.0[index].weight).unwrap()
+    }
+
+    fn weight(&self, index: usize) -> Share {
+        let endpoint = &self.0[index];
+        Share::from(NonZeroU32::new(u32::from(endpoint.weight) * endpoint.sixty_fourths).unwrap())
     }
 
     fn in_flight(&self, index: usize) -> u32 {
@@ -78,9 +89,10 @@ impl Candidates for List {
 }
 
 fn endpoint() -> impl Strategy<Value = Endpoint> {
-    (1_u16..10, 0_u32..20, 0_u64..1_000, any::<bool>(), any::<u64>()).prop_map(
-        |(weight, in_flight, response_nanos, is_eligible, identity)| Endpoint {
+    (1_u16..10, 1_u32..=64, 0_u32..20, 0_u64..1_000, any::<bool>(), any::<u64>()).prop_map(
+        |(weight, sixty_fourths, in_flight, response_nanos, is_eligible, identity)| Endpoint {
             weight,
+            sixty_fourths,
             in_flight,
             response_nanos,
             is_eligible,
@@ -116,7 +128,7 @@ fn least_connections_is_the_naive_minimum() {
     proptest!(|(endpoints in prop::collection::vec(endpoint(), 1..8))| {
         let list = List(endpoints);
         let picked = Algorithm::least_connections(list.weights(), 0).pick(&list, 0);
-        let ratio = |index: usize| f64::from(list.in_flight(index)) / f64::from(list.0[index].weight);
+        let ratio = |index: usize| f64::from(list.in_flight(index)) / f64::from(list.weight(index).get());
         let least = list.eligible().map(ratio).min_by(f64::total_cmp);
         prop_assert_eq!(picked.map(ratio), least);
     });
@@ -134,8 +146,12 @@ impl Candidates for Busy {
         true
     }
 
-    fn weight(&self, _: usize) -> Weight {
+    fn base_weight(&self, _: usize) -> Weight {
         Weight::ONE
+    }
+
+    fn weight(&self, _: usize) -> Share {
+        Weight::ONE.into()
     }
 
     fn in_flight(&self, _: usize) -> u32 {
@@ -157,7 +173,7 @@ fn somebody_is_picked_although_counts_move_while_they_are_read() {
     let weights = || [Weight::ONE; 2];
     for mut algorithm in [
         Algorithm::least_connections(weights(), 0),
-        Algorithm::least_response_time(2, 0),
+        Algorithm::least_response_time(weights(), 0),
         Algorithm::power_of_two(1),
         Algorithm::BoundedHash,
     ] {
@@ -189,6 +205,23 @@ fn a_key_stays_when_others_go_and_when_they_return() {
         let reversed = Algorithm::Hash.pick(&list, key).unwrap();
         prop_assert_eq!(weights.len() - 1 - reversed, before);
     });
+}
+
+#[test]
+fn the_keys_of_one_that_goes_are_shared_by_weight() {
+    const KEYS: u64 = 60_000;
+    let mut list = List::of_weights(&[3, 1, 2]);
+    let pick = |list: &List, key: u64| Algorithm::Hash.pick(list, hash(&key.to_le_bytes())).unwrap();
+    let before: Vec<usize> = (0..KEYS).map(|key| pick(&list, key)).collect();
+    list.0[0].is_eligible = false;
+    let mut moved = [0; 3];
+    for (key, before) in (0..KEYS).zip(before) {
+        let after = pick(&list, key);
+        moved[after] += u64::from(after != before);
+    }
+    for (moved, fair) in moved.iter().zip([0, KEYS / 6, KEYS / 3]) {
+        assert!(moved.abs_diff(fair) * 20 <= fair, "{moved} and {fair}");
+    }
 }
 
 #[test]
@@ -231,76 +264,5 @@ proptest! {
                 prop_assert!(picked.is_none_or(|index| list.is_eligible(index)));
             }
         }
-    }
-}
-
-mod least_response_time {
-    use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
-
-    use super::*;
-    use crate::ResponseTime;
-
-    /// Sends `requests` with so many at a time to endpoints that take `seconds` on average, exponentially distributed; the share of each.
-    fn simulate(seed: u64, requests: usize, concurrency: usize, seconds: &[f64]) -> Vec<f64> {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let mut list = List::of_weights(&vec![1; seconds.len()]);
-        let mut times = vec![ResponseTime::default(); seconds.len()];
-        let mut algorithm = Algorithm::least_response_time(seconds.len(), 0);
-        let mut sent = vec![0_u32; seconds.len()];
-        let mut ends = BinaryHeap::new();
-        let mut now = Duration::ZERO;
-        for _ in 0..requests {
-            if ends.len() == concurrency {
-                let Reverse((at, index, elapsed)) = ends.pop().unwrap();
-                now = at;
-                let (index, elapsed): (usize, Duration) = (index, elapsed);
-                list.0[index].in_flight -= 1;
-                times[index].observe(elapsed, now);
-            }
-            for (endpoint, time) in list.0.iter_mut().zip(&times) {
-                endpoint.response_nanos = time.nanos(now);
-            }
-            let index = algorithm.pick(&list, 0).unwrap();
-            let elapsed = Duration::from_secs_f64(-seconds[index] * (1.0 - random.f64()).ln());
-            list.0[index].in_flight += 1;
-            sent[index] += 1;
-            ends.push(Reverse((now + elapsed, index, elapsed)));
-        }
-        sent.iter().map(|count| f64::from(*count) / requests as f64).collect()
-    }
-
-    #[test]
-    fn five_equal_endpoints_get_a_fifth_each() {
-        for seed in 0..20 {
-            for concurrency in [1, 16, 64] {
-                let shares = simulate(seed, 3_000, concurrency, &[0.005; 5]);
-                assert!(shares.iter().all(|share| (0.18..=0.22).contains(share)), "seed {seed}: {shares:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_grey_endpoint_gets_little_and_never_nothing() {
-        for seed in 0..20 {
-            let shares = simulate(seed, 3_000, 16, &[0.5, 0.005, 0.005, 0.005]);
-            assert!((0.000_1..0.05).contains(&shares[0]), "seed {seed}: {shares:?}");
-        }
-    }
-
-    #[test]
-    fn an_expectation_decays_without_answers() {
-        let mut time = ResponseTime::default();
-        time.observe(Duration::from_millis(100), Duration::ZERO);
-        assert_eq!(time.nanos(Duration::ZERO), 100_000_000);
-        assert!(time.nanos(Duration::from_secs(10)) < 40_000_000);
-        assert_eq!(time.nanos(Duration::from_secs(3_600)), 1);
-    }
-
-    #[test]
-    fn a_slower_answer_counts_at_once() {
-        let mut time = ResponseTime::default();
-        time.observe(Duration::from_millis(1), Duration::ZERO);
-        time.observe(Duration::from_millis(50), Duration::from_millis(1));
-        assert_eq!(time.nanos(Duration::from_millis(1)), 50_000_000);
     }
 }

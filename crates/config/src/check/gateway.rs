@@ -6,16 +6,20 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
+
 use crate::{
-    located::{AddressText, At},
+    located::{AddressText, At, NetworkText},
     model::{Admin, Gateway, Log, LogFormat, LogLevel, Span},
     raw,
     report::Report,
-    text::address,
+    text::{address, network},
 };
 
 /// Each is a socket in every worker.
 const LISTENERS_MAX: usize = 64;
+/// Each may be compared with every address in `X-Forwarded-For`.
+const TRUSTED_PROXIES_MAX: usize = 256;
 const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
 const HTTP_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
 const DRAIN_DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
@@ -36,6 +40,12 @@ pub(super) fn listeners(gateway: raw::Gateway, admin: raw::Admin, report: &mut R
         workers: gateway.workers.and_then(|workers| NonZeroUsize::new(workers.into())),
         http: http.iter().map(|listener| listener.address).collect(),
         drain_deadline: report.duration(gateway.drain_deadline.as_ref(), DRAIN_DEADLINE_DEFAULT),
+        trusted_proxies: gateway
+            .trusted_proxies
+            .as_ref()
+            .map(|given| networks(given, report))
+            .unwrap_or_default(),
+        max_connections: gateway.max_connections,
     };
     (gateway, Admin { listen: admin.address })
 }
@@ -71,6 +81,42 @@ fn http(given: Option<At<Vec<At<AddressText>>>>, report: &mut Report) -> Vec<Lis
         return Vec::new();
     }
     given.value.iter().filter_map(|text| listener(text, report)).collect()
+}
+
+fn networks(given: &At<Vec<At<NetworkText>>>, report: &mut Report) -> Vec<IpNet> {
+    if given.value.len() > TRUSTED_PROXIES_MAX {
+        let message = format!("{} networks are too many", given.value.len());
+        report.fault(given.span, message, format!("write at most {TRUSTED_PROXIES_MAX}"));
+        return Vec::new();
+    }
+    given.value.iter().filter_map(|text| network(text, report)).collect()
+}
+
+fn network(text: &At<NetworkText>, report: &mut Report) -> Option<IpNet> {
+    let NetworkText(value) = &text.value;
+    let network = match network::parse(value) {
+        Ok(network) => network,
+        Err(refusal) => {
+            report.refused(text.span, &refusal);
+            return None;
+        }
+    };
+    if network != network.trunc() {
+        let written = report.source().quote(text.span);
+        // The remedy tells the address, which may not be shown when it came from the environment.
+        let help = if written.contains(value.as_str()) {
+            format!(
+                "write the network, \"{}\", or the address alone, \"{}\"",
+                network.trunc(),
+                network.addr()
+            )
+        } else {
+            "write the network, as \"10.0.0.0/8\", or the address alone".to_owned()
+        };
+        report.fault(text.span, format!("{written} has address bits behind its prefix"), help);
+        return None;
+    }
+    Some(network)
 }
 
 fn admin(raw: raw::Admin, report: &mut Report) -> Listener {

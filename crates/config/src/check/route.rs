@@ -1,5 +1,7 @@
 //! `[[route]]`
 
+mod policy;
+
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::Arc,
@@ -8,7 +10,7 @@ use std::{
 use super::KnownServices;
 use crate::{
     located::At,
-    model::{Action, HostPattern, PathPattern, Route, ServiceName, Span, Timeouts},
+    model::{Action, HostPattern, PathPattern, Route, ServiceName, Span},
     raw,
     report::Report,
     source::clipped,
@@ -141,15 +143,14 @@ fn allow_encoded(given: &At<Vec<At<String>>>, report: &mut Report) -> Vec<String
     allowed
 }
 
-fn action(raw: raw::Route, route: Span, services: &KnownServices, report: &mut Report) -> Option<Action> {
-    match (raw.service, raw.respond) {
+fn action(mut raw: raw::Route, route: Span, services: &KnownServices, report: &mut Report) -> Option<Action> {
+    match (raw.service.take(), raw.respond.take()) {
         (Some(service), None) => {
-            let timeouts = timeouts(raw.timeouts, report);
-            Some(Action::Forward { service: service_name(&service, services, report)?, timeouts })
+            let policy = policy::forward(&raw, report);
+            Some(Action::Forward { service: service_name(&service, services, report)?, policy })
         }
         (None, Some(respond)) => {
-            let message = "`timeouts` has no effect beside `respond`";
-            report.without_effect(raw.timeouts.map(|timeouts| timeouts.span), message, "remove it");
+            policy::refuse_all(&raw, report);
             self::respond(respond, report)
         }
         (Some(service), Some(respond)) => {
@@ -180,22 +181,12 @@ fn service_name(given: &At<String>, services: &KnownServices, report: &mut Repor
     let help = match suggest::nearest(&given.value, names.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if services.names.is_empty() => {
-            "add a `[service.NAME]` with `endpoints` or a `command`".to_owned()
+            "add a `[service.NAME]` with `endpoints`, `discover` or a `command`".to_owned()
         }
         None => format!("services of this file: {}", suggest::list(names)),
     };
     report.fault(given.span, format!("there is no service {}", report.source().quote(given.span)), help);
     None
-}
-
-fn timeouts(given: Option<At<raw::Timeouts>>, report: &mut Report) -> Timeouts {
-    let default = Timeouts::default();
-    let Some(At { value: raw, .. }) = given else { return default };
-    Timeouts {
-        connect: report.duration_above_zero(raw.connect.as_ref(), default.connect),
-        send: report.duration_above_zero(raw.send.as_ref(), default.send),
-        read: report.duration_above_zero(raw.read.as_ref(), default.read),
-    }
 }
 
 fn respond(given: At<raw::Respond>, report: &mut Report) -> Option<Action> {

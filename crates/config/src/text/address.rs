@@ -27,6 +27,10 @@ const NAME: Refusal = Refusal {
     problem: "names a host",
     help: r#"only IP addresses, and "localhost", are known in this version: write the address itself, as "10.0.1.10:3000""#,
 };
+const ENDPOINT_NAME: Refusal = Refusal {
+    problem: "names a host",
+    help: r#"endpoints are IP addresses, or "localhost"; to ask DNS for them write `discover = { dns = "api.internal:3000" }` instead"#,
+};
 
 /// Reads an address to listen on; port 0 is one that the system chooses.
 pub(crate) fn listener(text: &str) -> Result<SocketAddr, Refusal> {
@@ -56,8 +60,13 @@ pub(crate) fn listener(text: &str) -> Result<SocketAddr, Refusal> {
     }
 }
 
-/// Reads an address to connect to.
+/// Reads the address of an endpoint.
 pub(crate) fn endpoint(text: &str) -> Result<SocketAddr, Refusal> {
+    peer(text).map_err(|refusal| if refusal == NAME { ENDPOINT_NAME } else { refusal })
+}
+
+/// Reads an address to connect to.
+pub(crate) fn peer(text: &str) -> Result<SocketAddr, Refusal> {
     match listener(text)? {
         address if address.port() == 0 => Err(PORT_ZERO),
         address => Ok(address),
@@ -113,7 +122,7 @@ mod tests {
             ("fe80::1:3000", NO_BRACKETS),
             ("10.0.1.256:3000", NOT_AN_IP),
             ("10.0.1:3000", NOT_AN_IP),
-            ("api.internal:3000", NAME),
+            ("api.internal:3000", ENDPOINT_NAME),
         ] {
             assert_eq!(endpoint(text), Err(refusal), "{text}");
         }

@@ -123,7 +123,7 @@ pub(crate) fn service(keys: &str) -> (ServiceName, Replicas) {
     let (name, service) = config.services.into_iter().next().unwrap();
     match service.source {
         Source::Replicas(replicas) => (name, replicas),
-        Source::Endpoints { .. } => panic!("no command"),
+        Source::Endpoints { .. } | Source::Discovered { .. } => panic!("no command"),
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::{cell::Cell, net::SocketAddr, rc::Rc, time::Duration};
 
-use phalanx_http1::request::RequestBody;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
-use super::Request;
-use crate::worker::{Deadline, Inbox, Worker, WriteError, write_all};
+use super::{Presence, sender::Peer, unread::Unread};
+use crate::worker::{Deadline, GivenUp, Inbox, Worker, WriteError, write_all};
 
 /// The longest time for which a client takes no byte of an answer.
 pub(crate) const CLIENT_WRITE_STALL_MAX: Duration = Duration::from_secs(60);
@@ -18,10 +17,13 @@ const LINGER_BYTES_MAX: usize = 1024 * 1024;
 /// A client.
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
-    /// Its address, as it stands in `X-Forwarded-For`.
-    pub(crate) ip: Box<str>,
+    pub(crate) peer: Peer,
     /// Bytes received.
     pub(crate) input: Inbox,
+    /// Whether it still waits for its answer.
+    pub(crate) presence: Presence,
+    /// What is to come of a body that nobody wants, before the next request.
+    pub(super) unread: Option<Box<Unread>>,
     /// For what it sends, and for what is sent to an endpoint in its name.
     pub(crate) reading: Deadline,
     /// For what it is sent, and for what an endpoint sends.
@@ -34,30 +36,30 @@ impl Client {
     pub(super) fn new(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) -> Self {
         Self {
             stream,
-            ip: peer.ip().to_canonical().to_string().into(),
+            peer: Peer::new(worker, peer.ip()),
             input: worker.buffers.inbox(),
+            presence: Presence::default(),
+            unread: None,
             reading: worker.deadlines.deadline(),
             writing: worker.deadlines.deadline(),
             response_is_open: Cell::new(false),
         }
     }
 
-    /// Consumes the body of a request that nobody wants, if all of it is here; whether the next request can follow.
-    pub(super) fn discard_body(&mut self, request: &Request) -> bool {
-        match request.body {
-            RequestBody::Length(length) => match usize::try_from(length) {
-                Ok(length) if length <= self.input.filled().len() => {
-                    self.input.consume(length);
-                    true
-                }
-                _ => false,
-            },
-            RequestBody::Chunked => false,
-        }
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        write_all(&mut self.stream, bytes, &[], &self.writing, CLIENT_WRITE_STALL_MAX).await?;
+        self.presence.renew();
+        Ok(())
     }
 
-    pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        write_all(&mut self.stream, bytes, &[], &self.writing, CLIENT_WRITE_STALL_MAX).await
+    /// The output of `future`, which a request needs to go on, if it comes within `limit` and while the client waits for it.
+    pub(crate) async fn awaiting<T>(
+        &self,
+        limit: Duration,
+        future: impl Future<Output = T>,
+    ) -> Result<T, GivenUp> {
+        self.reading.arm(limit);
+        self.reading.or_given_up(future, |now| self.presence.has_left(&self.stream, now)).await
     }
 
     /// Ends the connection so that the client reads the answer: to close while it still sends would reset the connection and

@@ -9,9 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use phalanx_config::Timeouts;
+use phalanx_config::{ForwardPolicy, Protocol};
 use phalanx_http1::{
-    FieldSlots, HeadLimits, HeadScan, RequestFault, Target, Version,
+    FieldSlots, HeadLimits, HeadScan, RequestFault, Target, Upgrade, Version,
     request::{self, RequestBody, RequestHead},
     response::RequestKind,
     rewrite::{self, Forwarded},
@@ -21,7 +21,10 @@ use phalanx_telemetry::{
     requests::{MethodLabel, RequestSeries},
 };
 
-use super::Client;
+use super::{
+    Client,
+    sender::{Peer, Sender},
+};
 use crate::{
     answer::Answer,
     table::{Action, METHODS, Verdict},
@@ -45,24 +48,23 @@ pub(super) enum Waited {
     Closed,
 }
 
-/// What came from a client.
-pub(super) enum Received {
-    Request(Request, Plan),
-    /// It has left.
-    Closed,
-}
-
 /// One request, decided.
 pub(crate) struct Request {
     pub(crate) version: Version,
     pub(crate) kind: RequestKind,
     pub(crate) repeatable: Repeatable,
     pub(crate) body: RequestBody,
+    /// Whether the client waits for 100 before it sends its body.
+    pub(crate) awaits_continue: Cell<bool>,
     pub(crate) keep_alive: bool,
+    /// What it asks to switch to, which HTTP/1.1 alone can do.
+    pub(crate) upgrade: Option<Upgrade>,
     /// The status it is counted under.
     pub(crate) status: u16,
     begun: Instant,
     attempt_begun: Cell<Instant>,
+    /// How long an attempt took from its beginning to the head of a response, once one did.
+    pub(crate) answered_after: Cell<Option<Duration>>,
     method: MethodLabel,
     series: Arc<RequestSeries>,
 }
@@ -78,7 +80,7 @@ pub(crate) struct Forward {
     pub(crate) service: Rc<LocalService>,
     /// What keeps requests together, where `balance` does that.
     pub(crate) key: u64,
-    pub(crate) timeouts: Timeouts,
+    pub(crate) policy: ForwardPolicy,
     /// The head for the endpoint, whichever it is.
     pub(crate) head: Output,
 }
@@ -108,11 +110,14 @@ impl Request {
             kind: RequestKind::Other,
             repeatable: Repeatable::No,
             body: RequestBody::Length(0),
+            awaits_continue: Cell::new(false),
             // Where the next request would begin is not known.
             keep_alive: false,
+            upgrade: None,
             status: CLIENT_CLOSED_REQUEST,
             begun,
             attempt_begun: Cell::new(begun),
+            answered_after: Cell::new(None),
             method: MethodLabel::Other,
             series,
         }
@@ -151,35 +156,35 @@ impl Client {
         }
     }
 
-    /// Waits for the whole of a request of which the first bytes are here.
-    pub(super) async fn receive(&mut self, worker: &Worker) -> Received {
-        let (stream, ip, input) = (&mut self.stream, &self.ip, &mut self.input);
+    /// Waits for the whole of a request of which the first bytes are here; `None` when the client has left.
+    pub(super) async fn receive(&mut self, worker: &Worker) -> Option<(Request, Plan)> {
+        let (stream, peer, input) = (&mut self.stream, &self.peer, &mut self.input);
         let head = async {
             let mut scan = HeadScan::new();
             loop {
                 if !input.filled().is_empty() {
-                    match admit(worker, ip, input.filled(), &mut scan) {
+                    match admit(worker, peer, input.filled(), &mut scan) {
                         Ok(None) => {}
                         Ok(Some((request, plan, consumed))) => {
                             input.consume(consumed);
-                            return Received::Request(request, plan);
+                            return Some((request, plan));
                         }
                         Err(fault) => {
-                            tracing::debug!(client = %ip, %fault, "refused a request");
+                            tracing::debug!(client = %peer.ip, %fault, "refused a request");
                             let plan = Plan::Answer(refusal(fault));
-                            return Received::Request(Request::refused(&worker.table()), plan);
+                            return Some((Request::refused(&worker.table()), plan));
                         }
                     }
                 }
                 match input.fill(stream).await {
-                    Ok(0) | Err(_) => return Received::Closed,
+                    Ok(0) | Err(_) => return None,
                     Ok(_) => {}
                 }
             }
         };
         self.reading.within(HEAD_TIMEOUT, head).await.unwrap_or_else(|Elapsed| {
             let answer = Answer::problem(408, "the head of the request did not arrive in time");
-            Received::Request(Request::refused(&worker.table()), Plan::Answer(answer))
+            Some((Request::refused(&worker.table()), Plan::Answer(answer)))
         })
     }
 }
@@ -193,7 +198,7 @@ fn refusal(fault: RequestFault) -> Answer {
 /// The request that `bytes` begin with, and how many of them are its head; `None` until the head is complete.
 fn admit(
     worker: &Worker,
-    client_ip: &str,
+    peer: &Peer,
     bytes: &[u8],
     scan: &mut HeadScan,
 ) -> Result<Option<(Request, Plan, usize)>, RequestFault> {
@@ -203,21 +208,25 @@ fn admit(
     else {
         return Ok(None);
     };
-    let (request, plan) = decide(worker, client_ip, &head);
+    let (request, plan) = decide(worker, peer, &head);
     Ok(Some((request, plan, skipped + head_bytes)))
 }
 
-fn decide(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>) -> (Request, Plan) {
+fn decide(worker: &Worker, peer: &Peer, head: &RequestHead<'_, '_>) -> (Request, Plan) {
     let table = worker.table();
-    let (route, plan) = plan(worker, &table, client_ip, head);
+    let witness = peer.witness(worker, head);
+    let (route, plan) = plan(worker, &table, &peer.sender(witness.as_ref()), head);
     let series = table.series(route).clone();
     series.begun();
     let method = MethodLabel::of(head.method);
     let begun = clock::now();
+    let upgrade = Upgrade::of(head);
     let request = Request {
         version: head.version,
         kind: if method == MethodLabel::Head { RequestKind::Head } else { RequestKind::Other },
         repeatable: match method {
+            // An endpoint may have begun to speak another protocol.
+            _ if upgrade.is_some() => Repeatable::No,
             // RFC 9110, section 9.2.2; of any other method nothing is known.
             MethodLabel::Get
             | MethodLabel::Head
@@ -227,10 +236,13 @@ fn decide(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>) -> (Requ
             MethodLabel::Post | MethodLabel::Patch | MethodLabel::Other => Repeatable::No,
         },
         body: head.body,
+        awaits_continue: Cell::new(head.expects_continue),
         keep_alive: head.keep_alive,
+        upgrade,
         status: CLIENT_CLOSED_REQUEST,
         begun,
         attempt_begun: Cell::new(begun),
+        answered_after: Cell::new(None),
         method,
         series,
     };
@@ -240,7 +252,7 @@ fn decide(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>) -> (Requ
 fn plan(
     worker: &Worker,
     table: &LocalTable,
-    client_ip: &str,
+    sender: &Sender<'_>,
     head: &RequestHead<'_, '_>,
 ) -> (Option<usize>, Plan) {
     let Target::Resource { path, .. } = &head.target else {
@@ -253,11 +265,11 @@ fn plan(
         (Verdict::Takes, Action::Respond { status, body }) => {
             Plan::Answer(Answer::Text { status: *status, body: body.clone() })
         }
-        (Verdict::Takes, Action::Forward { service, timeouts }) => {
+        (Verdict::Takes, Action::Forward { service, policy }) => {
             let service = table.services[*service].clone();
-            let key = service.key(client_ip, head, path.as_bytes());
-            let head = rewritten(worker, client_ip, head, &service);
-            Plan::Forward(Forward { service, key, timeouts: *timeouts, head })
+            let key = service.key(sender.client_ip, head, path.as_bytes());
+            let head = rewritten(worker, sender, head, &service);
+            Plan::Forward(Forward { service, key, policy: *policy, head })
         }
         (Verdict::MethodNotAllowed { allow }, _) => Plan::Answer(Answer::Problem {
             status: 405,
@@ -273,8 +285,13 @@ fn plan(
     (Some(index), plan)
 }
 
-fn rewritten(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>, service: &LocalService) -> Output {
-    let fresh_id;
+fn rewritten(
+    worker: &Worker,
+    sender: &Sender<'_>,
+    head: &RequestHead<'_, '_>,
+    service: &LocalService,
+) -> Output {
+    let (fresh_id, fresh_traceparent);
     let request_id = match head.request_id {
         Some(id) => id,
         None => {
@@ -282,8 +299,27 @@ fn rewritten(worker: &Worker, client_ip: &str, head: &RequestHead<'_, '_>, servi
             &fresh_id
         }
     };
+    let traceparent = match head.traceparent {
+        Some(traceparent) => traceparent,
+        None => {
+            fresh_traceparent = worker.request_ids.next_traceparent();
+            &fresh_traceparent
+        }
+    };
     let mut out = worker.buffers.output();
-    let forwarded = Forwarded { client_ip, scheme: "http", request_id, default_host: service.name.as_str() };
+    let forwarded = Forwarded {
+        client_ip: sender.client_ip,
+        hops: sender.hops,
+        scheme: sender.scheme,
+        client_host: sender.host,
+        request_id,
+        traceparent,
+        default_host: service.name.as_str(),
+    };
     rewrite::request(head, &forwarded, &mut out);
+    // Over HTTP/1.1 trailers are passed on unasked; over HTTP/2 some endpoints look for this.
+    if service.protocol != Protocol::Http1 && head.takes_trailers() {
+        rewrite::ask_for_trailers(&mut out);
+    }
     out
 }

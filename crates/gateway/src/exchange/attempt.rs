@@ -1,19 +1,25 @@
 //! One attempt: a connection to one endpoint, the request sent, the response relayed.
 
-use std::{cell::Cell, future::Future as _, pin::pin, rc::Rc, task::Poll};
+use std::{cell::Cell, future::Future as _, pin::pin, task::Poll};
 
 use phalanx_http1::{request::RequestBody, rewrite::Persistence};
 use tokio::net::TcpStream;
 
 use super::{
     Sending,
-    download::{Broken, Delivered, Download},
+    download::{Broken, Delivered, Download, Relayed},
     failure::Failure,
+    multiplexed,
+    room::bound,
+    tunnel::Tunnel,
     upload::{self, Upload, UploadState},
 };
 use crate::{
     connection::{After, Client, Forward, Request},
-    worker::{Elapsed, Repeatable, Upstream, UpstreamConnection, Worker, WriteError, write_all},
+    table::Endpoint,
+    worker::{
+        GivenUp, Origin, Repeatable, Slot, UpstreamConnection, Worker, WriteError, write_all_unless_in_vain,
+    },
 };
 
 /// Which connections an attempt may use.
@@ -25,11 +31,19 @@ pub(super) enum Connections {
     Fresh,
 }
 
-/// Whether a connection was idle before this attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
-    Idle,
-    Fresh,
+/// What an attempt has come to that did not fail.
+pub(super) enum Attempted {
+    /// The request is over.
+    Over(After),
+    /// The client has been told a 101 that it had asked for: what follows is bytes.
+    Switch(Tunnel),
+}
+
+/// What was exchanged.
+enum Exchanged {
+    Response(Delivered),
+    /// The client has been told a 101 that it had asked for.
+    Switch(Tunnel),
 }
 
 /// Everything one attempt works with.
@@ -38,64 +52,103 @@ pub(super) struct Attempt<'a> {
     pub(super) client: &'a mut Client,
     pub(super) request: &'a mut Request,
     pub(super) forward: &'a Forward,
-    pub(super) upstream: &'a Rc<Upstream>,
+    pub(super) slot: &'a Slot,
     pub(super) sending: Sending,
 }
 
 impl Attempt<'_> {
     /// Makes the attempt. A failure leaves the client untold, and the request as it was unless its body was being streamed.
-    pub(super) async fn run(mut self, connections: Connections) -> Result<After, Failure> {
-        // From before it connects: whoever waits until the endpoint has drained waits for this request too.
-        let _in_flight = InFlight::begin(self.upstream);
+    pub(super) async fn run(mut self, connections: Connections) -> Result<Attempted, Failure> {
+        // HTTP/2 has no upgrades (RFC 9113, section 8.6).
+        let needs_http1 = self.request.upgrade.is_some() && self.slot.upstream.may_speak_http1();
+        let outcome = match self.slot.upstream.multiplex().filter(|_| !needs_http1) {
+            // In a place of its own: most connections need no room for it.
+            Some(multiplex) => {
+                let exchange = multiplexed::exchange(&mut self, multiplex, connections);
+                match Box::pin(exchange).await {
+                    // It was found out just now, and nothing has been sent.
+                    Err(Broken::Untold(Failure::NotHttp2)) if self.slot.upstream.multiplex().is_none() => {
+                        self.exchange_alone(connections).await
+                    }
+                    outcome => outcome.map(Exchanged::Response),
+                }
+            }
+            None => self.exchange_alone(connections).await,
+        };
+        match outcome {
+            Ok(Exchanged::Response(delivered)) => {
+                self.client.response_is_open.set(false);
+                self.request.status = delivered.status;
+                Ok(Attempted::Over(match delivered.persistence {
+                    Persistence::KeepAlive => After::Next,
+                    Persistence::Close => After::Linger,
+                }))
+            }
+            Ok(Exchanged::Switch(tunnel)) => {
+                self.request.status = 101;
+                Ok(Attempted::Switch(tunnel))
+            }
+            Err(Broken::Untold(failure)) => Err(failure),
+            Err(Broken::Truncated { status }) => {
+                self.request.status = status;
+                self.slot.upstream.counters.truncated();
+                Ok(Attempted::Over(After::Abandon))
+            }
+            Err(Broken::ClientGone) => Ok(self.abandon()),
+        }
+    }
+
+    /// Ends the work for a client that has left; the status stays that of one.
+    fn abandon(&self) -> Attempted {
+        tracing::debug!(client = %self.client.peer.ip, service = %self.forward.service.name, "a client left before its answer ended");
+        Attempted::Over(After::Abandon)
+    }
+
+    /// Over a connection that carries nothing else meanwhile.
+    async fn exchange_alone(&mut self, connections: Connections) -> Result<Exchanged, Broken> {
         let (mut connection, origin) = self.connect(connections).await?;
+        self.slot.upstream.look(self.worker, origin);
         let outcome = match self.sending {
             Sending::Whole(body_bytes) => self.exchange_whole(&mut connection, body_bytes).await,
             // In a place of its own: it is twice as large as the other, and every busy connection would make room for it.
             Sending::Stream => Box::pin(self.exchange_stream(&mut connection)).await,
         };
         match outcome {
-            Ok(delivered) => {
-                self.client.response_is_open.set(false);
-                self.request.status = delivered.status;
+            Ok(Relayed::Response(delivered)) => {
                 if delivered.is_reusable {
-                    self.upstream.put_idle(connection, self.worker.deadlines.now());
+                    self.slot.upstream.put_idle(connection, self.worker.deadlines.now());
                 }
-                Ok(match delivered.persistence {
-                    Persistence::KeepAlive => After::Next,
-                    Persistence::Close => After::Linger,
-                })
+                Ok(Exchanged::Response(delivered))
             }
+            Ok(Relayed::Switch(received)) => Ok(Exchanged::Switch(Tunnel::new(connection, *received))),
             Err(Broken::Untold(Failure::Closed | Failure::Reset(_))) if origin == Origin::Idle => {
-                Err(Failure::IdleConnectionClosed)
+                Err(Broken::Untold(Failure::IdleConnectionClosed))
             }
-            Err(Broken::Untold(failure)) => Err(failure),
-            Err(Broken::Truncated { status }) => {
-                self.request.status = status;
-                self.upstream.counters.failed();
-                Ok(After::Abandon)
-            }
-            // The status stays that of a client that left.
-            Err(Broken::ClientGone) => Ok(After::Abandon),
+            Err(broken) => Err(broken),
         }
     }
 
-    async fn connect(&self, connections: Connections) -> Result<(UpstreamConnection, Origin), Failure> {
+    async fn connect(&self, connections: Connections) -> Result<(UpstreamConnection, Origin), Broken> {
         if let Connections::IdleOrFresh(repeatable) = connections
-            && let Some(connection) = self.upstream.take_idle(repeatable, self.worker.deadlines.now())
+            && let Some(connection) = self.slot.upstream.take_idle(repeatable, self.worker.deadlines.now())
         {
             return Ok((connection, Origin::Idle));
         }
-        let connecting = TcpStream::connect(self.upstream.endpoint.address);
+        let _connecting =
+            Connecting::begin(&self.slot.upstream.endpoint, self.forward).map_err(Broken::Untold)?;
+        let connecting = TcpStream::connect(self.slot.upstream.endpoint.address);
         let stream = self
             .client
-            .reading
-            .within(self.forward.timeouts.connect, connecting)
+            .awaiting(self.forward.policy.timeouts.connect, connecting)
             .await
-            .map_err(|Elapsed| Failure::ConnectTimeout)?
-            .map_err(Failure::of_connecting)?;
+            .map_err(|given_up| match given_up {
+                GivenUp::Elapsed => Broken::Untold(Failure::ConnectTimeout),
+                GivenUp::InVain => Broken::ClientGone,
+            })?
+            .map_err(|error| Broken::Untold(Failure::of_connecting(error)))?;
         // A request is written whole, so waiting for more to send would only delay it.
         let _ = stream.set_nodelay(true);
-        Ok((UpstreamConnection::new(stream, self.upstream.counters.clone()), Origin::Fresh))
+        Ok((UpstreamConnection::new(stream, self.slot.upstream.counters.clone()), Origin::Fresh))
     }
 
     /// Sends head and body, and then relays the response.
@@ -103,21 +156,27 @@ impl Attempt<'_> {
         &mut self,
         connection: &mut UpstreamConnection,
         body_bytes: usize,
-    ) -> Result<Delivered, Broken> {
-        let Client { stream: client, input, reading, writing, response_is_open, .. } = &mut *self.client;
+    ) -> Result<Relayed, Broken> {
+        let Client { stream: client, input, presence, reading, writing, response_is_open, .. } =
+            &mut *self.client;
         let body = &input.filled()[..body_bytes];
         let upstream = connection.stream();
-        match write_all(upstream, &self.forward.head, body, reading, self.forward.timeouts.send).await {
+        let stall_max = self.forward.policy.timeouts.send;
+        let has_left = |now| presence.has_left(client, now);
+        match write_all_unless_in_vain(upstream, &self.forward.head, body, reading, stall_max, has_left).await
+        {
             // An endpoint may answer and close without reading the body; what it said is still there to be read.
             Ok(()) | Err(WriteError::Io) => {}
             Err(WriteError::Stalled) => return Err(Broken::Untold(Failure::SendTimeout)),
+            Err(WriteError::InVain) => return Err(Broken::ClientGone),
         }
         let download = Download {
             worker: self.worker,
             request: self.request,
-            upstream: self.upstream,
+            slot: self.slot,
+            presence,
             deadline: writing,
-            read_timeout: self.forward.timeouts.read,
+            read_timeout: self.forward.policy.timeouts.read,
             upload: &Cell::new(UploadState::Done),
             has_begun: response_is_open,
         };
@@ -129,24 +188,27 @@ impl Attempt<'_> {
     }
 
     /// Sends the body as it comes while the response is relayed as it comes: either may end first.
-    async fn exchange_stream(&mut self, connection: &mut UpstreamConnection) -> Result<Delivered, Broken> {
+    async fn exchange_stream(&mut self, connection: &mut UpstreamConnection) -> Result<Relayed, Broken> {
         let upload_state = Cell::new(UploadState::Running);
         let outcome = {
-            let Client { stream: client, input, reading, writing, response_is_open, .. } = &mut *self.client;
+            let Client { stream: client, input, presence, reading, writing, response_is_open, .. } =
+                &mut *self.client;
             let (mut from_client, mut to_client) = client.split();
             let (mut from_upstream, mut to_upstream) = connection.stream().split();
             let upload = Upload {
                 buffers: &self.worker.buffers,
+                presence,
                 deadline: reading,
-                send_timeout: self.forward.timeouts.send,
-                body: self.request.body,
+                policy: &self.forward.policy,
+                request: self.request,
             };
             let download = Download {
                 worker: self.worker,
                 request: self.request,
-                upstream: self.upstream,
+                slot: self.slot,
+                presence,
                 deadline: writing,
-                read_timeout: self.forward.timeouts.read,
+                read_timeout: self.forward.policy.timeouts.read,
                 upload: &upload_state,
                 has_begun: response_is_open,
             };
@@ -184,22 +246,24 @@ impl Attempt<'_> {
     }
 }
 
-/// A request in flight to an endpoint, counted until it is dropped.
-struct InFlight<'a> {
-    upstream: &'a Upstream,
+/// A request that waits for a connection, counted until it is dropped.
+pub(super) struct Connecting<'a> {
+    endpoint: &'a Endpoint,
 }
 
-impl<'a> InFlight<'a> {
-    fn begin(upstream: &'a Upstream) -> Self {
-        upstream.counters.request_begun();
-        upstream.endpoint.request_begun();
-        Self { upstream }
+impl<'a> Connecting<'a> {
+    /// Counts it, unless too many wait already.
+    pub(super) fn begin(endpoint: &'a Endpoint, forward: &Forward) -> Result<Self, Failure> {
+        if endpoint.begin_connecting(bound(forward)) {
+            Ok(Self { endpoint })
+        } else {
+            Err(Failure::TooManyPending)
+        }
     }
 }
 
-impl Drop for InFlight<'_> {
+impl Drop for Connecting<'_> {
     fn drop(&mut self) {
-        self.upstream.endpoint.request_ended();
-        self.upstream.counters.request_ended();
+        self.endpoint.connected();
     }
 }

@@ -1,12 +1,20 @@
 //! The body of a request, from the client to the endpoint as it comes. Its framing is judged on the way and written anew.
 
+mod rate;
+
 use std::{rc::Rc, time::Duration};
 
+use phalanx_config::ForwardPolicy;
 use phalanx_http1::{chunked::Decoder, request::RequestBody};
+pub(super) use rate::BodyRate;
+use rate::TooSlow;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::{chunks::rechunk, download::Broken, failure::Failure};
-use crate::worker::{Buffers, Deadline, Elapsed, Inbox, WriteError, write_all};
+use crate::{
+    connection::{Presence, Request},
+    worker::{Buffers, Deadline, Elapsed, Inbox, WriteError, write_all_unless_in_vain},
+};
 
 /// The longest time for which a client sends nothing of a body.
 const BODY_STALL_MAX: Duration = Duration::from_secs(60);
@@ -27,10 +35,12 @@ pub(super) enum UploadState {
 pub(super) enum Interrupted {
     /// The client left.
     ClientGone,
-    /// The client sent nothing for too long.
+    /// The client sent nothing, or too little, for too long.
     ClientStalled,
     /// The client's framing is malformed.
     Malformed,
+    /// The client sent more than the route takes.
+    TooLarge,
     /// The endpoint no longer reads.
     EndpointGone,
     /// The endpoint takes nothing.
@@ -45,6 +55,7 @@ impl Interrupted {
             _ if response_has_begun => Broken::ClientGone,
             Self::ClientStalled => Broken::Untold(Failure::ClientStalled),
             Self::Malformed => Broken::Untold(Failure::ClientChunk),
+            Self::TooLarge => Broken::Untold(Failure::ClientBodyTooLarge),
             Self::EndpointGone => Broken::Untold(Failure::Closed),
             Self::EndpointStalled => Broken::Untold(Failure::SendTimeout),
         }
@@ -54,9 +65,11 @@ impl Interrupted {
 /// One upload.
 pub(super) struct Upload<'a> {
     pub(super) buffers: &'a Rc<Buffers>,
+    /// Whether the client still waits.
+    pub(super) presence: &'a Presence,
     pub(super) deadline: &'a Deadline,
-    pub(super) send_timeout: Duration,
-    pub(super) body: RequestBody,
+    pub(super) policy: &'a ForwardPolicy,
+    pub(super) request: &'a Request,
 }
 
 impl Upload<'_> {
@@ -68,7 +81,7 @@ impl Upload<'_> {
         from: &mut ReadHalf<'_>,
         to: &mut WriteHalf<'_>,
     ) -> Result<(), Interrupted> {
-        match self.body {
+        match self.request.body {
             RequestBody::Length(length) => self.run_length(length, head, input, from, to).await,
             RequestBody::Chunked => self.run_chunked(head, input, from, to).await,
         }
@@ -83,17 +96,18 @@ impl Upload<'_> {
         to: &mut WriteHalf<'_>,
     ) -> Result<(), Interrupted> {
         let mut left = length;
+        let mut rate = BodyRate::new(self.policy.min_body_rate);
         loop {
             let here =
                 usize::try_from(left).map_or(input.filled().len(), |left| left.min(input.filled().len()));
-            self.write(to, head, &input.filled()[..here]).await?;
+            self.write(to, head, &input.filled()[..here], from).await?;
             head = &[];
             input.consume(here);
             left -= here as u64;
             if left == 0 {
                 return Ok(());
             }
-            self.read(input, from).await?;
+            self.read(input, from, &mut rate).await?;
         }
     }
 
@@ -105,31 +119,72 @@ impl Upload<'_> {
         to: &mut WriteHalf<'_>,
     ) -> Result<(), Interrupted> {
         let mut decoder = Decoder::new();
+        let mut rate = BodyRate::new(self.policy.min_body_rate);
         let mut out = self.buffers.output();
         out.extend_from_slice(head);
         loop {
             let is_complete = rechunk(&mut decoder, input, &mut out).map_err(|_| Interrupted::Malformed)?;
-            self.write(to, &out, &[]).await?;
+            // Before the end is passed on: the endpoint must not take for whole what the client is told was refused.
+            if decoder.data_bytes() > self.policy.max_body {
+                return Err(Interrupted::TooLarge);
+            }
+            self.write(to, &out, &[], from).await?;
             out.clear();
             if is_complete {
                 return Ok(());
             }
-            self.read(input, from).await?;
+            self.read(input, from, &mut rate).await?;
         }
     }
 
-    async fn write(&self, to: &mut WriteHalf<'_>, first: &[u8], second: &[u8]) -> Result<(), Interrupted> {
-        write_all(to, first, second, self.deadline, self.send_timeout).await.map_err(|error| match error {
+    async fn write(
+        &self,
+        to: &mut WriteHalf<'_>,
+        first: &[u8],
+        second: &[u8],
+        client: &ReadHalf<'_>,
+    ) -> Result<(), Interrupted> {
+        let has_left = |now| self.presence.has_left(client.as_ref(), now);
+        let stall_max = self.policy.timeouts.send;
+        let written = write_all_unless_in_vain(to, first, second, self.deadline, stall_max, has_left).await;
+        written.map_err(|error| match error {
             WriteError::Io => Interrupted::EndpointGone,
             WriteError::Stalled => Interrupted::EndpointStalled,
-        })
+            WriteError::InVain => Interrupted::ClientGone,
+        })?;
+        self.presence.renew();
+        Ok(())
     }
 
-    async fn read(&self, input: &mut Inbox, from: &mut ReadHalf<'_>) -> Result<(), Interrupted> {
-        match self.deadline.within(BODY_STALL_MAX, input.fill(from)).await {
-            Ok(Ok(1..)) => Ok(()),
-            Ok(Ok(0) | Err(_)) => Err(Interrupted::ClientGone),
-            Err(Elapsed) => Err(Interrupted::ClientStalled),
+    /// Reads once from the client.
+    pub(super) async fn read(
+        &self,
+        input: &mut Inbox,
+        from: &mut ReadHalf<'_>,
+        rate: &mut BodyRate,
+    ) -> Result<(), Interrupted> {
+        let mut silent = Duration::ZERO;
+        loop {
+            let began = self.deadline.now();
+            let limit = rate.until_judged().min(BODY_STALL_MAX - silent);
+            let filled = self.deadline.within(limit, input.fill(from)).await;
+            let elapsed = self.deadline.now() - began;
+            if !self.request.awaits_continue.get() {
+                rate.waited(elapsed).map_err(|TooSlow| Interrupted::ClientStalled)?;
+            }
+            match filled {
+                Ok(Ok(count @ 1..)) => {
+                    // It has not waited for the 100, or no longer does (RFC 9110, section 10.1.1).
+                    self.request.awaits_continue.set(false);
+                    rate.received(count);
+                    return Ok(());
+                }
+                Ok(Ok(0) | Err(_)) => return Err(Interrupted::ClientGone),
+                Err(Elapsed) => silent += elapsed,
+            }
+            if silent >= BODY_STALL_MAX {
+                return Err(Interrupted::ClientStalled);
+            }
         }
     }
 }

@@ -2,11 +2,17 @@
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
-use phalanx_balance::{Weight, health::Standing};
-use phalanx_config::{Balance, Config, ServiceName, Source};
-use phalanx_telemetry::upstream::UpstreamFamily;
+use phalanx_balance::{
+    Weight,
+    health::Standing,
+    selection::{self, Mode},
+};
+use phalanx_config::{
+    self as config, Balance, Config, PassiveHealth, Protocol, Resilience, Role, ServiceName, Source,
+};
+use phalanx_telemetry::upstream::{ServiceCounters, UpstreamFamily};
 
-use crate::table::{Endpoint, Routes, Service, Table};
+use crate::table::{Endpoint, EndpointSettings, Gate, Reports, Routes, Service, Table};
 
 /// All endpoints, those that get no requests included.
 pub(super) struct Members {
@@ -26,9 +32,16 @@ struct Leaving {
 
 pub(super) struct ServiceMembers {
     pub(super) name: ServiceName,
-    pub(super) balance: Balance,
+    balance: Balance,
+    protocol: Protocol,
     keepalive: usize,
+    resilience: Resilience,
+    reports: Reports,
+    counters: Arc<ServiceCounters>,
+    pub(super) gate: Option<Arc<Gate>>,
     pub(super) members: Vec<Member>,
+    /// How the endpoints of the last table were selected.
+    mode: Mode,
 }
 
 pub(super) struct Member {
@@ -37,17 +50,10 @@ pub(super) struct Member {
 }
 
 impl Members {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, upstreams: &UpstreamFamily) -> Self {
         let indices: HashMap<ServiceName, usize> = config.services.keys().cloned().zip(0..).collect();
-        let services = config.services.iter().map(|(name, service)| ServiceMembers {
-            name: name.clone(),
-            balance: service.balance.clone(),
-            keepalive: service.keepalive,
-            members: match &service.source {
-                Source::Endpoints { endpoints, .. } => endpoints.iter().map(Member::new).collect(),
-                Source::Replicas(_) => Vec::new(),
-            },
-        });
+        let services =
+            config.services.iter().map(|(name, service)| ServiceMembers::new(name, service, upstreams));
         Self {
             generation: 1,
             routes: Arc::new(Routes::new(&config.routes, &indices)),
@@ -57,14 +63,22 @@ impl Members {
     }
 
     /// Adds an endpoint, unless there is one at this address.
-    pub(super) fn admit(&mut self, service: &ServiceName, address: SocketAddr, weight: Weight) {
+    pub(super) fn admit(&mut self, service: &ServiceName, address: SocketAddr, weight: Weight, role: Role) {
         // Whoever is back is counted where it left off.
         self.leaving.retain(|left| (&left.service, left.address) != (service, address));
-        let Some(service) = self.services.iter_mut().find(|known| known.name == *service) else { return };
-        if service.members.iter().all(|member| member.endpoint.address != address) {
-            let endpoint = Arc::new(Endpoint::new(address, weight));
-            service.members.push(Member { endpoint, standing: Standing::Serving });
+        if let Some(service) = self.services.iter_mut().find(|known| known.name == *service)
+            && service.members.iter().all(|member| member.endpoint.address != address)
+        {
+            service.add(address, weight, role);
         }
+    }
+
+    /// Adds an endpoint. One that is at this address makes way for it.
+    pub(super) fn put(&mut self, service: &ServiceName, endpoint: &config::Endpoint) {
+        self.leaving.retain(|left| (&left.service, left.address) != (service, endpoint.address));
+        let Some(service) = self.services.iter_mut().find(|known| known.name == *service) else { return };
+        service.members.retain(|member| member.endpoint.address != endpoint.address);
+        service.put(endpoint);
     }
 
     /// Removes an endpoint, if it is there.
@@ -96,26 +110,110 @@ impl Members {
         self.services.iter().find(|service| service.name == *name)
     }
 
-    pub(super) fn table(&self) -> Table {
-        let services = self.services.iter().map(|service| Service {
-            name: service.name.clone(),
-            balance: service.balance.clone(),
-            keepalive: service.keepalive,
-            endpoints: service
-                .members
-                .iter()
-                .filter(|member| member.standing == Standing::Serving)
-                .map(|member| member.endpoint.clone())
-                .collect(),
-        });
-        Table { generation: self.generation, routes: self.routes.clone(), services: services.collect() }
+    /// Wakes the requests that wait for room: there may be other endpoints.
+    pub(super) fn let_the_waiting_look(&self) {
+        for gate in self.services.iter().filter_map(|service| service.gate.as_ref()) {
+            gate.make_room();
+        }
+    }
+
+    /// The table that follows.
+    pub(super) fn table(&mut self) -> Table {
+        let services = self.services.iter_mut().map(ServiceMembers::service).collect();
+        Table { generation: self.generation, routes: self.routes.clone(), services }
     }
 }
 
-impl Member {
-    fn new(endpoint: &phalanx_config::Endpoint) -> Self {
+impl ServiceMembers {
+    fn new(name: &ServiceName, service: &config::Service, upstreams: &UpstreamFamily) -> Self {
+        let counters = upstreams.service(name.as_str());
+        let mut members = Self {
+            name: name.clone(),
+            balance: service.balance.clone(),
+            protocol: service.protocol,
+            keepalive: service.keepalive,
+            resilience: service.resilience,
+            reports: match &service.source {
+                Source::Endpoints { passive_health, .. } | Source::Discovered { passive_health, .. } => {
+                    reports(passive_health)
+                }
+                // The fleet judges them.
+                Source::Replicas(_) => Reports::Nothing,
+            },
+            gate: Gate::of(&service.resilience, counters.clone()),
+            counters,
+            members: Vec::new(),
+            mode: Mode::Normal,
+        };
+        if let Source::Endpoints { endpoints, .. } = &service.source {
+            endpoints.iter().for_each(|endpoint| members.put(endpoint));
+        }
+        members
+    }
+
+    fn put(&mut self, endpoint: &config::Endpoint) {
         // The configuration holds weights from 1.
         let weight = Weight::try_from(endpoint.weight).unwrap_or(Weight::ONE);
-        Self { endpoint: Arc::new(Endpoint::new(endpoint.address, weight)), standing: Standing::Serving }
+        self.add(endpoint.address, weight, endpoint.role);
+    }
+
+    fn add(&mut self, address: SocketAddr, weight: Weight, role: Role) {
+        let (limits, reports) = (self.resilience.limits, self.reports);
+        let settings = EndpointSettings { address, weight, role, limits, reports };
+        self.members
+            .push(Member { endpoint: Arc::new(Endpoint::new(settings)), standing: Standing::Serving });
+    }
+
+    /// Its part of a table: those of its endpoints that may get requests.
+    fn service(&mut self) -> Service {
+        let candidates: Vec<_> = self.members.iter().map(Member::for_selection).collect();
+        let selection = selection::select(&candidates, self.resilience.panic_threshold);
+        self.enter(selection.mode);
+        for member in &self.members {
+            match member.standing {
+                // In a panic there may be nobody else to get requests.
+                Standing::Trial if selection.mode == Mode::Panic => member.endpoint.begin_unbounded_trial(),
+                Standing::Trial => member.endpoint.begin_trial(),
+                _ => member.endpoint.end_trial(),
+            }
+        }
+        let endpoints = selection.indices.iter().map(|index| self.members[*index].endpoint.clone());
+        Service {
+            name: self.name.clone(),
+            balance: self.balance.clone(),
+            protocol: self.protocol,
+            keepalive: self.keepalive,
+            counters: self.counters.clone(),
+            gate: self.gate.clone(),
+            endpoints: endpoints.collect(),
+        }
+    }
+
+    fn enter(&mut self, mode: Mode) {
+        let service = &self.name;
+        match (self.mode, mode) {
+            (before, after) if before == after => return,
+            (_, Mode::Panic) => {
+                tracing::error!(%service, "too many endpoints fail at once to believe it: they get requests nevertheless");
+            }
+            (_, Mode::Backup) => tracing::warn!(%service, "no primary serves: backups get the requests"),
+            (_, Mode::Normal) => tracing::info!(%service, "its primaries serve again"),
+        }
+        self.counters.set_panic(u8::from(mode == Mode::Panic));
+        self.mode = mode;
+    }
+}
+
+fn reports(passive: &PassiveHealth) -> Reports {
+    if passive.max_fails == 0 { Reports::Nothing } else { Reports::Outcomes }
+}
+
+impl Member {
+    fn for_selection(&self) -> selection::Member {
+        let role = match self.endpoint.role {
+            Role::Primary => selection::Role::Primary,
+            Role::Backup => selection::Role::Backup,
+        };
+        selection::Member { role, standing: self.standing }
     }
 }

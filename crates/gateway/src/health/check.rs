@@ -1,4 +1,5 @@
-//! One active check: a `GET` on a connection of its own, so that it also tells whether new connections are possible.
+//! One active check: a `GET` on a connection of its own, so that it also tells whether new connections are possible; or that
+//! connection alone.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -28,18 +29,24 @@ pub(super) enum CheckFailure {
     Timeout(Duration),
 }
 
-/// Passes when `GET path` is answered with 2xx within `timeout`.
-pub(super) async fn check(address: SocketAddr, path: &str, timeout: Duration) -> Result<(), CheckFailure> {
-    match tokio::time::timeout(timeout, status(address, path)).await {
-        Ok(Ok(200..300)) => Ok(()),
-        Ok(Ok(status)) => Err(CheckFailure::Status(status)),
-        Ok(Err(failure)) => Err(failure),
-        Err(_) => Err(CheckFailure::Timeout(timeout)),
-    }
+/// Passes when a connection stands within `timeout`, and `GET path` on it, if there is a path, is answered with 2xx.
+pub(super) async fn check(
+    address: SocketAddr,
+    path: Option<&str>,
+    timeout: Duration,
+) -> Result<(), CheckFailure> {
+    let checking = async {
+        let stream = TcpStream::connect(address).await.map_err(CheckFailure::Connect)?;
+        let Some(path) = path else { return Ok(()) };
+        match status(stream, address, path).await? {
+            200..300 => Ok(()),
+            status => Err(CheckFailure::Status(status)),
+        }
+    };
+    tokio::time::timeout(timeout, checking).await.unwrap_or(Err(CheckFailure::Timeout(timeout)))
 }
 
-async fn status(address: SocketAddr, path: &str) -> Result<u16, CheckFailure> {
-    let mut stream = TcpStream::connect(address).await.map_err(CheckFailure::Connect)?;
+async fn status(mut stream: TcpStream, address: SocketAddr, path: &str) -> Result<u16, CheckFailure> {
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: phalanx-check\r\nConnection: close\r\n\r\n"
     );
@@ -51,11 +58,18 @@ async fn status(address: SocketAddr, path: &str) -> Result<u16, CheckFailure> {
         if stream.read_buf(&mut received).await.map_err(CheckFailure::Connection)? == 0 {
             return Err(CheckFailure::Closed);
         }
-        let mut slots = FieldSlots::new();
-        let parsed =
-            response::parse(&received, &mut scan, &mut slots, &HeadLimits::RESPONSE, RequestKind::Other);
-        if let Some((head, _)) = parsed.map_err(CheckFailure::Malformed)? {
-            return Ok(head.status);
+        loop {
+            let mut slots = FieldSlots::new();
+            let parsed =
+                response::parse(&received, &mut scan, &mut slots, &HeadLimits::RESPONSE, RequestKind::Other);
+            match parsed.map_err(CheckFailure::Malformed)? {
+                None => break,
+                Some((head, head_bytes)) if head.is_interim() => {
+                    received.drain(..head_bytes);
+                    scan = HeadScan::new();
+                }
+                Some((head, _)) => return Ok(head.status),
+            }
         }
     }
 }

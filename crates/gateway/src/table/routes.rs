@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use phalanx_config::{self as config, HostPattern, PathPattern, ServiceName, Timeouts};
+use phalanx_config::{self as config, ForwardPolicy, HostPattern, PathPattern, ServiceName};
 use phalanx_http1::{EncodedSet, Path};
 
 /// Methods that pass where a route names none.
@@ -30,7 +30,7 @@ pub(crate) struct Route {
 /// What a route does.
 pub(crate) enum Action {
     /// Forwards to the service with this index.
-    Forward { service: usize, timeouts: Timeouts },
+    Forward { service: usize, policy: ForwardPolicy },
     /// Answers by itself.
     Respond { status: u16, body: Arc<str> },
 }
@@ -92,8 +92,8 @@ impl Route {
                 _ => allowed.fold(EncodedSet::EMPTY, EncodedSet::union),
             },
             action: match &route.action {
-                config::Action::Forward { service, timeouts } => {
-                    Action::Forward { service: services[service], timeouts: *timeouts }
+                config::Action::Forward { service, policy } => {
+                    Action::Forward { service: services[service], policy: *policy }
                 }
                 config::Action::Respond { status, body } => {
                     Action::Respond { status: *status, body: body.as_str().into() }

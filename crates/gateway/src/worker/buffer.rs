@@ -13,16 +13,21 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, ReadBuf},
-    net::{TcpStream, tcp::ReadHalf},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{
+        TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
 };
 
 /// The size of a buffer: the largest head, and what one read takes of a body.
 pub(crate) const BUFFER_BYTES: usize = 32 * 1024;
 /// What an output buffer begins with: the heads of most messages.
 const OUTPUT_BYTES: usize = 4096;
-/// Free buffers that a worker keeps; more are given back to the allocator.
+/// Free buffers for reading that a worker keeps; more are given back to the allocator.
 const FREE_BUFFERS_MAX: usize = 256;
+/// Free buffers for writing that a worker keeps. They are small, and a request that waits for its response holds its head.
+const FREE_OUTPUTS_MAX: usize = 512;
 
 /// What can be read from, and tells before a buffer is there whether it may have bytes.
 pub(crate) trait Source: AsyncRead + Unpin {
@@ -39,6 +44,24 @@ impl Source for TcpStream {
 impl Source for ReadHalf<'_> {
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.as_ref().poll_read_ready(context)
+    }
+}
+
+/// A client to write to, and the socket that tells whether it is still there.
+pub(crate) trait Sink: AsyncWrite + Unpin {
+    /// The socket.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Sink for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Sink for WriteHalf<'_> {
+    fn socket(&self) -> &TcpStream {
+        self.as_ref()
     }
 }
 
@@ -179,7 +202,7 @@ impl Drop for Output {
         let mut free = self.owner.free_output.borrow_mut();
         // One that has grown large would stay so for ever.
         let is_kept = (1..=2 * BUFFER_BYTES).contains(&self.bytes.capacity());
-        if is_kept && free.len() < FREE_BUFFERS_MAX {
+        if is_kept && free.len() < FREE_OUTPUTS_MAX {
             let mut bytes = std::mem::take(&mut self.bytes);
             bytes.clear();
             free.push(bytes);

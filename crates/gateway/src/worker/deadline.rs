@@ -23,6 +23,15 @@ const IDLE_MAX_WHILE_DRAINING: Duration = TICK;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Elapsed;
 
+/// Why a wait was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GivenUp {
+    /// The limit has passed.
+    Elapsed,
+    /// Nobody has a use for the output any more.
+    InVain,
+}
+
 /// All deadlines of a worker, and its coarse clock.
 pub(crate) struct Deadlines {
     began: Instant,
@@ -36,6 +45,8 @@ pub(crate) struct Deadlines {
 struct Slot {
     at: Cell<Option<Duration>>,
     ends_when_draining: Cell<bool>,
+    /// Whether the next sweep wakes the waiter, whatever it finds.
+    wakes_at_sweep: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -68,8 +79,11 @@ impl Deadlines {
         let now = now.saturating_duration_since(self.began);
         self.now.set(now);
         for (_, slot) in self.slots.borrow().iter() {
+            let wakes_anyway = slot.wakes_at_sweep.take();
             if slot.at.get().is_some_and(|at| at <= now) {
                 slot.expire(now);
+            } else if wakes_anyway && let Some(waker) = &*slot.waker.borrow() {
+                waker.wake_by_ref();
             }
         }
     }
@@ -155,6 +169,36 @@ impl Deadline {
         .await;
         self.slot.at.set(None);
         outcome
+    }
+
+    /// Like [`Deadline::or_elapsed`], and given up when it is in vain, which is asked at every sweep: `future` is mostly ready
+    /// before the first.
+    pub(crate) async fn or_given_up<T>(
+        &self,
+        future: impl Future<Output = T>,
+        is_in_vain: impl Fn(Duration) -> bool,
+    ) -> Result<T, GivenUp> {
+        let mut future = pin!(future);
+        let mut asked_at = self.deadlines.now.get();
+        let or_in_vain = std::future::poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            self.slot.wakes_at_sweep.set(true);
+            let now = self.deadlines.now.get();
+            let is_asked = std::mem::replace(&mut asked_at, now) != now;
+            if is_asked && is_in_vain(now) { Poll::Ready(None) } else { Poll::Pending }
+        });
+        match self.or_elapsed(or_in_vain).await {
+            Ok(Some(output)) => Ok(output),
+            Ok(None) => Err(GivenUp::InVain),
+            Err(Elapsed) => Err(GivenUp::Elapsed),
+        }
+    }
+
+    /// Time since the worker began, as of the last sweep.
+    pub(crate) fn now(&self) -> Duration {
+        self.deadlines.now.get()
     }
 }
 

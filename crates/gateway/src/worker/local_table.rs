@@ -1,7 +1,9 @@
 //! A [`Table`] made ready for one worker: metric handles resolved, connections kept where the endpoint stays.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
+use phalanx_balance::RetryBudget;
+use phalanx_config::ServiceName;
 use phalanx_telemetry::requests::RequestSeries;
 
 use super::{LocalService, Seat, Upstream, service};
@@ -9,6 +11,9 @@ use crate::table::{Action, Routes, Service, Table};
 
 /// The service and route labels of a request that no route takes.
 const NO_ROUTE: &str = "none";
+
+/// Retries each second that a service may have over all workers, however few requests it gets.
+const RETRIES_PER_SECOND_MIN: f64 = 10.0;
 
 /// What one worker routes by.
 pub(crate) struct LocalTable {
@@ -51,6 +56,11 @@ impl LocalTable {
         route.map_or(&self.no_route, |index| &self.series[index])
     }
 
+    /// The service of this name.
+    pub(crate) fn service(&self, name: &ServiceName) -> Option<&Rc<LocalService>> {
+        self.services.iter().find(|service| service.name == *name)
+    }
+
     /// Closes idle connections that are past their time.
     pub(crate) fn sweep(&self, now: Duration) {
         for upstream in self.upstreams() {
@@ -79,9 +89,24 @@ fn local_service(service: &Service, previous: Option<&LocalTable>, seat: &Seat) 
             None => {
                 let counters = seat.upstreams.counters(service.name.as_str(), &endpoint.address.to_string());
                 let timing = service::timing(&service.balance);
-                Rc::new(Upstream::new(endpoint.clone(), counters, service.keepalive, timing))
+                Rc::new(Upstream::new(
+                    endpoint.clone(),
+                    counters,
+                    service.protocol,
+                    service.keepalive,
+                    timing,
+                ))
             }
         }
     });
-    LocalService::new(service.name.clone(), &service.balance, upstreams.collect(), seat.index)
+    let known = previous.and_then(|previous| previous.service(&service.name));
+    let budget = known.map_or_else(|| Rc::new(RefCell::new(retry_budget(seat))), |known| known.budget());
+    LocalService::new(service, upstreams.collect(), budget, seat.index)
+}
+
+/// What one worker may repeat of the requests for a service that have earned nothing yet.
+fn retry_budget(seat: &Seat) -> RetryBudget {
+    // The precision of a count of threads is no matter.
+    let workers = f64::from(u32::try_from(seat.workers).unwrap_or(u32::MAX));
+    RetryBudget::new(RETRIES_PER_SECOND_MIN / workers)
 }

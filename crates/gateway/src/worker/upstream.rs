@@ -5,30 +5,39 @@ use std::{
     collections::VecDeque,
     future::Future as _,
     pin::pin,
+    rc::Rc,
     sync::Arc,
     task::{Context, Waker},
     time::Duration,
 };
 
 use phalanx_balance::ResponseTime;
-use phalanx_telemetry::upstream::EndpointCounters;
+use phalanx_config::Protocol;
+use phalanx_telemetry::{clock, upstream::EndpointCounters};
 use tokio::{net::TcpStream, task::coop};
 
-use crate::table::Endpoint;
+use super::{
+    Worker,
+    multiplex::{Multiplex, Trust},
+};
+use crate::table::{Bound, Endpoint, Look, Spoken};
 
 /// An idle connection older than this is not used again; common servers close theirs after 60 s or more.
-const IDLE_MAX: Duration = Duration::from_secs(50);
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(50);
 /// A request that must not be sent twice takes only a connection that was in use so recently: the shortest keep-alive in use
 /// is 2 s, and a peer that closes just as the request arrives leaves no way to tell whether it was processed.
-const IDLE_MAX_FOR_UNREPEATABLE: Duration = Duration::from_secs(1);
+pub(super) const IDLE_MAX_FOR_UNREPEATABLE: Duration = Duration::from_secs(1);
 
 /// An endpoint as one worker sees it.
 pub(crate) struct Upstream {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) counters: Arc<EndpointCounters>,
     keepalive: usize,
-    /// Oldest first.
+    /// Those that carry one request at a time, oldest first.
     idle: RefCell<VecDeque<Idle>>,
+    /// Those that carry many.
+    multiplex: Option<Rc<Multiplex>>,
+    protocol: Protocol,
     is_withdrawn: Cell<bool>,
     /// As this worker has seen it; `None` where nobody asks.
     response_time: Option<Cell<ResponseTime>>,
@@ -39,6 +48,13 @@ pub(crate) struct Upstream {
 pub(crate) enum Timing {
     Followed,
     Ignored,
+}
+
+/// Whether a connection was idle before an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Idle,
+    Fresh,
 }
 
 struct Idle {
@@ -57,16 +73,52 @@ impl Upstream {
     pub(crate) fn new(
         endpoint: Arc<Endpoint>,
         counters: Arc<EndpointCounters>,
+        protocol: Protocol,
         keepalive: usize,
         timing: Timing,
     ) -> Self {
+        let multiplexed = |trust| Rc::new(Multiplex::new(endpoint.clone(), counters.clone(), trust));
+        let multiplex = match protocol {
+            Protocol::Http1 => None,
+            Protocol::H2c => Some(multiplexed(Trust::Configured)),
+            Protocol::Auto => Some(multiplexed(Trust::Learned)),
+        };
         Self {
             endpoint,
             counters,
             keepalive,
             idle: RefCell::default(),
+            multiplex,
+            protocol,
             is_withdrawn: Cell::new(false),
             response_time: (timing == Timing::Followed).then(Cell::default),
+        }
+    }
+
+    /// The connections that carry many requests, if it is spoken to over such.
+    pub(crate) fn multiplex(&self) -> Option<&Rc<Multiplex>> {
+        let is_spoken = match self.protocol {
+            Protocol::Http1 => false,
+            Protocol::H2c => true,
+            Protocol::Auto => self.endpoint.learned.spoken() == Spoken::H2c,
+        };
+        self.multiplex.as_ref().filter(|_| is_spoken)
+    }
+
+    /// Whether it may be spoken to over connections that carry one request at a time.
+    pub(crate) fn may_speak_http1(&self) -> bool {
+        self.protocol != Protocol::H2c
+    }
+
+    /// Has it found out in the background whether it speaks HTTP/2, where that is to be found out and is not known. A new
+    /// connection is the time to ask again.
+    pub(crate) fn look(&self, worker: &Worker, origin: Origin) {
+        if self.protocol == Protocol::Auto
+            && let Some(multiplex) = &self.multiplex
+            && (origin == Origin::Fresh || self.endpoint.learned.spoken() == Spoken::Unknown)
+            && let Some(look) = Look::claim(&self.endpoint, clock::now())
+        {
+            multiplex.look(worker, look);
         }
     }
 
@@ -82,6 +134,12 @@ impl Upstream {
     /// How long it is expected to need, in nanoseconds; zero where nothing is known.
     pub(crate) fn response_nanos(&self, now: Duration) -> u64 {
         self.response_time.as_ref().map_or(0, |response_time| response_time.get().nanos(now))
+    }
+
+    /// Whether another request may begin: what it may have at a time, and wait for.
+    pub(crate) fn has_room(&self, bound: Bound) -> bool {
+        self.endpoint.has_room(bound)
+            && (bound == Bound::Exempt || self.endpoint.may_connect() || !self.idle.borrow().is_empty())
     }
 
     /// An idle connection that is believed to be open: the one used last.
@@ -128,6 +186,9 @@ impl Upstream {
     pub(crate) fn withdraw(&self) {
         self.is_withdrawn.set(true);
         self.idle.borrow_mut().clear();
+        if let Some(multiplex) = &self.multiplex {
+            multiplex.withdraw();
+        }
     }
 }
 

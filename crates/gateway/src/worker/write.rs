@@ -9,7 +9,7 @@ use std::{
 
 use tokio::io::AsyncWrite;
 
-use super::deadline::{Deadline, Elapsed};
+use super::deadline::{Deadline, Elapsed, GivenUp};
 
 /// Why bytes could not be written.
 #[derive(Debug)]
@@ -18,18 +18,53 @@ pub(crate) enum WriteError {
     Io,
     /// The peer takes nothing.
     Stalled,
+    /// Nobody has a use for it any more.
+    InVain,
 }
 
 /// Writes `first` and then `second`; `stall_max` is the longest time without progress.
 pub(crate) async fn write_all(
     stream: &mut (impl AsyncWrite + Unpin),
+    first: &[u8],
+    second: &[u8],
+    deadline: &Deadline,
+    stall_max: Duration,
+) -> Result<(), WriteError> {
+    match deadline.or_elapsed(writing(stream, first, second, deadline, stall_max)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(WriteError::Io),
+        Err(Elapsed) => Err(WriteError::Stalled),
+    }
+}
+
+/// Like [`write_all`], and given up when it is in vain, as [`Deadline::or_given_up`] is.
+pub(crate) async fn write_all_unless_in_vain(
+    stream: &mut (impl AsyncWrite + Unpin),
+    first: &[u8],
+    second: &[u8],
+    deadline: &Deadline,
+    stall_max: Duration,
+    is_in_vain: impl Fn(Duration) -> bool,
+) -> Result<(), WriteError> {
+    let writing = writing(stream, first, second, deadline, stall_max);
+    match deadline.or_given_up(writing, is_in_vain).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(WriteError::Io),
+        Err(GivenUp::Elapsed) => Err(WriteError::Stalled),
+        Err(GivenUp::InVain) => Err(WriteError::InVain),
+    }
+}
+
+/// Writes, and arms the deadline with every byte that goes.
+async fn writing(
+    stream: &mut (impl AsyncWrite + Unpin),
     mut first: &[u8],
     mut second: &[u8],
     deadline: &Deadline,
     stall_max: Duration,
-) -> Result<(), WriteError> {
+) -> io::Result<()> {
     deadline.arm(stall_max);
-    let written = deadline.or_elapsed(std::future::poll_fn(|context| {
+    std::future::poll_fn(|context| {
         while !(first.is_empty() && second.is_empty()) {
             let count = if first.is_empty() {
                 ready!(Pin::new(&mut *stream).poll_write(context, second))?
@@ -48,10 +83,52 @@ pub(crate) async fn write_all(
             deadline.arm(stall_max);
         }
         Poll::Ready(Ok(()))
-    }));
-    match written.await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(WriteError::Io),
-        Err(Elapsed) => Err(WriteError::Stalled),
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use phalanx_telemetry::clock;
+    use tokio::io::AsyncReadExt as _;
+
+    use super::{super::deadline::Deadlines, *};
+
+    const STALL_MAX: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_peer_that_takes_nothing_is_given_up_and_one_that_takes_little_is_not() {
+        let began = clock::now();
+        let deadlines = Deadlines::new(began);
+        let deadline = deadlines.deadline();
+        let (mut here, mut there) = tokio::io::duplex(1);
+        let written = Cell::new(None);
+        let writing = async {
+            written.set(Some(write_all(&mut here, b"abc", b"d", &deadline, STALL_MAX).await));
+        };
+        let reading = async {
+            let mut seconds = 0;
+            let mut pass = async |passing: u64| {
+                for _ in 0..passing {
+                    seconds += 1;
+                    deadlines.sweep(began + Duration::from_secs(seconds));
+                    tokio::task::yield_now().await;
+                }
+            };
+            // It takes a byte just in time, twice.
+            for expected in [b'a', b'b'] {
+                pass(STALL_MAX.as_secs() - 1).await;
+                assert_eq!(there.read_u8().await.unwrap(), expected);
+                tokio::task::yield_now().await;
+            }
+            pass(STALL_MAX.as_secs() - 1).await;
+            assert!(written.take().is_none(), "it still takes something");
+            // A deadline is met up to two ticks late.
+            pass(3).await;
+            assert!(matches!(written.take(), Some(Err(WriteError::Stalled))));
+        };
+        tokio::join!(writing, reading);
     }
 }

@@ -2,8 +2,11 @@
 
 mod active_checks;
 mod attempts;
+mod budget;
 mod idle_connections;
+mod outliers;
 mod passive_health;
+mod slow_start;
 mod timeouts;
 
 /// A request whose body is there with its head.

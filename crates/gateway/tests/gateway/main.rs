@@ -3,8 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
 
 mod balancing;
+mod discovery;
 mod failing;
 mod lifecycle;
+mod multiplexed;
+mod overload;
+mod slow;
 mod support;
+mod upgrades;
 mod wire_requests;
 mod wire_responses;

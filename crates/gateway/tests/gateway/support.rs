@@ -1,16 +1,22 @@
 //! Both sides of a gateway: what starts one, clients that send raw bytes, and origins that record what they get.
 
+mod dns;
 mod gateway;
 mod message;
 mod origin;
 mod peer;
+mod streams;
 
 use std::time::Duration;
 
+pub(crate) use dns::{
+    Data, DnsReply, DnsServer, Kind, NO_DATA, NO_SUCH_NAME, Record, SERVER_FAILURE, dns_addresses,
+};
 pub(crate) use gateway::{Setup, TestGateway};
-pub(crate) use message::{LARGE_BYTES, Message, forwarded, large_body, ok};
+pub(crate) use message::{IDS, LARGE_BYTES, Message, forwarded, large_body, ok};
 pub(crate) use origin::{ClosedPort, Origin, Recorder, Reply};
 pub(crate) use peer::{Ending, Peer};
+pub(crate) use streams::{StreamConnection, StreamOrigin, StreamRecorder, StreamRequest};
 
 /// What becomes of a connection after a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,12 @@ mod expectations;
 mod fields;
 mod framing;
 mod pipelines;
+mod proxies;
 mod routing;
 mod targets;
+mod unread;
 
-use crate::support::{Connection, Ending, Message, Peer, Recorder, Setup, TestGateway};
+use crate::support::{Connection, Ending, IDS, Message, Peer, Recorder, Setup, TestGateway};
 
 /// A request, and what is to become of it.
 struct Case {
@@ -44,9 +46,9 @@ impl Case {
     }
 }
 
-/// A request that brings the id which [`crate::support::forwarded`] expects.
+/// A request that brings the ids which [`crate::support::forwarded`] expects.
 fn request(line: &str, fields: &str, body: &str) -> String {
-    format!("{line} HTTP/1.1\r\nHost: a\r\nX-Request-Id: t\r\n{fields}\r\n{body}")
+    format!("{line} HTTP/1.1\r\nHost: a\r\n{IDS}{fields}\r\n{body}")
 }
 
 /// Checks cases against a gateway with one route, which takes every path.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use phalanx_balance::Weight;
-use phalanx_config::ServiceName;
+use phalanx_config::{Role, ServiceName};
 use phalanx_fleet::Balancer;
 use phalanx_gateway::Gateway;
 
@@ -20,7 +20,7 @@ impl GatewayBalancer {
 
 impl Balancer for GatewayBalancer {
     async fn admit(&self, service: &ServiceName, _instance: &str, address: SocketAddr) {
-        self.gateway.admit(service, address, Weight::ONE).await;
+        self.gateway.admit(service, address, Weight::ONE, Role::Primary).await;
     }
 
     async fn withdraw(&self, service: &ServiceName, address: SocketAddr) {

@@ -14,7 +14,8 @@ use phalanx_balance::health;
 use phalanx_fleet::{FleetHandle, ReplicaState, ServiceState, Standing};
 use phalanx_gateway::{EndpointState as GatewayEndpoint, Gateway, GatewayState};
 use phalanx_telemetry::{
-    clock,
+    clock, connections,
+    discovery::DiscoveryFamily,
     registry::Registry,
     replicas::{self, ReplicaCount},
     requests::RequestFamily,
@@ -26,6 +27,13 @@ use phalanx_telemetry::{
 pub(super) struct Addresses {
     pub(super) http: Vec<SocketAddr>,
     pub(super) admin: SocketAddr,
+}
+
+/// What is counted elsewhere and told here.
+pub(super) struct Families {
+    pub(super) requests: RequestFamily,
+    pub(super) upstreams: UpstreamFamily,
+    pub(super) discovery: DiscoveryFamily,
 }
 
 /// Answers the admin API.
@@ -40,16 +48,14 @@ pub(super) struct Overview {
 }
 
 impl Overview {
-    pub(super) fn new(
-        gateway: Gateway,
-        fleet: FleetHandle,
-        admin: SocketAddr,
-        requests: &RequestFamily,
-        upstreams: UpstreamFamily,
-    ) -> Self {
+    pub(super) fn new(gateway: Gateway, fleet: FleetHandle, admin: SocketAddr, families: Families) -> Self {
+        let Families { requests, upstreams, discovery } = families;
         let mut registry = Registry::new();
         registry.add(requests.collector());
         registry.add(upstreams.collector());
+        let counting = gateway.clone();
+        registry.add(connections::collector(move || counting.connections()));
+        discovery.register(&mut registry);
         let counted = fleet.clone();
         registry.add(replicas::collector(move || counted.state().iter().flat_map(replica_counts).collect()));
         let is_draining = AtomicBool::new(false);
@@ -141,7 +147,7 @@ impl Source for Overview {
             gateway: GatewayDto {
                 listeners: gateway.listeners.iter().map(ToString::to_string).collect(),
                 workers: gateway.workers,
-                connections: gateway.connections as u64,
+                connections: gateway.connections,
                 requests_in_flight: u64::try_from(gateway.requests_in_flight).unwrap_or(0),
             },
         }
@@ -167,8 +173,15 @@ impl Source for Overview {
 fn fixed(endpoint: &GatewayEndpoint) -> Endpoint {
     let (state, reason) = match endpoint.standing {
         health::Standing::Serving => (EndpointState::Serving, None),
-        health::Standing::Ejected { .. } => (EndpointState::Ejected, Some("requests to it failed")),
+        health::Standing::Trial => (EndpointState::Serving, Some("one request tries it")),
+        health::Standing::Ejected { cause: health::Cause::Attempts, .. } => {
+            (EndpointState::Ejected, Some("requests to it failed"))
+        }
+        health::Standing::Ejected { cause: health::Cause::Outlier, .. } => {
+            (EndpointState::Ejected, Some("it does much worse than the others"))
+        }
         health::Standing::Failing => (EndpointState::Ejected, Some("its active checks fail")),
+        health::Standing::Draining => (EndpointState::Draining, None),
     };
     Endpoint {
         address: endpoint.address.to_string(),

@@ -2,33 +2,31 @@
 
 use std::{cell::Cell, time::Duration};
 
+use crate::{
+    connection::{CLIENT_WRITE_STALL_MAX, Presence},
+    exchange::{
+        chunks::{rechunk, unchunk, write_chunk},
+        failure::Failure,
+        upload::UploadState,
+    },
+    worker::{Deadline, GivenUp, Inbox, Output, Sink, Source, write_all},
+};
 use phalanx_http1::{
     ResponseFault,
     chunked::{self, Decoder},
     response::ResponseBody,
     rewrite::Delivery,
 };
-use tokio::io::AsyncWrite;
-
-use crate::{
-    connection::CLIENT_WRITE_STALL_MAX,
-    exchange::{
-        chunks::{rechunk, unchunk, write_chunk},
-        failure::Failure,
-        upload::UploadState,
-    },
-    worker::{Deadline, Elapsed, Inbox, Output, Source, write_all},
-};
 
 /// Up to this size a piece of a body goes out with the head from one piece of memory: copying it is cheaper than a second
 /// slice.
-const COPIED_BYTES_MAX: usize = 2048;
+pub(in crate::exchange) const COPIED_BYTES_MAX: usize = 2048;
 
 /// Why bytes were not passed on.
-pub(super) enum RelayError {
+pub(in crate::exchange) enum RelayError {
     /// The endpoint's side ended or is malformed.
     Endpoint(Failure),
-    /// The client's side ended.
+    /// The client left, or takes nothing.
     Client,
 }
 
@@ -40,15 +38,17 @@ pub(super) struct Pipe<'a, R, W> {
     pub(super) input: Inbox,
     /// To be sent before anything else.
     pub(super) out: Output,
+    /// Whether the client still waits.
+    pub(super) presence: &'a Presence,
     pub(super) deadline: &'a Deadline,
     pub(super) read_timeout: Duration,
     /// How far the request has been sent.
     pub(super) upload: &'a Cell<UploadState>,
 }
 
-impl<R: Source, W: AsyncWrite + Unpin> Pipe<'_, R, W> {
+impl<R: Source, W: Sink> Pipe<'_, R, W> {
     /// Reads once from the endpoint.
-    pub(super) async fn read(&mut self) -> Result<(), Failure> {
+    pub(super) async fn read(&mut self) -> Result<(), RelayError> {
         let mut is_armed = false;
         let reading = std::future::poll_fn(|context| {
             // An endpoint that is still being sent the request, by a client that may be slow, owes no answer yet.
@@ -58,11 +58,15 @@ impl<R: Source, W: AsyncWrite + Unpin> Pipe<'_, R, W> {
             }
             self.input.poll_fill(self.from, context)
         });
-        match self.deadline.or_elapsed(reading).await {
+        // As long as the client sends its body, the upload sees whether it is there.
+        let has_left =
+            |now| self.upload.get() != UploadState::Running && self.presence.has_left(self.to.socket(), now);
+        match self.deadline.or_given_up(reading, has_left).await {
             Ok(Ok(1..)) => Ok(()),
-            Ok(Ok(0)) => Err(Failure::Closed),
-            Ok(Err(error)) => Err(Failure::Reset(error)),
-            Err(Elapsed) => Err(Failure::ReadTimeout),
+            Ok(Ok(0)) => Err(RelayError::Endpoint(Failure::Closed)),
+            Ok(Err(error)) => Err(RelayError::Endpoint(Failure::Reset(error))),
+            Err(GivenUp::Elapsed) => Err(RelayError::Endpoint(Failure::ReadTimeout)),
+            Err(GivenUp::InVain) => Err(RelayError::Client),
         }
     }
 
@@ -76,6 +80,7 @@ impl<R: Source, W: AsyncWrite + Unpin> Pipe<'_, R, W> {
         let input = &self.input.filled()[..input_bytes];
         let written = write_all(self.to, &self.out, input, self.deadline, CLIENT_WRITE_STALL_MAX).await;
         written.map_err(|_| RelayError::Client)?;
+        self.presence.renew();
         self.out.clear();
         self.input.consume(input_bytes);
         Ok(())
@@ -91,7 +96,7 @@ pub(super) async fn body<R, W>(
 ) -> Result<(), RelayError>
 where
     R: Source,
-    W: AsyncWrite + Unpin,
+    W: Sink,
 {
     match body {
         ResponseBody::None => {
@@ -113,7 +118,7 @@ where
 async fn relay_length<R, W>(length: u64, pipe: &mut Pipe<'_, R, W>) -> Result<(), RelayError>
 where
     R: Source,
-    W: AsyncWrite + Unpin,
+    W: Sink,
 {
     let mut left = length;
     loop {
@@ -130,7 +135,7 @@ where
         if left == 0 {
             return Ok(());
         }
-        pipe.read().await.map_err(RelayError::Endpoint)?;
+        pipe.read().await?;
     }
 }
 
@@ -141,7 +146,7 @@ async fn relay_chunked<R, W>(
 ) -> Result<(), RelayError>
 where
     R: Source,
-    W: AsyncWrite + Unpin,
+    W: Sink,
 {
     let mut decoder = Decoder::new();
     loop {
@@ -159,14 +164,14 @@ where
         if is_complete {
             return Ok(());
         }
-        pipe.read().await.map_err(RelayError::Endpoint)?;
+        pipe.read().await?;
     }
 }
 
 async fn relay_until_close<R, W>(delivery: Delivery, pipe: &mut Pipe<'_, R, W>) -> Result<(), RelayError>
 where
     R: Source,
-    W: AsyncWrite + Unpin,
+    W: Sink,
 {
     loop {
         let received = pipe.input.filled();
@@ -179,8 +184,8 @@ where
         pipe.send().await?;
         match pipe.read().await {
             Ok(()) => {}
-            Err(Failure::Closed) => break,
-            Err(failure) => return Err(RelayError::Endpoint(failure)),
+            Err(RelayError::Endpoint(Failure::Closed)) => break,
+            Err(error) => return Err(error),
         }
     }
     if delivery == Delivery::Chunked {

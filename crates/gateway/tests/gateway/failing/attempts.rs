@@ -37,18 +37,19 @@ async fn a_body_that_is_still_to_come_goes_to_the_endpoint_that_takes_the_connec
 }
 
 #[tokio::test]
-async fn two_refused_connections_are_a_502_and_no_third_is_tried() {
-    let refusing = [(); 3].map(|()| ClosedPort::reserve());
+async fn refused_connections_are_a_503_when_the_attempts_are_used_up() {
+    let refusing = [(); 4].map(|()| ClosedPort::reserve());
     let addresses = refusing.each_ref().map(ClosedPort::address);
     let gateway = Setup::fronting(&addresses).service(NOT_EJECTED).start();
     let mut client = gateway.connect().await;
     let answer = client.exchange(request("POST", "hello")).await;
-    assert_eq!((answer.status(), answer.closes()), (502, false));
+    assert_eq!((answer.status(), answer.closes()), (503, false));
+    assert_eq!(answer.field("retry-after"), Some("1"));
     let failures = addresses.map(|address| gateway.totals(address).failures);
-    assert_eq!(failures.iter().sum::<u64>(), 2, "{failures:?}");
+    assert_eq!(failures.iter().sum::<u64>(), 3, "{failures:?}");
     assert_eq!(failures.iter().max(), Some(&1), "{failures:?}");
     // The connection is still good, and its next request begins behind the body.
-    assert_eq!(client.exchange(request("GET", "")).await.status(), 502);
+    assert_eq!(client.exchange(request("GET", "")).await.status(), 503);
 }
 
 /// How an endpoint dies after it got a request.
@@ -84,14 +85,22 @@ async fn a_request_that_may_have_been_processed_is_sent_once() {
 }
 
 #[tokio::test]
-async fn a_repeatable_request_is_repeated_once() {
-    let dying = [Recorder::answering(DEATHS[1]).await, Recorder::answering(DEATHS[1]).await];
-    let healthy = Recorder::start().await;
-    let addresses = [dying[0].address(), dying[1].address(), healthy.address()];
-    let gateway = Setup::fronting(&addresses).service(NOT_EJECTED).start();
-    assert_eq!(gateway.exchange(request("GET", "")).await.status(), 502);
-    assert_eq!(dying.each_ref().map(|origin| origin.requests().len()), [1, 1]);
-    assert_eq!(healthy.requests().len(), 0);
+async fn a_route_says_how_many_endpoints_a_request_is_tried_at() {
+    for attempts in 1..=3 {
+        let dying = [(); 3].map(|()| Recorder::answering(DEATHS[1]));
+        let [one, two, three] = dying;
+        let dying = [one.await, two.await, three.await];
+        let healthy = Recorder::start().await;
+        let mut addresses: Vec<_> = dying.iter().map(Recorder::address).collect();
+        addresses.push(healthy.address());
+        let setup = Setup::fronting(&addresses).service(NOT_EJECTED);
+        let gateway = setup.route(&format!("retry = {{ attempts = {attempts} }}")).start();
+        assert_eq!(gateway.exchange(request("GET", "")).await.status(), 502);
+        let counts: Vec<_> = dying.iter().map(Recorder::request_count).collect();
+        assert_eq!(counts.iter().sum::<usize>(), attempts, "{counts:?}");
+        assert!(counts.iter().all(|count| *count <= 1), "{counts:?}");
+        assert_eq!(healthy.request_count(), 0);
+    }
 }
 
 #[tokio::test]

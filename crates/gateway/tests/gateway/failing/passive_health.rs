@@ -1,7 +1,9 @@
 //! Failed attempts take an endpoint out for a while.
 
+use phalanx_balance::health::Standing;
+
 use super::request;
-use crate::support::{ClosedPort, Recorder, Reply, Setup, eventually};
+use crate::support::{ClosedPort, Origin, Peer, Recorder, Reply, Setup, TestGateway, eventually, ok};
 
 #[tokio::test]
 async fn an_endpoint_that_fails_too_often_gets_no_more_requests() {
@@ -59,12 +61,104 @@ async fn the_last_endpoint_is_not_ejected() {
         Setup::fronting(&addresses).service("passive_health = { max_fails = 1, fail_timeout = \"10m\" }");
     let gateway = setup.start();
     for _ in 0..8 {
-        assert_eq!(gateway.exchange(request("GET", "")).await.status(), 502);
+        assert_eq!(gateway.exchange(request("GET", "")).await.status(), 503);
     }
     let ejections = || addresses.map(|address| gateway.totals(address).ejections).iter().sum::<u64>();
     eventually("an ejection", || ejections() > 0).await;
     for _ in 0..8 {
-        assert_eq!(gateway.exchange(request("GET", "")).await.status(), 502);
+        assert_eq!(gateway.exchange(request("GET", "")).await.status(), 503);
     }
     assert_eq!(ejections(), 1);
+}
+
+#[tokio::test]
+async fn one_request_on_trial_decides_about_an_ejected_endpoint() {
+    let origin = Origin::listen().await;
+    let other = Recorder::start().await;
+    let setup = Setup::fronting(&[origin.address(), other.address()]);
+    let gateway = setup.service("passive_health = { max_fails = 1, fail_timeout = \"400ms\" }").start();
+    let standing = |gateway: &TestGateway| {
+        let endpoints = gateway.state().endpoints;
+        endpoints.iter().find(|known| known.address == origin.address()).unwrap().standing
+    };
+    for round in 0..2 {
+        let (mut client, endpoint) = request_that_reaches(&origin, &gateway).await;
+        // While it is undecided nobody else gets there.
+        if round > 0 {
+            for _ in 0..6 {
+                assert_eq!(gateway.exchange(request("GET", "")).await.status(), 200);
+            }
+            assert_eq!(gateway.totals(origin.address()).in_flight, 1);
+        }
+        endpoint.reset();
+        assert_eq!(client.response().await.status(), 200);
+        eventually("its ejection", || matches!(standing(&gateway), Standing::Ejected { .. })).await;
+        gateway.settled().await;
+        for _ in 0..4 {
+            assert_eq!(gateway.exchange(request("GET", "")).await.status(), 200);
+        }
+        eventually("its trial", || standing(&gateway) == Standing::Trial).await;
+        gateway.settled().await;
+    }
+    let (mut client, mut endpoint) = request_that_reaches(&origin, &gateway).await;
+    endpoint.send(ok("hello")).await;
+    assert_eq!(client.response().await.status(), 200);
+    eventually("its return", || standing(&gateway) == Standing::Serving).await;
+}
+
+/// Sends requests until one comes to `origin`, of several endpoints; its client, and the connection on which it came.
+async fn request_that_reaches(origin: &Origin, gateway: &TestGateway) -> (Peer, Peer) {
+    loop {
+        let mut client = gateway.connect().await;
+        client.send(request("GET", "")).await;
+        tokio::select! {
+            (endpoint, _) = origin.accept_request() => return (client, endpoint),
+            response = client.response() => assert_eq!(response.status(), 200),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_trial_that_its_client_left_decides_nothing() {
+    let origin = Origin::listen().await;
+    let other = Recorder::start().await;
+    let setup = Setup::fronting(&[origin.address(), other.address()]);
+    let gateway = setup.service("passive_health = { max_fails = 1, fail_timeout = \"400ms\" }").start();
+    let standing = |gateway: &TestGateway| {
+        let endpoints = gateway.state().endpoints;
+        endpoints.iter().find(|known| known.address == origin.address()).unwrap().standing
+    };
+    let (mut client, endpoint) = request_that_reaches(&origin, &gateway).await;
+    endpoint.reset();
+    assert_eq!(client.response().await.status(), 200);
+    eventually("its trial", || standing(&gateway) == Standing::Trial).await;
+    gateway.settled().await;
+    let (leaving, _abandoned) = request_that_reaches(&origin, &gateway).await;
+    leaving.reset();
+    eventually("the end of the request", || gateway.totals(origin.address()).in_flight == 0).await;
+    assert_eq!(standing(&gateway), Standing::Trial);
+    let (mut client, mut endpoint) = request_that_reaches(&origin, &gateway).await;
+    endpoint.send(ok("hello")).await;
+    assert_eq!(client.response().await.status(), 200);
+    eventually("its return", || standing(&gateway) == Standing::Serving).await;
+}
+
+#[tokio::test]
+async fn a_response_that_goes_on_has_decided_a_trial_with_its_head() {
+    let origin = Origin::listen().await;
+    let other = Recorder::start().await;
+    let setup = Setup::fronting(&[origin.address(), other.address()]);
+    let gateway = setup.service("passive_health = { max_fails = 1, fail_timeout = \"400ms\" }").start();
+    let standing = |gateway: &TestGateway| {
+        let endpoints = gateway.state().endpoints;
+        endpoints.iter().find(|known| known.address == origin.address()).unwrap().standing
+    };
+    let (mut client, endpoint) = request_that_reaches(&origin, &gateway).await;
+    endpoint.reset();
+    assert_eq!(client.response().await.status(), 200);
+    eventually("its trial", || standing(&gateway) == Standing::Trial).await;
+    gateway.settled().await;
+    let (_client, mut endpoint) = request_that_reaches(&origin, &gateway).await;
+    endpoint.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n").await;
+    eventually("its return", || standing(&gateway) == Standing::Serving).await;
 }

@@ -46,7 +46,7 @@ async fn every_request_is_counted_once_with_its_route_and_status() {
         ("BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
         ("GET /a HTTP/1.1\r\nHost: b\r\n\r\n", 404),
         ("GET /health HTTP/1.1\r\nHost: b\r\n\r\n", 200),
-        ("GET /refusing HTTP/1.1\r\nHost: b\r\n\r\n", 502),
+        ("GET /refusing HTTP/1.1\r\nHost: b\r\n\r\n", 503),
         ("OPTIONS * HTTP/1.1\r\nHost: b\r\n\r\n", 204),
         ("GET / HTTP/1.1\r\n\r\n", 400),
         ("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
@@ -69,7 +69,7 @@ async fn every_request_is_counted_once_with_its_route_and_status() {
             r#"{service="none",route="none",method="OPTIONS",status="204"} 1"#,
             r#"{service="none",route="none",method="other",status="400"} 1"#,
             r#"{service="none",route="none",method="other",status="405"} 1"#,
-            r#"{service="refusing",route="/refusing",method="GET",status="502"} 1"#,
+            r#"{service="refusing",route="/refusing",method="GET",status="503"} 1"#,
         ]
     );
 }

@@ -8,7 +8,6 @@ use std::{
     },
 };
 
-use phalanx_balance::Weight;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -18,10 +17,6 @@ use crate::support::{
 };
 
 impl TestGateway {
-    async fn admit(&self, endpoint: SocketAddr) {
-        within("all workers to know", self.gateway.admit(&self.service, endpoint, Weight::ONE)).await;
-    }
-
     async fn withdraw(&self, endpoint: SocketAddr) {
         within("all workers to know", self.gateway.withdraw(&self.service, endpoint)).await;
     }
@@ -217,4 +212,31 @@ async fn an_endpoint_that_has_gone_has_no_series_after_the_next_change() {
     gateway.admit(other.address()).await;
     assert!(!is_counted(), "{}", gateway.exposition());
     assert_eq!(gateway.exchange(GET).await.status(), 200);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_was_told_to_drain_ends_what_it_has_and_gets_nothing_until_it_is_told() {
+    let (leaving, staying) = (Origin::listen().await, Recorder::start().await);
+    let gateway = Setup::fronting(&[leaving.address(), staying.address()]).start();
+    let mut client = gateway.connect().await;
+    client.send(GET).await;
+    let (mut endpoint, _) = leaving.accept_request().await;
+    within("the drain", gateway.gateway.drain(leaving.address())).await.unwrap();
+    for _ in 0..4 {
+        assert_eq!(gateway.exchange(GET).await.status(), 200);
+    }
+    assert_eq!(staying.request_count(), 4);
+    endpoint.send(ok("hello")).await;
+    assert_eq!(client.response().await.text(), "hello");
+
+    within("the return", gateway.gateway.resume(leaving.address())).await.unwrap();
+    let (_, ()) = tokio::join!(leaving.accept_request(), async {
+        let mut clients = [gateway.connect().await, gateway.connect().await];
+        for client in &mut clients {
+            client.send(GET).await;
+        }
+        gateway.settled().await;
+    });
+    let nobody = ClosedPort::reserve().address();
+    gateway.gateway.drain(nobody).await.expect_err("nobody is there");
 }

@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 
-use phalanx_config::{Config, ServiceName};
+use phalanx_balance::Weight;
+use phalanx_config::{Config, Role, ServiceName};
 use phalanx_gateway::{Gateway, GatewayState, Listeners, Started, Workers};
 use phalanx_telemetry::{
+    connections,
+    discovery::DiscoveryFamily,
     registry::Registry,
     requests::RequestFamily,
     upstream::{EndpointTotals, UpstreamFamily},
@@ -42,7 +45,13 @@ impl Setup {
         Self::with_service("command = [\"server\"]".to_owned())
     }
 
-    fn with_service(service: String) -> Self {
+    /// In front of what this server tells of `name`.
+    pub(crate) fn discovering(name: &str, resolver: SocketAddr) -> Self {
+        Self::with_service(format!("discover = {{ dns = \"{name}\", resolver = \"{resolver}\" }}"))
+    }
+
+    /// In front of a service with this source.
+    pub(crate) fn with_service(service: String) -> Self {
         Self { gateway: String::new(), route: String::new(), service, more: String::new(), workers: 1 }
     }
 
@@ -83,10 +92,12 @@ impl Setup {
         let (requests, upstreams) = (RequestFamily::new(), UpstreamFamily::new());
         let started =
             Gateway::start(&config, listeners, requests.clone(), upstreams.clone()).expect("threads");
-        let Started { gateway, workers, health } = started;
+        let Started { gateway, workers, health, discovery } = started;
         let stop_judging = CancellationToken::new();
         let mut judging = JoinSet::new();
+        let discoveries = discovery.family();
         judging.spawn(health.run(stop_judging.clone()));
+        judging.spawn(discovery.run(stop_judging.clone()));
         let service =
             config.services.keys().find(|name| name.as_str() == "api").expect("it is there").clone();
         TestGateway {
@@ -94,6 +105,7 @@ impl Setup {
             address,
             requests,
             upstreams,
+            discoveries,
             service,
             workers: Some(workers),
             stop_judging,
@@ -110,6 +122,7 @@ pub(crate) struct TestGateway {
     pub(crate) service: ServiceName,
     requests: RequestFamily,
     upstreams: UpstreamFamily,
+    discoveries: DiscoveryFamily,
     workers: Option<Workers>,
     stop_judging: CancellationToken,
     judging: JoinSet<()>,
@@ -118,6 +131,12 @@ pub(crate) struct TestGateway {
 impl TestGateway {
     pub(crate) async fn connect(&self) -> Peer {
         Peer::connect(self.address).await
+    }
+
+    /// Admits an endpoint of the service behind `/`, as the fleet does.
+    pub(crate) async fn admit(&self, endpoint: SocketAddr) {
+        let admitted = self.gateway.admit(&self.service, endpoint, Weight::ONE, Role::Primary);
+        within("all workers to know", admitted).await;
     }
 
     /// One request on a connection of its own.
@@ -142,12 +161,33 @@ impl TestGateway {
         endpoints.into_iter().find(|known| known.address == endpoint).expect("it is an endpoint").totals
     }
 
+    /// How often DNS did not tell all.
+    pub(crate) fn discovery_failures(&self) -> u64 {
+        self.discoveries.failures(self.service.as_str()).count()
+    }
+
     /// The series as they are scraped, one a line.
     pub(crate) fn exposition(&self) -> String {
         let mut registry = Registry::new();
         registry.add(self.requests.collector());
         registry.add(self.upstreams.collector());
+        let counting = self.gateway.clone();
+        registry.add(connections::collector(move || counting.connections()));
+        self.discoveries.register(&mut registry);
         registry.encode()
+    }
+
+    /// The value of a series, by its name and labels as they are exposed.
+    pub(crate) fn sample(&self, series: &str) -> u64 {
+        let exposition = self.exposition();
+        let named = |line: &str| line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned);
+        let value = exposition.lines().find_map(named).unwrap_or_else(|| panic!("{series} in {exposition}"));
+        value.parse().expect("a number")
+    }
+
+    /// How many requests were turned away for this reason, or not tried again.
+    pub(crate) fn shed(&self, reason: &str) -> u64 {
+        self.sample(&format!("phalanx_upstream_shed_total{{service=\"api\",reason=\"{reason}\"}}"))
     }
 
     /// Begins the end, and returns when connections are refused.
@@ -161,7 +201,9 @@ impl TestGateway {
         let workers = self.workers.take().expect("it ends once");
         within("the end of the workers", workers.ended()).await.expect("they end in order");
         self.stop_judging.cancel();
-        within("the end of judging", self.judging.join_next()).await.unwrap().unwrap();
+        while let Some(ended) = within("the end of judging", self.judging.join_next()).await {
+            ended.unwrap();
+        }
     }
 
     /// Stops it, and returns when it has drained.

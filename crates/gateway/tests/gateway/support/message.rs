@@ -77,12 +77,16 @@ impl fmt::Debug for Message {
     }
 }
 
+/// Ids that are passed on as they are.
+pub(crate) const IDS: &str =
+    "X-Request-Id: t\r\ntraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
+
 /// The head that an origin gets of a request to `host`: `fields` are those that were let pass, `framing` is what the gateway
-/// says of the body. Such a request brings `X-Request-Id: t`, or every one would be different.
+/// says of the body. Such a request brings [`IDS`], or every one would be different.
 pub(crate) fn forwarded(request: &str, host: &str, fields: &str, framing: &str) -> String {
     format!(
         "{request} HTTP/1.1\r\nHost: {host}\r\n{fields}X-Forwarded-For: 127.0.0.1\r\nX-Real-IP: 127.0.0.1\r\n\
-         X-Forwarded-Proto: http\r\nX-Forwarded-Host: {host}\r\nX-Request-Id: t\r\n{framing}\r\n"
+         X-Forwarded-Proto: http\r\nX-Forwarded-Host: {host}\r\n{IDS}{framing}\r\n"
     )
 }
 

@@ -1,7 +1,7 @@
 //! Origins: one whose connections a test takes by hand, and one that answers by itself and records.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
 };
 
@@ -18,6 +18,22 @@ pub(crate) struct Origin {
 impl Origin {
     pub(crate) async fn listen() -> Self {
         Self { listener: TcpListener::bind("127.0.0.1:0").await.expect("a free port") }
+    }
+
+    /// One at each of these addresses of this machine, all with the same port.
+    pub(crate) async fn listen_at<const N: usize>(ips: [IpAddr; N]) -> [Self; N] {
+        loop {
+            let mut origins: Vec<Self> = Vec::new();
+            for ip in ips {
+                let port = origins.first().map_or(0, |first| first.address().port());
+                // Somebody may have that port at the next address already.
+                let Ok(listener) = TcpListener::bind((ip, port)).await else { break };
+                origins.push(Self { listener });
+            }
+            if let Ok(origins) = origins.try_into() {
+                return origins;
+            }
+        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -77,7 +93,13 @@ impl Recorder {
     }
 
     pub(crate) async fn answering(answer: impl Fn(&Message) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::answering_on(TcpListener::bind("127.0.0.1:0").await.expect("a free port"), answer)
+    }
+
+    pub(crate) fn answering_on(
+        listener: TcpListener,
+        answer: impl Fn(&Message) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().expect("it listens");
         let record = Arc::new(Mutex::new(Record::default()));
         let (answer, recording) = (Arc::new(answer), record.clone());

@@ -1,7 +1,7 @@
 //! Where a request ends: whatever could be read in two ways is refused before an origin sees it.
 
 use super::{check, passed, refused, request};
-use crate::support::{Ending, Message, Recorder, Setup, eventually, forwarded};
+use crate::support::{Ending, IDS, Message, Recorder, Setup, eventually, forwarded};
 
 #[tokio::test]
 async fn a_body_has_one_length_or_the_request_is_refused() {
@@ -41,7 +41,7 @@ async fn a_length_is_decimal_and_told_in_its_plainest_form() {
 
 #[tokio::test]
 async fn an_http_1_0_request_without_a_length_has_no_body() {
-    let sent = |fields: &str| format!("POST / HTTP/1.0\r\nHost: a\r\nX-Request-Id: t\r\n{fields}\r\n");
+    let sent = |fields: &str| format!("POST / HTTP/1.0\r\nHost: a\r\n{IDS}{fields}\r\n");
     let head = || Message::new(forwarded("POST /", "a", "", ""), "");
     check([
         passed("F11", sent("") + "GET /smuggled HTTP/1.0\r\n\r\n", head()).then_closed(),
@@ -116,7 +116,7 @@ async fn a_body_that_ends_early_reaches_no_origin_whole_and_gets_no_answer() {
 
 #[tokio::test]
 async fn a_line_ends_in_cr_lf_and_in_nothing_else() {
-    let after = "Host: a\r\nX-Request-Id: t\r\n\r\n";
+    let after = format!("Host: a\r\n{IDS}\r\n");
     let whole = || Message::new(forwarded("GET /", "a", "", ""), "");
     check([
         refused("F23", format!("GET / HTTP/1.1\n{after}"), 400),

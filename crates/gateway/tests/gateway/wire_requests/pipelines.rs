@@ -1,7 +1,9 @@
 //! Several requests on one connection: each is parsed and routed on its own, and answered in its turn.
 
 use super::{request, send_in_pieces};
-use crate::support::{Ending, Message, Origin, Recorder, Reply, Setup, TestGateway, ok};
+use tokio::task::JoinSet;
+
+use crate::support::{Ending, Message, Origin, Recorder, Reply, Setup, TestGateway, ok, within};
 
 const HEALTH: &str = "[[route]]\npath_exact = \"/health\"\nrespond = { body = \"healthy\" }";
 
@@ -93,4 +95,57 @@ async fn the_body_of_a_failed_upload_is_not_taken_from_the_next_request() {
     assert_eq!(next.start_line(), "GET /next HTTP/1.1");
     upstream.send(ok("next")).await;
     assert_eq!(client.response().await.text(), "next");
+}
+
+/// Clients at a time, and requests that each sends without waiting.
+const CLIENTS: usize = 24;
+const REQUESTS: usize = 60;
+
+/// A request that is like no other, and what answers it.
+fn numbered(client: usize, index: usize) -> (String, String) {
+    let line = format!("/{client}/{index}");
+    let body = "x".repeat(index * 97 % 3000);
+    match index % 5 {
+        0 => (request(&format!("GET {line}"), "", ""), format!("GET {line} HTTP/1.1 ")),
+        1 => {
+            let length = format!("Content-Length: {}\r\n", body.len());
+            (request(&format!("POST {line}"), &length, &body), format!("POST {line} HTTP/1.1 {body}"))
+        }
+        2 => {
+            let chunk =
+                if body.is_empty() { body.clone() } else { format!("{:x}\r\n{body}\r\n", body.len()) };
+            let chunked = format!("{chunk}0\r\n\r\n");
+            let sent = request(&format!("PUT {line}"), "Transfer-Encoding: chunked\r\n", &chunked);
+            (sent, format!("PUT {line} HTTP/1.1 {body}"))
+        }
+        3 => (request("GET /health", "", ""), "healthy".to_owned()),
+        // Answered by the gateway itself, with a body that nobody reads.
+        _ => (request("POST /health", "Content-Length: 5\r\n", "GET /"), "healthy".to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn many_pipelines_at_a_time_are_each_answered_in_order() {
+    let origins = [echo().await, echo().await];
+    let addresses = origins.each_ref().map(Recorder::address);
+    let gateway = Setup::fronting(&addresses).tables(HEALTH).workers(2).start();
+    let mut clients = JoinSet::new();
+    for client in 0..CLIENTS {
+        let mut peer = gateway.connect().await;
+        clients.spawn(async move {
+            let sent: String = (0..REQUESTS).map(|index| numbered(client, index).0).collect();
+            // Cut anywhere, another for each client.
+            for piece in sent.as_bytes().chunks(1000 + 37 * client) {
+                peer.send(piece).await;
+            }
+            for index in 0..REQUESTS {
+                assert_eq!(peer.response().await.text(), numbered(client, index).1, "client {client}");
+            }
+        });
+    }
+    while let Some(ended) = within("the end of a client", clients.join_next()).await {
+        ended.expect("every client got its answers");
+    }
+    let received: usize = origins.iter().map(Recorder::request_count).sum();
+    assert_eq!(received, CLIENTS * REQUESTS * 3 / 5);
 }

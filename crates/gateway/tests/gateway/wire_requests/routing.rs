@@ -167,16 +167,6 @@ async fn a_configured_answer_without_content_has_no_length() {
 }
 
 #[tokio::test]
-async fn a_body_that_nobody_wants_and_that_is_not_here_ends_the_connection() {
-    let origin = Recorder::start().await;
-    let gateway = Setup::fronting(&[origin.address()]).tables(RESPONDING).start();
-    for body in ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"] {
-        let answer = gateway.exchange(request("POST /health", body, "")).await;
-        assert_eq!((answer.status(), answer.closes()), (200, true));
-    }
-}
-
-#[tokio::test]
 async fn each_service_gets_the_requests_of_its_routes() {
     let api = Recorder::answering(|_| Reply::Send(ok("api"))).await;
     let web = Recorder::answering(|_| Reply::Send(ok("web"))).await;

@@ -1,0 +1,108 @@
+//! `command` of a service, and the keys that go with it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use toml::Spanned;
+
+use crate::{
+    located::At,
+    model::{Probe, Replicas, Source},
+    raw,
+    report::Report,
+    source::clipped,
+    text::Refusal,
+};
+
+const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(30);
+
+/// What Phalanx puts into the environment of each replica.
+const RESERVED_VARIABLES: [&str; 2] = ["PORT", "PHALANX_INSTANCE"];
+
+/// Checks the keys of a service that Phalanx runs.
+pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &mut Report) -> Option<Source> {
+    for (key, message) in [
+        (raw.passive_health.map(|key| key.span), "`passive_health` has no effect beside `command`"),
+        (raw.active_health.map(|key| key.span), "`active_health` has no effect beside `command`"),
+    ] {
+        report.without_effect(key, message, "remove it: replicas have `probes`");
+    }
+    let (startup, readiness) = probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
+    let env = raw.env.map(|given| env(given.value, report)).unwrap_or_default();
+    let shutdown_grace = report.duration(raw.shutdown_grace.as_ref(), SHUTDOWN_GRACE_DEFAULT);
+    Some(Source::Replicas(Replicas {
+        command_span: command.span,
+        command: program(command, report)?,
+        replicas: raw.replicas.map_or(1, |replicas| replicas.value).into(),
+        env,
+        startup,
+        readiness,
+        shutdown_grace,
+    }))
+}
+
+fn program(given: At<Vec<At<String>>>, report: &mut Report) -> Option<Vec<String>> {
+    let Some(program) = given.value.first() else {
+        report.missing(
+            given.span,
+            "the command is empty",
+            "write the program and its arguments: [\"node\", \"server.js\"]",
+        );
+        return None;
+    };
+    if program.value.is_empty() {
+        report.fault(program.span, "the program has no name", "write its name or its path first");
+        return None;
+    }
+    for part in given.value.iter().filter(|part| part.value.contains('\0')) {
+        report.refused(part.span, &NUL);
+    }
+    Some(given.value.into_iter().map(|part| part.value).collect())
+}
+
+/// The system ends a text there, so the rest of it would be lost.
+const NUL: Refusal = Refusal { problem: "contains a NUL byte", help: "remove it" };
+
+fn env(given: BTreeMap<Spanned<String>, At<String>>, report: &mut Report) -> BTreeMap<String, String> {
+    for (name, value) in &given {
+        let shown = clipped(name.get_ref());
+        if RESERVED_VARIABLES.contains(&name.get_ref().as_str()) {
+            let message = format!("`{shown}` is set by Phalanx, to another value for each replica");
+            report.fault(name.span().into(), message, "remove it, and read it in the program");
+        } else if name.get_ref().is_empty() || name.get_ref().contains(['=', '\0']) {
+            let message = format!("`{shown}` cannot be the name of an environment variable");
+            report.fault(name.span().into(), message, "write a name without `=`");
+        }
+        if value.value.contains('\0') {
+            report.refused(value.span, &NUL);
+        }
+    }
+    given.into_iter().map(|(name, value)| (name.into_inner(), value.value)).collect()
+}
+
+/// Startup and readiness.
+fn probes(raw: raw::Probes, report: &mut Report) -> (Probe, Probe) {
+    let second = Duration::from_secs(1);
+    let default = Probe {
+        path: None,
+        initial_delay: Duration::ZERO,
+        period: second,
+        timeout: second,
+        success: 1,
+        failure: 3,
+    };
+    let readiness = probe(raw.readiness, default, report);
+    let startup_default = Probe { period: second, success: 1, failure: 60, ..readiness.clone() };
+    (probe(raw.startup, startup_default, report), readiness)
+}
+
+fn probe(given: Option<raw::Probe>, default: Probe, report: &mut Report) -> Probe {
+    let Some(raw) = given else { return default };
+    Probe {
+        path: raw.path.map_or(default.path, |path| report.path(&path)),
+        initial_delay: report.duration(raw.initial_delay.as_ref(), default.initial_delay),
+        period: report.duration_above_zero(raw.period.as_ref(), default.period),
+        timeout: report.duration_above_zero(raw.timeout.as_ref(), default.timeout),
+        success: raw.success.unwrap_or(default.success),
+        failure: raw.failure.unwrap_or(default.failure),
+    }
+}

@@ -1,0 +1,14 @@
+//! Fault messages, as they are seen.
+
+#![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
+
+mod gateway;
+mod report;
+mod resilience;
+mod routes;
+mod sections;
+mod services;
+mod sources;
+mod support;
+mod texts;
+mod variables;

@@ -1,0 +1,241 @@
+//! Where the endpoints of a service come from: `endpoints`, `discover`, `command`.
+
+use expect_test::expect;
+
+use crate::support::check_brief;
+
+#[test]
+fn replicas() {
+    check_brief(
+        "[service.api]\ncommand = []",
+        &expect![[r#"
+            2:11 the command is empty
+              write the program and its arguments: ["node", "server.js"]
+        "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = \"node server.js\"",
+        &expect![[r#"
+            2:11 `command` takes a list, not text
+              for example `command = ["node", "server.js"]`
+        "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = [\"\", 3, \"\\u0000\"]",
+        &expect![[r#"
+            2:12 the program has no name
+              write its name or its path first
+            2:16 `command` takes text, not a whole number
+              for example `command = ["node", "server.js"]`
+        "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = [\"a\"]\nreplicas = 0\nactive_health = { path = \"/\" }",
+        &expect![[r#"
+            3:12 0 is out of range for `replicas`
+              write a number from 1 to 1000
+            4:17 `active_health` has no effect beside `command`
+              remove it: replicas have `probes`
+        "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = [\"a\"]\nenv = { PORT = \"1\", \"A=B\" = \"1\", C = 1 }",
+        &expect![[r#"
+            3:9 `PORT` is set by Phalanx, to another value for each replica
+              remove it, and read it in the program
+            3:21 `A=B` cannot be the name of an environment variable
+              write a name without `=`
+            3:38 `C` takes text, not a whole number
+              put it in quotes: `C = "1"`
+        "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = [\"a\"]\nprobes.readyness = {}",
+        &expect![[r#"
+            3:8 unknown key `readyness` in `service.api.probes`
+              did you mean `readiness`?
+        "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = [\"a\"]\nprobes.startup = { path = \"ready\", period = \"0s\" }",
+        &expect![[r#"
+            3:27 "ready" does not begin with `/`
+              write it from the root, as "/api"
+            3:45 "0s" leaves no time at all
+              write a duration above zero
+        "#]],
+    );
+}
+
+#[test]
+fn sources() {
+    check_brief(
+        "[service.api]\nendpoints = []\ndiscover = {}\ncommand = []",
+        &expect![[r#"
+        3:12 a service has either `endpoints`, `discover` or a `command`
+          keep one: `endpoints` are servers that run already, `discover` asks DNS for them, `command` is run by Phalanx
+        4:11 a service has either `endpoints`, `discover` or a `command`
+          keep one: `endpoints` are servers that run already, `discover` asks DNS for them, `command` is run by Phalanx
+    "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = [\"a\"]\ndiscover = { dns = \"api:1\" }",
+        &expect![[r#"
+        3:12 a service has either `endpoints`, `discover` or a `command`
+          keep one: `endpoints` are servers that run already, `discover` asks DNS for them, `command` is run by Phalanx
+    "#]],
+    );
+    check_brief(
+        "[service.api]\ndiscover = \"api.internal:3000\"",
+        &expect![[r#"
+        2:12 `discover` takes a table, not text
+          for example `discover = { dns = "api.internal:3000" }`
+    "#]],
+    );
+}
+
+#[test]
+fn backups() {
+    check_brief(
+        "[service.api]\nendpoints = [{ address = \"10.0.0.1:80\", backup = true }, { address = \"10.0.0.2:80\", backup = true }]",
+        &expect![[r#"
+            2:13 every endpoint is a backup, and there is none that they stand in for
+              remove `backup` from those that should serve while they can
+        "#]],
+    );
+    check_brief(
+        "[service.api]\nendpoints = [{ address = \"10.0.0.1:80\", backup = true }, { address = \"10.0.0.2:80\" }]",
+        &expect![[r#"
+            no fault
+        "#]],
+    );
+    check_brief(
+        "[service.api]\nendpoints = [{ address = \"10.0.0.1:80\", backup = true }, 3]",
+        &expect![[r#"
+        2:58 `endpoints` takes a table, not a whole number
+          for example `endpoints = [{ address = "10.0.1.10:3000" }]`
+    "#]],
+    );
+    check_brief(
+        "[service.api]\nendpoints = [{ address = \"10.0.0.1:80\", backup = 1 }]",
+        &expect![[r#"
+        2:50 `backup` takes true or false, not a whole number
+          for example `backup = false`
+    "#]],
+    );
+}
+
+#[test]
+fn discovery() {
+    check_brief(
+        "[service.api]\ndiscover = {}",
+        &expect![[r#"
+        2:12 `discover` has no name
+          add `dns = "api.internal:3000"`
+    "#]],
+    );
+    check_brief(
+        "[service.api]\ndiscover = { name = \"api:1\" }",
+        &expect![[r#"
+        2:14 unknown key `name` in `service.api.discover`
+          keys that can stand here: `dns`, `resolver`
+    "#]],
+    );
+    check_brief(
+        "[service.api]\ndiscover = { dns = \"10.0.1.10:3000\" }",
+        &expect![[r#"
+        2:20 "10.0.1.10:3000" is an IP address, for which nobody asks DNS
+          write `endpoints = [{ address = "10.0.1.10:3000" }]` instead of `discover`
+    "#]],
+    );
+    check_brief(
+        "[service.api]\ndiscover = { dns = \"[::1]:3000\" }",
+        &expect![[r#"
+        2:20 "[::1]:3000" is an IP address, for which nobody asks DNS
+          write `endpoints = [{ address = "10.0.1.10:3000" }]` instead of `discover`
+    "#]],
+    );
+    check_brief(
+        "[service.api]\ndiscover = { dns = \"http://api.internal:3000\" }",
+        &expect![[r#"
+        2:20 "http://api.internal:3000" is a URL
+          write name and port alone, as "api.internal:3000"
+    "#]],
+    );
+    check_brief(
+        "[service.api]\ndiscover = { dns = \"api.internal\" }",
+        &expect![[r#"
+        2:20 "api.internal" has no port
+          write both, as "api.internal:3000"; only the name of an SRV record, as "_http._tcp.api.internal", has none
+    "#]],
+    );
+    check_brief(
+        "[service.api]\ndiscover = { dns = \"api.internal:http\" }",
+        &expect![[r#"
+        2:20 "api.internal:http" does not end with a port
+          a port is a number, as in "api.internal:3000"
+    "#]],
+    );
+    check_brief(
+        "[service.api]\ndiscover = { dns = \"api.internal:0\" }",
+        &expect![[r#"
+        2:20 "api.internal:0" has an impossible port
+          ports go from 1 to 65535
+    "#]],
+    );
+    check_brief(
+        "[service.api]\ndiscover = { dns = \"_http.api.internal\" }",
+        &expect![[r#"
+        2:20 "_http.api.internal" is not the name of an SRV record
+          write it as "_http._tcp.api.internal", or a port behind the name of a host
+    "#]],
+    );
+    check_brief(
+        "[service.api]\ndiscover = { dns = \"bücher.example:80\" }",
+        &expect![[r#"
+        2:20 "bücher.example:80" is not ASCII
+          write the name as DNS has it, as "xn--bcher-kva.example:3000"
+    "#]],
+    );
+    check_brief(
+        "[service.api]\ndiscover = { dns = \"api..internal:80\" }",
+        &expect![[r#"
+        2:20 "api..internal:80" is not a DNS name
+          labels of 1 to 63 letters, digits, `-` and `_` are separated by dots; all together have at most 253
+    "#]],
+    );
+    check_brief(
+        "[service.api]\ndiscover = { dns = \"api:80\", resolver = \"ns.internal:53\" }",
+        &expect![[r#"
+            2:41 "ns.internal:53" names a host
+              only IP addresses, and "localhost", are known in this version: write the address itself, as "10.0.1.10:3000"
+        "#]],
+    );
+    check_brief(
+        "[service.api]\ndiscover = { dns = \"api:80\", resolver = \"10.0.0.2\" }",
+        &expect![[r#"
+        2:41 "10.0.0.2" has no port
+          write both, as "127.0.0.1:3000"
+    "#]],
+    );
+    check_brief(
+        "[service.api]\ndiscover = { dns = \"api:80\", resolver = \"10.0.0.2:0\" }",
+        &expect![[r#"
+        2:41 "10.0.0.2:0" has port 0
+          nothing can be reached there; ports go from 1 to 65535
+    "#]],
+    );
+    check_brief(
+        "[service.api]\ndiscover = { dns = \"_http._tcp.api.internal\" }\npassive_health = {}\nactive_health = {}\nreplicas = 2\nenv = {}\nprobes = {}\nshutdown_grace = \"1s\"",
+        &expect![[r#"
+            5:12 `replicas` has no effect without `command`
+              remove it: Phalanx does not run these endpoints
+            6:7 `env` has no effect without `command`
+              remove it: Phalanx does not run these endpoints
+            7:10 `probes` has no effect without `command`
+              remove it: Phalanx does not run these endpoints
+            8:18 `shutdown_grace` has no effect without `command`
+              remove it: Phalanx does not run these endpoints
+        "#]],
+    );
+}
