@@ -1,9 +1,11 @@
 //! One request and an endpoint: chosen, connected, sent, answered; and sent again where that is safe.
 //!
-//! A request is sent again in two cases only. Where nothing was sent, because no connection stood, it goes to another
-//! endpoint, whatever its method. Where not one byte came back, it is repeated if its method is idempotent and its body is
-//! still here: on another connection if this one had been idle (its peer may just have closed it), else to another endpoint,
-//! and then within the budget of retries ([`retries`]).
+//! A request is sent again in three cases only. Where nothing was sent, because no connection stood, it goes to another
+//! endpoint, whatever its method. Where the endpoint says over HTTP/2 that it has not processed it, it is sent again, whatever
+//! its method, as long as its body is here: on another connection after GOAWAY, else to another endpoint. Where not one byte
+//! came back, it is repeated if its method is idempotent and its body is still here: on another connection if this one had been
+//! idle (its peer may just have closed it), else to another endpoint. Where something was sent, another endpoint gets it within
+//! the budget of retries ([`retries`]).
 
 mod attempt;
 mod chunks;

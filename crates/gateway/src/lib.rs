@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! * when [`Gateway::withdraw`] returns, no worker sends another request to that endpoint;
-//! * a request whose first byte may have reached an endpoint is sent again only if its method is idempotent;
+//! * a request whose first byte may have reached an endpoint is sent again only if its method is idempotent, or if the endpoint
+//!   says over HTTP/2 that it has not processed it;
 //! * a response that did not end as announced never looks whole to the client.
 //!
 //! Elsewhere: the HTTP/1.1 message layer (`phalanx-http1`), decisions about endpoints (`phalanx-balance`), replicas and their

@@ -1,8 +1,8 @@
 //! One attempt: a connection to one endpoint, the request sent, the response relayed.
 
-use std::{cell::Cell, future::Future as _, pin::pin, task::Poll};
+use std::cell::Cell;
 
-use phalanx_http1::{request::RequestBody, rewrite::Persistence};
+use phalanx_http1::rewrite::Persistence;
 use tokio::net::TcpStream;
 
 use super::{
@@ -212,36 +212,11 @@ impl Attempt<'_> {
                 upload: &upload_state,
                 has_begun: response_is_open,
             };
-            let mut upload = pin!(upload.run(&self.forward.head, input, &mut from_client, &mut to_upstream));
-            let mut download = pin!(download.run(&mut from_upstream, &mut to_client));
-            std::future::poll_fn(|context| {
-                if upload_state.get() == UploadState::Running
-                    && let Poll::Ready(ended) = upload.as_mut().poll(context)
-                {
-                    match ended {
-                        Ok(()) => {
-                            upload_state.set(UploadState::Done);
-                            // How long the client took to send is not the endpoint's time.
-                            self.request.attempt_begins();
-                        }
-                        // The endpoint may have answered before it stopped reading: the download tells.
-                        Err(upload::Interrupted::EndpointGone) => upload_state.set(UploadState::Refused),
-                        Err(interrupted) => {
-                            return Poll::Ready(Err(interrupted.broken(response_is_open.get())));
-                        }
-                    }
-                }
-                download.as_mut().poll(context)
-            })
-            .await
+            let upload = upload.run(&self.forward.head, input, &mut from_client, &mut to_upstream);
+            let download = download.run(&mut from_upstream, &mut to_client);
+            upload::race(upload, download, &upload_state, self.request, response_is_open).await
         };
-        if upload_state.get() == UploadState::Done {
-            // Whoever discards the body of a failed request must not find it in the next one.
-            self.request.body = RequestBody::Length(0);
-        } else {
-            // Where the next request begins is unknown.
-            self.request.keep_alive = false;
-        }
+        upload_state.get().settle(self.request);
         outcome
     }
 }

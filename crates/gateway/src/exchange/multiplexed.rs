@@ -8,22 +8,21 @@
 //!
 //! Elsewhere: which connection, and how many ([`crate::worker::Multiplex`]).
 
+mod body;
 mod relay;
 mod request;
-mod upload;
 
-use std::{cell::Cell, future::Future as _, pin::pin, rc::Rc, task::Poll};
+use std::{cell::Cell, rc::Rc};
 
 use bytes::Bytes;
-use phalanx_http1::request::RequestBody;
 
-use self::{request::Untranslatable, upload::StreamUpload};
+use self::{body::StreamUpload, request::Untranslatable};
 use super::{
     Sending,
     attempt::{Attempt, Connecting, Connections},
     download::{Broken, Delivered, Download},
     failure::Failure,
-    upload::{Interrupted, Upload, UploadState},
+    upload::{self, Upload, UploadState},
 };
 use crate::{
     connection::Client,
@@ -130,40 +129,15 @@ async fn exchange_stream(attempt: &mut Attempt<'_>, lease: &mut Lease) -> Result
             has_begun: response_is_open,
         };
         let upload = StreamUpload { upload: &upload, has_read: &has_read, to: sending };
-        let mut upload = pin!(upload.run(input, &mut from_client));
-        let mut relay = pin!(relay::run(&download, response, parsed.expectation, &mut to_client));
-        std::future::poll_fn(|context| {
-            if upload_state.get() == UploadState::Running
-                && let Poll::Ready(ended) = upload.as_mut().poll(context)
-            {
-                match ended {
-                    Ok(()) => {
-                        upload_state.set(UploadState::Done);
-                        // How long the client took to send is not the endpoint's time.
-                        attempt.request.attempt_begins();
-                    }
-                    // The endpoint may have answered before it stopped reading: the response tells.
-                    Err(Interrupted::EndpointGone) => upload_state.set(UploadState::Refused),
-                    Err(interrupted) => {
-                        return Poll::Ready(Err(interrupted.broken(response_is_open.get())));
-                    }
-                }
-            }
-            relay.as_mut().poll(context)
-        })
-        .await
+        let upload = upload.run(input, &mut from_client);
+        let relay = relay::run(&download, response, parsed.expectation, &mut to_client);
+        upload::race(upload, relay, &upload_state, attempt.request, response_is_open).await
     };
     if !has_read.get() && matches!(outcome, Err(Broken::Untold(Failure::GoneAway | Failure::Refused))) {
         // Nobody has had any of the body: it can still be sent to another.
         return outcome;
     }
-    if upload_state.get() == UploadState::Done {
-        // Whoever discards the body of a failed request must not find it in the next one.
-        attempt.request.body = RequestBody::Length(0);
-    } else {
-        // Where the next request begins is unknown.
-        attempt.request.keep_alive = false;
-    }
+    upload_state.get().settle(attempt.request);
     outcome.map_err(|broken| match broken {
         // What the endpoint has not processed is gone all the same.
         Broken::Untold(Failure::GoneAway | Failure::Refused) => Broken::Untold(Failure::RefusedMidway),

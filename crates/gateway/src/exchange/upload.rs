@@ -2,7 +2,7 @@
 
 mod rate;
 
-use std::{rc::Rc, time::Duration};
+use std::{cell::Cell, future::Future, pin::pin, rc::Rc, task::Poll, time::Duration};
 
 use phalanx_config::ForwardPolicy;
 use phalanx_http1::{chunked::Decoder, request::RequestBody};
@@ -28,6 +28,19 @@ pub(super) enum UploadState {
     Done,
     /// The endpoint no longer reads.
     Refused,
+}
+
+impl UploadState {
+    /// What it means for the requests behind this one.
+    pub(super) fn settle(self, request: &mut Request) {
+        if self == Self::Done {
+            // Whoever discards the body of a failed request must not find it in the next one.
+            request.body = RequestBody::Length(0);
+        } else {
+            // Where the next request begins is unknown.
+            request.keep_alive = false;
+        }
+    }
 }
 
 /// Why a body did not arrive whole.
@@ -60,6 +73,35 @@ impl Interrupted {
             Self::EndpointStalled => Broken::Untold(Failure::SendTimeout),
         }
     }
+}
+
+/// Uploads while the response is relayed: either may end first. What the response has come to, unless the client's side ended.
+pub(super) async fn race<T>(
+    upload: impl Future<Output = Result<(), Interrupted>>,
+    download: impl Future<Output = Result<T, Broken>>,
+    state: &Cell<UploadState>,
+    request: &Request,
+    response_is_open: &Cell<bool>,
+) -> Result<T, Broken> {
+    let (mut upload, mut download) = (pin!(upload), pin!(download));
+    std::future::poll_fn(|context| {
+        if state.get() == UploadState::Running
+            && let Poll::Ready(ended) = upload.as_mut().poll(context)
+        {
+            match ended {
+                Ok(()) => {
+                    state.set(UploadState::Done);
+                    // How long the client took to send is not the endpoint's time.
+                    request.attempt_begins();
+                }
+                // The endpoint may have answered before it stopped reading: the download tells.
+                Err(Interrupted::EndpointGone) => state.set(UploadState::Refused),
+                Err(interrupted) => return Poll::Ready(Err(interrupted.broken(response_is_open.get()))),
+            }
+        }
+        download.as_mut().poll(context)
+    })
+    .await
 }
 
 /// One upload.

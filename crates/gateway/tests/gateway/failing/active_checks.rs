@@ -40,11 +40,7 @@ impl Endpoint {
     /// Answers its checks so that it comes to stand so, and returns when it does.
     async fn becomes(&self, standing: Standing, gateway: &TestGateway) {
         self.is_ready.store(standing == Standing::Serving, Ordering::Relaxed);
-        eventually("its standing", || {
-            let endpoints = gateway.state().endpoints;
-            endpoints.iter().any(|known| known.address == self.origin.address() && known.standing == standing)
-        })
-        .await;
+        eventually("its standing", || gateway.standing(self.origin.address()) == standing).await;
         gateway.settled().await;
     }
 }
@@ -154,12 +150,9 @@ async fn a_check_without_a_path_wants_a_connection() {
     let other = Recorder::start().await;
     let checks = "active_health = { interval = \"200ms\", timeout = \"200ms\", unhealthy = 2 }";
     let gateway = Setup::fronting(&[address, other.address()]).service(checks).start();
-    let standing = |gateway: &TestGateway| {
-        gateway.state().endpoints.iter().find(|known| known.address == address).unwrap().standing
-    };
-    eventually("its failing", || standing(&gateway) == Standing::Failing).await;
+    eventually("its failing", || gateway.standing(address) == Standing::Failing).await;
     let _origin = port.open(16);
-    eventually("its return", || standing(&gateway) == Standing::Serving).await;
+    eventually("its return", || gateway.standing(address) == Standing::Serving).await;
     // A check says nothing on its connection.
     assert_eq!(other.request_count(), 0);
 }

@@ -5,6 +5,8 @@ use phalanx_balance::health::Standing;
 use super::request;
 use crate::support::{ClosedPort, Origin, Peer, Recorder, Reply, Setup, TestGateway, eventually, ok};
 
+const EJECTS_BRIEFLY: &str = "passive_health = { max_fails = 1, fail_timeout = \"400ms\" }";
+
 #[tokio::test]
 async fn an_endpoint_that_fails_too_often_gets_no_more_requests() {
     let dying = Recorder::answering(|_| Reply::Reset).await;
@@ -76,11 +78,7 @@ async fn one_request_on_trial_decides_about_an_ejected_endpoint() {
     let origin = Origin::listen().await;
     let other = Recorder::start().await;
     let setup = Setup::fronting(&[origin.address(), other.address()]);
-    let gateway = setup.service("passive_health = { max_fails = 1, fail_timeout = \"400ms\" }").start();
-    let standing = |gateway: &TestGateway| {
-        let endpoints = gateway.state().endpoints;
-        endpoints.iter().find(|known| known.address == origin.address()).unwrap().standing
-    };
+    let gateway = setup.service(EJECTS_BRIEFLY).start();
     for round in 0..2 {
         let (mut client, endpoint) = request_that_reaches(&origin, &gateway).await;
         // While it is undecided nobody else gets there.
@@ -92,18 +90,33 @@ async fn one_request_on_trial_decides_about_an_ejected_endpoint() {
         }
         endpoint.reset();
         assert_eq!(client.response().await.status(), 200);
-        eventually("its ejection", || matches!(standing(&gateway), Standing::Ejected { .. })).await;
+        eventually("its ejection", || matches!(gateway.standing(origin.address()), Standing::Ejected { .. }))
+            .await;
         gateway.settled().await;
         for _ in 0..4 {
             assert_eq!(gateway.exchange(request("GET", "")).await.status(), 200);
         }
-        eventually("its trial", || standing(&gateway) == Standing::Trial).await;
+        eventually("its trial", || gateway.standing(origin.address()) == Standing::Trial).await;
         gateway.settled().await;
     }
     let (mut client, mut endpoint) = request_that_reaches(&origin, &gateway).await;
     endpoint.send(ok("hello")).await;
     assert_eq!(client.response().await.status(), 200);
-    eventually("its return", || standing(&gateway) == Standing::Serving).await;
+    eventually("its return", || gateway.standing(origin.address()) == Standing::Serving).await;
+}
+
+/// An endpoint on trial, one that serves, and the gateway before them.
+async fn on_trial() -> (Origin, Recorder, TestGateway) {
+    let origin = Origin::listen().await;
+    let other = Recorder::start().await;
+    let setup = Setup::fronting(&[origin.address(), other.address()]);
+    let gateway = setup.service(EJECTS_BRIEFLY).start();
+    let (mut client, endpoint) = request_that_reaches(&origin, &gateway).await;
+    endpoint.reset();
+    assert_eq!(client.response().await.status(), 200);
+    eventually("its trial", || gateway.standing(origin.address()) == Standing::Trial).await;
+    gateway.settled().await;
+    (origin, other, gateway)
 }
 
 /// Sends requests until one comes to `origin`, of several endpoints; its client, and the connection on which it came.
@@ -120,45 +133,21 @@ async fn request_that_reaches(origin: &Origin, gateway: &TestGateway) -> (Peer, 
 
 #[tokio::test]
 async fn a_trial_that_its_client_left_decides_nothing() {
-    let origin = Origin::listen().await;
-    let other = Recorder::start().await;
-    let setup = Setup::fronting(&[origin.address(), other.address()]);
-    let gateway = setup.service("passive_health = { max_fails = 1, fail_timeout = \"400ms\" }").start();
-    let standing = |gateway: &TestGateway| {
-        let endpoints = gateway.state().endpoints;
-        endpoints.iter().find(|known| known.address == origin.address()).unwrap().standing
-    };
-    let (mut client, endpoint) = request_that_reaches(&origin, &gateway).await;
-    endpoint.reset();
-    assert_eq!(client.response().await.status(), 200);
-    eventually("its trial", || standing(&gateway) == Standing::Trial).await;
-    gateway.settled().await;
+    let (origin, _other, gateway) = on_trial().await;
     let (leaving, _abandoned) = request_that_reaches(&origin, &gateway).await;
     leaving.reset();
     eventually("the end of the request", || gateway.totals(origin.address()).in_flight == 0).await;
-    assert_eq!(standing(&gateway), Standing::Trial);
+    assert_eq!(gateway.standing(origin.address()), Standing::Trial);
     let (mut client, mut endpoint) = request_that_reaches(&origin, &gateway).await;
     endpoint.send(ok("hello")).await;
     assert_eq!(client.response().await.status(), 200);
-    eventually("its return", || standing(&gateway) == Standing::Serving).await;
+    eventually("its return", || gateway.standing(origin.address()) == Standing::Serving).await;
 }
 
 #[tokio::test]
 async fn a_response_that_goes_on_has_decided_a_trial_with_its_head() {
-    let origin = Origin::listen().await;
-    let other = Recorder::start().await;
-    let setup = Setup::fronting(&[origin.address(), other.address()]);
-    let gateway = setup.service("passive_health = { max_fails = 1, fail_timeout = \"400ms\" }").start();
-    let standing = |gateway: &TestGateway| {
-        let endpoints = gateway.state().endpoints;
-        endpoints.iter().find(|known| known.address == origin.address()).unwrap().standing
-    };
-    let (mut client, endpoint) = request_that_reaches(&origin, &gateway).await;
-    endpoint.reset();
-    assert_eq!(client.response().await.status(), 200);
-    eventually("its trial", || standing(&gateway) == Standing::Trial).await;
-    gateway.settled().await;
+    let (origin, _other, gateway) = on_trial().await;
     let (_client, mut endpoint) = request_that_reaches(&origin, &gateway).await;
     endpoint.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n").await;
-    eventually("its return", || standing(&gateway) == Standing::Serving).await;
+    eventually("its return", || gateway.standing(origin.address()) == Standing::Serving).await;
 }

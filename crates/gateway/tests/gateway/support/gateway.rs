@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use phalanx_balance::Weight;
+use phalanx_balance::{Weight, health::Standing};
 use phalanx_config::{Config, Role, ServiceName};
-use phalanx_gateway::{Gateway, GatewayState, Listeners, Started, Workers};
+use phalanx_gateway::{EndpointState, Gateway, GatewayState, Listeners, Started, Workers};
 use phalanx_telemetry::{
     connections,
     discovery::DiscoveryFamily,
@@ -157,8 +157,17 @@ impl TestGateway {
 
     /// What was counted of an endpoint that the gateway has.
     pub(crate) fn totals(&self, endpoint: SocketAddr) -> EndpointTotals {
+        self.endpoint(endpoint).totals
+    }
+
+    /// How an endpoint stands that the gateway has.
+    pub(crate) fn standing(&self, endpoint: SocketAddr) -> Standing {
+        self.endpoint(endpoint).standing
+    }
+
+    fn endpoint(&self, address: SocketAddr) -> EndpointState {
         let endpoints = self.state().endpoints;
-        endpoints.into_iter().find(|known| known.address == endpoint).expect("it is an endpoint").totals
+        endpoints.into_iter().find(|known| known.address == address).expect("it is an endpoint")
     }
 
     /// How often DNS did not tell all.
