@@ -20,7 +20,9 @@ pub(crate) use self::{
     probes::{Probe, Probes},
     resilience::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue},
     route::{Respond, Retry, Route, Timeouts},
-    service::{ActiveHealth, Balance, Discover, Endpoint, PassiveHealth, Protocol, Service},
+    service::{
+        ActiveHealth, Balance, DatabaseConnections, Discover, Endpoint, PassiveHealth, Protocol, Service,
+    },
 };
 use crate::located::{AddressText, At, DurationText, NetworkText};
 

@@ -103,6 +103,10 @@ pub(crate) struct Service {
         extend("default" = {}, "examples" = [{ "NODE_ENV": "production" }])
     )]
     pub(crate) env: Option<At<BTreeMap<Spanned<String>, At<String>>>>,
+    /// With `command`: the connections that replicas open to a database server, which takes no more than it was set up for; a fleet
+    /// that could ask for more is refused by `phalanx check`. Each replica finds its part in `DATABASE_CONNECTIONS`.
+    #[schemars(extend("examples" = [{ "connections": 8, "max_connections": 200 }]))]
+    pub(crate) database: Option<At<DatabaseConnections>>,
     /// With `command`: how a replica is asked whether it is ready. Without it: whether it accepts TCP connections, which one
     /// that hangs still does.
     #[schemars(extend("examples" = [{ "readiness": { "path": "/ready" } }]))]
@@ -110,6 +114,21 @@ pub(crate) struct Service {
     /// With `command`: time between TERM and KILL.
     #[schemars(extend("default" = "30s"))]
     pub(crate) shutdown_grace: Option<At<DurationText>>,
+}
+
+/// `replicas` × `connections` must fit into `max_connections` without `reserve`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DatabaseConnections {
+    /// What one replica opens to one server, at most.
+    #[schemars(range(min = 2, max = 10_000), extend("default" = 8))]
+    pub(crate) connections: Option<At<u32>>,
+    /// `max_connections` of the server.
+    #[schemars(range(min = 1, max = 262_143), extend("default" = 100))]
+    pub(crate) max_connections: Option<At<u32>>,
+    /// What is left to others: superusers, replication, migrations, people.
+    #[schemars(range(min = 0, max = 262_143), extend("default" = 10))]
+    pub(crate) reserve: Option<At<u32>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

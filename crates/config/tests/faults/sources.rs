@@ -239,3 +239,48 @@ fn discovery() {
         "#]],
     );
 }
+
+#[test]
+fn connections_that_a_database_does_not_take() {
+    check_brief(
+        "[service.api]\ncommand = [\"a\"]\nreplicas = 12\ndatabase = {}",
+        &expect![[r#"
+        4:12 12 replicas with 8 connections each are 96, and the database has 90 for them: `max_connections` 100, `reserve` 10
+          lower `connections` to 7, or `replicas`, or raise `max_connections` here and in PostgreSQL
+    "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = [\"a\"]\nreplicas = 50\ndatabase = { connections = 4, max_connections = 210 }",
+        &expect![[r#"
+            no fault
+        "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = [\"a\"]\nreplicas = 51\ndatabase = { connections = 4, max_connections = 210 }",
+        &expect![[r#"
+            4:12 51 replicas with 4 connections each are 204, and the database has 200 for them: `max_connections` 210, `reserve` 10
+              lower `connections` to 3, or `replicas`, or raise `max_connections` here and in PostgreSQL
+        "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = [\"a\"]\nreplicas = 51\ndatabase = { max_connections = 40, reserve = 50 }",
+        &expect![[r#"
+            4:12 51 replicas with 8 connections each are 408, and the database has 0 for them: `max_connections` 40, `reserve` 50
+              lower `replicas`, or raise `max_connections` here and in PostgreSQL
+        "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = [\"a\"]\nreplicas = 51\ndatabase = { max_connections = \"many\" }",
+        &expect![[r#"
+            4:32 `max_connections` takes a whole number, not text
+              for example `max_connections = 100`
+        "#]],
+    );
+    check_brief(
+        "[service.api]\nendpoints = [{ address = \"127.0.0.1:3000\" }]\ndatabase = {}",
+        &expect![[r#"
+            3:12 `database` has no effect without `command`
+              remove it: Phalanx does not run these endpoints
+        "#]],
+    );
+}

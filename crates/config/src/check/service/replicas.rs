@@ -15,6 +15,13 @@ use crate::{
 
 const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(30);
 
+/// Where a replica finds how many connections it may open to each database server.
+const DATABASE_CONNECTIONS: &str = "DATABASE_CONNECTIONS";
+const CONNECTIONS_DEFAULT: u32 = 8;
+/// PostgreSQL's own.
+const MAX_CONNECTIONS_DEFAULT: u32 = 100;
+const RESERVE_DEFAULT: u32 = 10;
+
 /// What Phalanx puts into the environment of each replica.
 const RESERVED_VARIABLES: [&str; 2] = ["PORT", "PHALANX_INSTANCE"];
 
@@ -27,12 +34,17 @@ pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &m
         report.without_effect(key, message, "remove it: replicas have `probes`");
     }
     let (startup, readiness) = probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
-    let env = raw.env.map(|given| env(given.value, report)).unwrap_or_default();
+    let replicas = raw.replicas.map_or(1, |replicas| replicas.value).into();
+    let mut env = raw.env.map(|given| env(given.value, report)).unwrap_or_default();
+    if let Some(given) = raw.database {
+        let connections = database_connections(&given, replicas, report);
+        env.entry(DATABASE_CONNECTIONS.to_owned()).or_insert_with(|| connections.to_string());
+    }
     let shutdown_grace = report.duration(raw.shutdown_grace.as_ref(), SHUTDOWN_GRACE_DEFAULT);
     Some(Source::Replicas(Replicas {
         command_span: command.span,
         command: program(command, report)?,
-        replicas: raw.replicas.map_or(1, |replicas| replicas.value).into(),
+        replicas,
         env,
         startup,
         readiness,
@@ -77,6 +89,31 @@ fn env(given: BTreeMap<Spanned<String>, At<String>>, report: &mut Report) -> BTr
         }
     }
     given.into_iter().map(|(name, value)| (name.into_inner(), value.value)).collect()
+}
+
+/// The connections of one replica, when those of all fit into what the database takes.
+fn database_connections(given: &At<raw::DatabaseConnections>, replicas: u32, report: &mut Report) -> u32 {
+    let At { value: raw, span } = given;
+    let number = |key: &Option<At<u32>>, default| key.as_ref().map_or(default, |given| given.value);
+    let connections = number(&raw.connections, CONNECTIONS_DEFAULT);
+    let max_connections = number(&raw.max_connections, MAX_CONNECTIONS_DEFAULT);
+    let reserve = number(&raw.reserve, RESERVE_DEFAULT);
+    let room = max_connections.saturating_sub(reserve);
+    let wanted = u64::from(replicas) * u64::from(connections);
+    // A key that was lost may have been the one that makes it fit.
+    if wanted > room.into() && !report.has_losses(*span) {
+        let message = format!(
+            "{replicas} replicas with {connections} connections each are {wanted}, and the database has {room} for them: `max_connections` {max_connections}, `reserve` {reserve}"
+        );
+        let help = match room / replicas.max(1) {
+            each @ 2.. => format!(
+                "lower `connections` to {each}, or `replicas`, or raise `max_connections` here and in PostgreSQL"
+            ),
+            _ => "lower `replicas`, or raise `max_connections` here and in PostgreSQL".to_owned(),
+        };
+        report.fault(*span, message, help);
+    }
+    connections
 }
 
 /// Startup and readiness.
