@@ -28,7 +28,9 @@ pub(crate) enum Event {
     Reported { endpoint: usize, report: Report },
     /// A table reaches a worker.
     Published { worker: usize, generation: usize },
-    /// A worker looks for requests that have waited in vain.
+    /// A request that waits has been woken, and is about to look for room.
+    Woken { request: usize },
+    /// A worker wakes the requests whose time to look has come.
     Sweeps { worker: usize },
     /// The main thread looks at what was counted.
     Ticks,
@@ -89,6 +91,7 @@ impl Agenda {
             // What comes of these is noted, if anything does.
             Event::AttemptEnds { .. }
             | Event::AttemptExpires { .. }
+            | Event::Woken { .. }
             | Event::Sweeps { .. }
             | Event::Ticks
             | Event::Checks => {}

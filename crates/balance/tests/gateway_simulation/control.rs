@@ -20,15 +20,12 @@ pub(crate) struct Table {
     pub(crate) serving_since: Vec<Duration>,
     pub(crate) is_selected: Vec<bool>,
     pub(crate) mode: Mode,
-    pub(crate) breaker: breaker::State,
 }
 
 pub(crate) struct Control {
     health: Vec<Health>,
     detector: Detector,
     breaker: CircuitBreaker,
-    /// Requests that may still be sent while the breaker is half open.
-    pub(crate) permits: u32,
     pub(crate) table: Table,
     /// Since when each endpoint has stood as it does, the mode has been what it is, and the breaker.
     pub(crate) standing_since: Vec<Duration>,
@@ -43,14 +40,12 @@ impl Control {
             health: vec![Health::new(setup::HEALTH); count],
             detector: Detector::new(setup::OUTLIERS),
             breaker: CircuitBreaker::new(setup::BREAKER),
-            permits: 0,
             table: Table {
                 standings: vec![Standing::Serving; count],
                 trials: vec![0; count],
                 serving_since: vec![Duration::ZERO; count],
                 is_selected: Vec::new(),
                 mode: Mode::Normal,
-                breaker: breaker::State::Closed,
             },
             standing_since: vec![Duration::ZERO; count],
             mode_since: Duration::ZERO,
@@ -113,10 +108,13 @@ impl Control {
             failures: sum(|totals| totals.failures),
         };
         let state = self.breaker.on(totals, now)?;
-        self.permits = if let breaker::State::HalfOpen { permits, .. } = state { permits } else { 0 };
-        self.table.breaker = state;
         self.breaker_since = now;
         Some(state)
+    }
+
+    /// Which requests the breaker lets through.
+    pub(crate) fn breaker(&self) -> breaker::State {
+        self.breaker.state()
     }
 
     fn select(&mut self, endpoints: &[Endpoint], now: Duration) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use phalanx_balance::{Weight, outlier::Totals, selection::Role};
 
-use crate::agenda::exponential;
+use crate::{agenda::exponential, request::Shedding};
 
 /// What an answer takes on average while nothing else is in flight.
 const MEAN: Duration = Duration::from_millis(25);
@@ -65,8 +65,8 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(crate) fn has_room(&self) -> bool {
-        self.in_flight < self.in_flight_max
+    pub(crate) fn has_room(&self, shedding: Shedding) -> bool {
+        shedding == Shedding::Exempt || self.in_flight < self.in_flight_max
     }
 
     /// What is to become of an attempt that begins at `now`, and when; nothing while it hangs.
@@ -79,9 +79,12 @@ impl Endpoint {
             Condition::Flapping if self.is_down(now) => (refused_in, Outcome::Refused),
             Condition::Well | Condition::Flapping => (served_in, Outcome::Answered),
             Condition::Slow => (served_in * SLOWNESS, Outcome::Answered),
-            Condition::Resetting => {
-                (served_in, [Outcome::Answered, Outcome::Reset, Outcome::CutShort][random.usize(..3)])
-            }
+            // Mostly before an answer, when many are in flight already: this is what retries are spent on.
+            Condition::Resetting => match random.u32(..6) {
+                0 => (served_in, Outcome::Answered),
+                1 => (served_in, Outcome::CutShort),
+                _ => (served_in, Outcome::Reset),
+            },
             Condition::Erring if random.u32(..5) == 0 => (served_in, Outcome::Answered),
             Condition::Erring => (served_in, Outcome::Erred),
         })

@@ -1,14 +1,15 @@
-//! A gateway and its endpoints, by seed: workers that choose, limit, queue and retry, a main thread that judges and publishes, and
-//! endpoints that crash, hang, get slow, reset, err, flap, leave and recover.
+//! A gateway and its endpoints, by seed: workers that choose and retry, a gate that they share, which limits and queues, a main thread
+//! that judges and publishes, and endpoints that crash, hang, get slow, reset, err, flap, leave and recover.
 //!
 //! Whatever happens, every request ends once, counts of what is in flight are true and return to zero, nothing goes to an endpoint that
-//! is out, drains or was tried, retries stay within their budget, nobody is served late, and all is well again in the end.
+//! is out, drains or was tried, retries stay within their budget, nobody is served late or overtaken, and all is well again in the end.
 //!
 //! `PHALANX_SEED=7` runs that seed alone. A failure prints its seed and what happened last.
 
 mod agenda;
 mod control;
 mod endpoint;
+mod gate;
 mod promises;
 mod request;
 mod setup;

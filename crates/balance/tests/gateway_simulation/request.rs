@@ -29,12 +29,22 @@ pub(crate) enum Repeatable {
     No,
 }
 
+/// Whether one that waits has been woken, and has not looked yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Awaited,
+    Come,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stage {
     Arrived,
     Waiting {
         ticket: Ticket,
         since: Duration,
+        turn: Turn,
+        /// When it looks for room although nobody has woken it.
+        looks_at: Duration,
     },
     Attempting {
         endpoint: usize,
@@ -68,6 +78,11 @@ pub(crate) enum Ending {
 }
 
 impl Request {
+    /// Whether it is counted by the gate until it is over.
+    pub(crate) fn has_passed(&self) -> bool {
+        self.shedding == Shedding::Sheds && !self.tried.is_empty()
+    }
+
     /// The number of its current attempt.
     pub(crate) fn attempt(&self) -> u32 {
         u32::try_from(self.tried.len()).expect("attempts are few")

@@ -31,13 +31,16 @@ pub(crate) const PANIC_THRESHOLD: f64 = 0.5;
 pub(crate) const SLOW_START: Duration = Duration::from_secs(1);
 
 pub(crate) const ATTEMPTS_MAX: u32 = 3;
-pub(crate) const RETRY_RATIO: f64 = 0.2;
-pub(crate) const RETRIES_PER_SECOND_MIN: f64 = 0.5;
+/// Low, because only resets are repeated at a price, and those that reset are ejected soon.
+pub(crate) const RETRY_RATIO: f64 = 0.01;
+pub(crate) const RETRIES_PER_SECOND_MIN: f64 = 0.1;
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(600);
 pub(crate) const QUEUE_TIMEOUT: Duration = Duration::from_millis(300);
 
 pub(crate) const TICK: Duration = Duration::from_millis(250);
 pub(crate) const CHECK: Duration = Duration::from_millis(500);
+/// How often somebody who waits looks for room by himself.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub(crate) const SWEEP: Duration = Duration::from_millis(100);
 /// Within this long every worker has the newest table, and the main thread every report.
 pub(crate) const MESSAGE_MAX: Duration = Duration::from_millis(3);

@@ -1,6 +1,7 @@
 //! The gateway as a whole: requests come, go to endpoints, and end.
 
 mod checks;
+mod room;
 mod traffic;
 
 use std::{collections::BTreeSet, rc::Rc, time::Duration};
@@ -11,6 +12,7 @@ use crate::{
     agenda::{Agenda, Event, Note, Report, exponential},
     control::{Control, Table},
     endpoint::{Condition, Endpoint, Outcome},
+    gate::Gate,
     promises::{Seen, Trials},
     request::{Request, Stage},
     setup::{self, Setup},
@@ -22,6 +24,7 @@ pub(crate) struct Simulation {
     random: fastrand::Rng,
     endpoints: Vec<Endpoint>,
     workers: Vec<Worker>,
+    gate: Gate,
     control: Control,
     tables: Vec<Rc<Table>>,
     requests: Vec<Request>,
@@ -41,7 +44,8 @@ impl Simulation {
         let mut agenda = Agenda::default();
         for worker in 0..setup.workers {
             agenda.after(Duration::ZERO, Event::Arrives { worker });
-            agenda.after(setup::SWEEP, Event::Sweeps { worker });
+            // They do not sweep at the same time.
+            agenda.after(setup::SWEEP.mul_f64(random.f64()), Event::Sweeps { worker });
         }
         for event in [Event::Ticks, Event::Checks, Event::Trouble] {
             agenda.after(setup::TICK, event);
@@ -51,6 +55,7 @@ impl Simulation {
             agenda,
             random,
             workers: (0..setup.workers).map(|index| Worker::new(index, &setup, table.clone())).collect(),
+            gate: Gate::new(&setup),
             endpoints,
             control,
             tables: vec![table],
@@ -89,9 +94,9 @@ impl Simulation {
                 if generation > self.workers[worker].generation {
                     self.workers[worker].generation = generation;
                     self.workers[worker].table = self.tables[generation].clone();
-                    self.call_waiting(worker);
                 }
             }
+            Event::Woken { request } => self.woken(request),
             Event::Sweeps { worker } => {
                 self.agenda.after(setup::SWEEP, event);
                 self.sweep(worker);
@@ -126,6 +131,7 @@ impl Simulation {
             let delay = self.message_delay();
             self.agenda.after(delay, Event::Published { worker, generation });
         }
+        self.make_room();
     }
 
     fn message_delay(&mut self) -> Duration {
@@ -143,7 +149,8 @@ impl Simulation {
         if let Some(state) = self.control.judge(&self.endpoints, self.agenda.now) {
             self.agenda.note(Note::Breaker(state));
             self.seen.openings += u32::from(matches!(state, breaker::State::Open { .. }));
-            self.publish();
+            self.gate.become_breaker(state);
+            self.make_room();
         }
         self.assert_counts_are_true();
     }

@@ -1,8 +1,7 @@
 //! A worker thread of the model: what it alone decides, with what it knows.
 
-use std::{collections::BTreeMap, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
-use phalanx_admission::{GradientLimit, Queue, gradient_limit::Admission, queue::Ticket};
 use phalanx_balance::{
     Algorithm, ResponseTime, RetryBudget, Share, Weight, Withdrawal, algorithm::Candidates, health::Standing,
     selection::Mode, slow_start,
@@ -12,21 +11,19 @@ use crate::{
     control::Table,
     endpoint::Endpoint,
     promises::Ledger,
+    request::{Ending, Request},
     setup::{self, Setup},
 };
 
 pub(crate) struct Worker {
     pub(crate) table: Rc<Table>,
     pub(crate) generation: usize,
-    pub(crate) in_flight: u32,
+    /// What its coarse clock shows.
+    pub(crate) swept_at: Duration,
     algorithm: Algorithm,
     times: Vec<ResponseTime>,
     budget: RetryBudget,
     pub(crate) ledger: Ledger,
-    limit: Option<GradientLimit>,
-    queue: Option<Queue>,
-    /// Who waits, and since when.
-    waiting: BTreeMap<Ticket, (usize, Duration)>,
 }
 
 /// The endpoints at one choice.
@@ -34,8 +31,28 @@ struct Choices<'a> {
     endpoints: &'a [Endpoint],
     table: &'a Table,
     times: &'a [ResponseTime],
-    tried: &'a [usize],
+    request: &'a Request,
     now: Duration,
+}
+
+/// Why there is no room for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    /// There will be some.
+    Full,
+    NobodyServes,
+    BreakerOpen,
+}
+
+impl NoRoom {
+    /// What becomes of a request that does not wait.
+    pub(crate) fn ending(self) -> Ending {
+        match self {
+            Self::Full => Ending::Shed,
+            Self::NobodyServes => Ending::NobodyServes,
+            Self::BreakerOpen => Ending::BreakerOpen,
+        }
+    }
 }
 
 impl Worker {
@@ -43,14 +60,11 @@ impl Worker {
         Self {
             table,
             generation: 0,
-            in_flight: 0,
+            swept_at: Duration::ZERO,
             algorithm: setup.algorithm(index),
             times: vec![ResponseTime::default(); setup.endpoints.len()],
             budget: RetryBudget::new(setup::RETRIES_PER_SECOND_MIN),
             ledger: Ledger::default(),
-            limit: setup.limit(),
-            queue: setup.queue(),
-            waiting: BTreeMap::new(),
         }
     }
 
@@ -67,78 +81,23 @@ impl Worker {
         withdrawal
     }
 
-    /// Whether the limit lets another request in.
-    pub(crate) fn admits(&mut self) -> Admission {
-        self.limit.as_mut().map_or(Admission::Admitted, |limit| limit.admits(self.in_flight))
-    }
-
-    pub(crate) fn limit(&self) -> u32 {
-        self.limit.as_ref().map_or(u32::MAX, GradientLimit::limit)
-    }
-
-    pub(crate) fn answered(&mut self, endpoint: usize, elapsed: Duration, now: Duration) {
+    /// Takes in that an endpoint needed so long to answer, or to fail to.
+    pub(crate) fn observe(&mut self, endpoint: usize, elapsed: Duration, now: Duration) {
         self.times[endpoint].observe(elapsed, now);
-        if let Some(limit) = &mut self.limit {
-            limit.answered(elapsed, self.in_flight, now);
-        }
     }
 
-    pub(crate) fn dropped(&mut self, now: Duration) {
-        if let Some(limit) = &mut self.limit {
-            limit.dropped(self.in_flight, now);
-        }
-    }
-
-    /// Whether somebody waits already.
-    pub(crate) fn has_queue(&self) -> bool {
-        self.queue.as_ref().is_some_and(|queue| !queue.is_empty())
-    }
-
-    /// Lets a request wait, if there is where.
-    pub(crate) fn enter(&mut self, request: usize, now: Duration) -> Option<Ticket> {
-        let ticket = self.queue.as_mut()?.enter(now).ok()?;
-        self.waiting.insert(ticket, (request, now));
-        Some(ticket)
-    }
-
-    pub(crate) fn leave(&mut self, ticket: Ticket) {
-        self.queue.as_mut().expect("somebody waits in it").leave(ticket);
-        self.waiting.remove(&ticket).expect("who waits is known");
-    }
-
-    pub(crate) fn next(&mut self, now: Duration) -> Option<usize> {
-        let ticket = self.queue.as_ref()?.first(now)?;
-        let (request, _) = self.waiting[&ticket];
-        self.leave(ticket);
-        Some(request)
-    }
-
-    pub(crate) fn expired(&mut self, now: Duration) -> Option<usize> {
-        let (ticket, (request, since)) =
-            self.waiting.first_key_value().map(|(ticket, waits)| (*ticket, *waits))?;
-        if now - since < setup::QUEUE_TIMEOUT {
-            return None;
-        }
-        self.leave(ticket);
-        Some(request)
-    }
-
-    /// Whether any endpoint may get a request that none has got yet.
-    pub(crate) fn has_room(&self, endpoints: &[Endpoint]) -> bool {
-        let choices =
-            Choices { endpoints, table: &self.table, times: &self.times, tried: &[], now: Duration::ZERO };
-        choices.eligible().next().is_some()
-    }
-
+    /// An endpoint for the next attempt of a request, never one that has got it.
     pub(crate) fn pick(
         &mut self,
         endpoints: &[Endpoint],
-        tried: &[usize],
-        key: u64,
+        request: &Request,
         now: Duration,
-    ) -> Option<usize> {
-        let choices = Choices { endpoints, table: &self.table, times: &self.times, tried, now };
-        self.algorithm.pick(&choices, key)
+    ) -> Result<usize, NoRoom> {
+        let choices = Choices { endpoints, table: &self.table, times: &self.times, request, now };
+        self.algorithm.pick(&choices, request.key).ok_or_else(|| {
+            let is_full = (0..endpoints.len()).any(|index| choices.is_untried(index));
+            if is_full { NoRoom::Full } else { NoRoom::NobodyServes }
+        })
     }
 }
 
@@ -150,6 +109,12 @@ impl Table {
     }
 }
 
+impl Choices<'_> {
+    fn is_untried(&self, index: usize) -> bool {
+        self.table.is_selected[index] && !self.request.tried.contains(&index)
+    }
+}
+
 impl Candidates for Choices<'_> {
     fn count(&self) -> usize {
         self.endpoints.len()
@@ -158,7 +123,7 @@ impl Candidates for Choices<'_> {
     fn is_eligible(&self, index: usize) -> bool {
         let endpoint = &self.endpoints[index];
         let is_trial_free = self.table.trial(index).is_none_or(|trial| endpoint.trial_taken < trial);
-        self.table.is_selected[index] && endpoint.has_room() && is_trial_free && !self.tried.contains(&index)
+        self.is_untried(index) && endpoint.has_room(self.request.shedding) && is_trial_free
     }
 
     fn base_weight(&self, index: usize) -> Weight {

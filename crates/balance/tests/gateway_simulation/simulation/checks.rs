@@ -8,12 +8,12 @@ use crate::request::{Ending, Stage};
 impl Simulation {
     pub(super) fn assert_counts_are_true(&self) {
         let mut with_endpoints = vec![0; self.endpoints.len()];
-        let mut with_workers = vec![0; self.workers.len()];
+        let mut passed = 0;
         for id in &self.open {
             match self.requests[*id].stage {
                 Stage::Attempting { endpoint, .. } => {
                     with_endpoints[endpoint] += 1;
-                    with_workers[self.requests[*id].worker] += 1;
+                    passed += u32::from(self.requests[*id].has_passed());
                 }
                 Stage::Waiting { .. } => {}
                 stage => panic!("request {id} was left {stage:?}"),
@@ -21,8 +21,7 @@ impl Simulation {
         }
         let counted: Vec<u32> = self.endpoints.iter().map(|endpoint| endpoint.in_flight).collect();
         assert_eq!(counted, with_endpoints, "in flight at endpoints");
-        let counted: Vec<u32> = self.workers.iter().map(|worker| worker.in_flight).collect();
-        assert_eq!(counted, with_workers, "in flight of workers");
+        assert_eq!(self.gate.in_flight, passed, "that have passed the gate");
     }
 
     pub(super) fn assert_all_is_well(&self) {
@@ -31,15 +30,15 @@ impl Simulation {
         self.assert_counts_are_true();
         for worker in &self.workers {
             worker.ledger.assert_within_budget();
-            assert!(!worker.has_queue());
         }
+        assert!(!self.gate.has_waiting());
         for (endpoint, standing) in self.endpoints.iter().zip(&self.control.table.standings) {
             // A backup stays on trial until it is needed.
             let is_well = *standing == Standing::Serving
                 || (endpoint.role, *standing) == (Role::Backup, Standing::Trial);
             assert!(is_well, "when all have healed: {:?}", self.control.table.standings);
         }
-        assert_eq!(self.control.table.breaker, breaker::State::Closed, "when all have healed");
+        assert_eq!(self.control.breaker(), breaker::State::Closed, "when all have healed");
         let endings = |ending| self.seen.healed_endings.get(&ending).copied().unwrap_or_default();
         let all: u32 = self.seen.healed_endings.values().sum();
         let well = endings(Ending::Answered) + endings(Ending::ClientLeft);

@@ -1,15 +1,14 @@
-//! The way of requests through the gateway.
+//! The way of requests through the gateway, once there is room for them.
 
 use std::time::Duration;
 
-use phalanx_admission::gradient_limit::Admission;
-use phalanx_balance::{Withdrawal, breaker};
+use phalanx_balance::Withdrawal;
 
 use super::Simulation;
 use crate::{
     agenda::{Event, Note, Report, exponential},
     endpoint::{Condition, Outcome},
-    promises,
+    gate::Gate,
     request::{Ending, Repeatable, Request, Shedding, Stage},
     setup,
 };
@@ -54,7 +53,6 @@ impl Simulation {
             let patience = exponential(&mut self.random, Duration::from_millis(200));
             self.agenda.after(patience, Event::ClientLeaves { request: id });
         }
-        self.workers[worker].deposit(now);
         self.admit(id);
     }
 
@@ -71,86 +69,15 @@ impl Simulation {
         all * u32::try_from(self.workers.len()).expect("workers are few")
     }
 
-    fn admit(&mut self, id: usize) {
+    /// Sends a request that has room at an endpoint, for the first time.
+    pub(super) fn begin_first(&mut self, id: usize, index: usize) {
         let now = self.agenda.now;
-        let Request { worker: index, shedding, .. } = self.requests[id];
-        let worker = &mut self.workers[index];
-        if shedding == Shedding::Exempt {
-            return self.send(id);
+        let request = &self.requests[id];
+        self.workers[request.worker].deposit(now);
+        if request.shedding == Shedding::Sheds {
+            self.breaker_trials.assert_may_pass(&self.control);
         }
-        if !worker.table.is_selected.contains(&true) {
-            return self.end(id, Ending::NobodyServes);
-        }
-        // Nobody overtakes those who wait.
-        let must_wait =
-            worker.has_queue() || worker.admits() == Admission::Refused || !worker.has_room(&self.endpoints);
-        if !must_wait {
-            self.send(id);
-        } else if let Some(ticket) = worker.enter(id, now) {
-            self.agenda.note(Note::Waits { request: id });
-            self.requests[id].stage = Stage::Waiting { ticket, since: now };
-        } else {
-            self.end(id, Ending::Shed);
-        }
-    }
-
-    /// Lets those in who wait, as long as there is room.
-    pub(super) fn call_waiting(&mut self, index: usize) {
-        let now = self.agenda.now;
-        loop {
-            let worker = &mut self.workers[index];
-            let may_call = worker.has_queue()
-                && worker.has_room(&self.endpoints)
-                && worker.admits() == Admission::Admitted;
-            let Some(id) = may_call.then(|| worker.next(now)).flatten() else { return };
-            let Stage::Waiting { since, .. } = self.requests[id].stage else {
-                panic!("request {id} does not wait")
-            };
-            assert!(now < since + setup::QUEUE_TIMEOUT, "request {id} is served late");
-            self.seen.called += 1;
-            self.send(id);
-        }
-    }
-
-    pub(super) fn sweep(&mut self, index: usize) {
-        let now = self.agenda.now;
-        while let Some(id) = self.workers[index].expired(now) {
-            let Stage::Waiting { since, .. } = self.requests[id].stage else {
-                panic!("request {id} does not wait")
-            };
-            let waited = now - since;
-            assert!(
-                (setup::QUEUE_TIMEOUT..=setup::QUEUE_TIMEOUT + setup::SWEEP).contains(&waited),
-                "{waited:?}"
-            );
-            self.end(id, Ending::Late);
-        }
-        self.call_waiting(index);
-    }
-
-    /// Begins an attempt at an endpoint that has not been tried, if there is one, and ends the request otherwise.
-    fn send(&mut self, id: usize) {
-        let now = self.agenda.now;
-        let Request { worker: index, shedding, key, ref tried, .. } = self.requests[id];
-        let in_vain = |ending| if tried.is_empty() { ending } else { Ending::Failed };
-        let worker = &mut self.workers[index];
-        let Some(endpoint) = worker.pick(&self.endpoints, tried, key, now) else {
-            return self.end(id, in_vain(Ending::NobodyServes));
-        };
-        assert!(!tried.contains(&endpoint), "request {id} goes to endpoint {endpoint} again");
-        if shedding == Shedding::Sheds {
-            match worker.table.breaker {
-                breaker::State::Closed => {}
-                breaker::State::HalfOpen { .. } if self.control.permits > 0 => self.control.permits -= 1,
-                breaker::State::HalfOpen { .. } | breaker::State::Open { .. } => {
-                    return self.end(id, in_vain(Ending::BreakerOpen));
-                }
-            }
-            self.breaker_trials.assert_may_pass(&self.control, now);
-            assert!(!tried.is_empty() || worker.in_flight < worker.limit(), "above the limit");
-        }
-        promises::assert_may_get_requests(&self.control, endpoint, now);
-        self.begin(id, endpoint);
+        self.begin(id, index);
     }
 
     fn begin(&mut self, id: usize, index: usize) {
@@ -169,10 +96,9 @@ impl Simulation {
             );
             endpoint.trial_taken = trial;
         }
+        assert!(endpoint.has_room(request.shedding));
         let outcome = endpoint.outcome(now, &mut self.random);
-        worker.in_flight += 1;
         endpoint.in_flight += 1;
-        assert!(endpoint.in_flight <= endpoint.in_flight_max);
         request.tried.push(index);
         request.stage = Stage::Attempting { endpoint: index, since: now, trial };
         let attempt = request.attempt();
@@ -204,41 +130,56 @@ impl Simulation {
         request.stage = Stage::Failed;
         let endpoint = &mut self.endpoints[index];
         endpoint.in_flight -= 1;
-        self.workers[request.worker].in_flight -= 1;
         if let Some(trial) = trial {
             assert_eq!(endpoint.trial_request.take(), Some(id));
             if decided == Decided::No {
                 endpoint.trial_taken = trial - 1;
             }
         }
+        self.make_room();
     }
 
     pub(super) fn conclude(&mut self, id: usize, outcome: Outcome) {
         let now = self.agenda.now;
         self.agenda.note(Note::Concludes { request: id, outcome });
-        let Request { worker: index, repeatable, .. } = self.requests[id];
+        let Request { worker, repeatable, .. } = self.requests[id];
         let Stage::Attempting { endpoint, since, .. } = self.requests[id].stage else {
             panic!("request {id} is with no endpoint")
         };
-        let worker = &mut self.workers[index];
+        let elapsed = now - since;
         match outcome {
-            Outcome::Answered | Outcome::Erred => worker.answered(endpoint, now - since, now),
-            Outcome::Reset | Outcome::CutShort | Outcome::Expired => worker.dropped(now),
-            // So fast a failure says nothing about how busy anyone is.
-            Outcome::Refused => {}
+            Outcome::Answered | Outcome::Erred | Outcome::CutShort | Outcome::Expired => {
+                self.workers[worker].observe(endpoint, elapsed, now);
+            }
+            Outcome::Refused | Outcome::Reset => {}
         }
+        self.tell_limit(id, outcome, elapsed);
         self.release(id, Decided::Yes);
-        self.count(endpoint, outcome, now - since);
+        self.count(endpoint, outcome, elapsed);
         let remedy = match (outcome, repeatable) {
             (Outcome::Answered, _) => Remedy::Answer(Ending::Answered),
             (Outcome::Erred, _) => Remedy::Answer(Ending::Erred),
             (Outcome::CutShort, _) => Remedy::Answer(Ending::CutShort),
             (Outcome::Refused, _) => Remedy::OtherEndpoint,
-            (Outcome::Reset | Outcome::Expired, Repeatable::Yes) => Remedy::OtherEndpointInBudget,
-            (Outcome::Reset | Outcome::Expired, Repeatable::No) => Remedy::Answer(Ending::Failed),
+            (Outcome::Reset, Repeatable::Yes) => Remedy::OtherEndpointInBudget,
+            // After a timeout the endpoint may still be at work on it, and a second one would make that worse.
+            (Outcome::Reset, Repeatable::No) | (Outcome::Expired, _) => Remedy::Answer(Ending::Failed),
         };
         self.remedy(id, &remedy);
-        self.call_waiting(index);
+    }
+
+    /// Tells the limit how a request went, if it has passed the gate. Whoever refuses or resets says nothing about how busy anyone is.
+    fn tell_limit(&mut self, id: usize, outcome: Outcome, elapsed: Duration) {
+        if self.requests[id].shedding == Shedding::Exempt {
+            return;
+        }
+        match outcome {
+            Outcome::Answered | Outcome::Erred | Outcome::CutShort => {
+                self.with_gate(|gate, now| gate.answered(elapsed, now));
+            }
+            Outcome::Expired => self.with_gate(Gate::dropped),
+            Outcome::Refused | Outcome::Reset => {}
+        }
     }
 
     /// What everyone gets to know of an attempt.
@@ -246,12 +187,13 @@ impl Simulation {
         let totals = &mut self.endpoints[index].totals;
         totals.requests += 1;
         let report = match outcome {
-            Outcome::Answered | Outcome::Erred => {
+            // The head of an answer that is cut short is an answer, and nothing later is reported.
+            Outcome::Answered | Outcome::Erred | Outcome::CutShort => {
                 totals.answered += 1;
                 totals.response_time += elapsed;
                 Report::Succeeded
             }
-            Outcome::Refused | Outcome::Reset | Outcome::CutShort | Outcome::Expired => Report::Failed,
+            Outcome::Refused | Outcome::Reset | Outcome::Expired => Report::Failed,
         };
         totals.failures += u64::from(outcome != Outcome::Answered);
         let delay = self.message_delay();
@@ -259,43 +201,60 @@ impl Simulation {
     }
 
     fn remedy(&mut self, id: usize, remedy: &Remedy) {
-        let now = self.agenda.now;
-        let request = &self.requests[id];
-        let is_left = request.attempt() < setup::ATTEMPTS_MAX;
         match remedy {
             Remedy::Answer(ending) => self.end(id, *ending),
-            Remedy::OtherEndpoint if is_left => self.send(id),
-            Remedy::OtherEndpointInBudget if is_left => match self.workers[request.worker].withdraw(now) {
-                Withdrawal::Granted => {
-                    self.seen.retries += 1;
-                    self.send(id);
-                }
-                Withdrawal::Refused => {
-                    self.seen.refused_retries += 1;
-                    self.end(id, Ending::Failed);
-                }
+            Remedy::OtherEndpoint | Remedy::OtherEndpointInBudget => match self.other(id, remedy) {
+                Some(endpoint) => self.begin(id, endpoint),
+                None => self.end(id, Ending::Failed),
             },
-            Remedy::OtherEndpoint | Remedy::OtherEndpointInBudget => self.end(id, Ending::Failed),
         }
     }
 
+    /// Room at another endpoint for a request whose attempt failed; the one that it had is given back.
+    fn other(&mut self, id: usize, remedy: &Remedy) -> Option<usize> {
+        let now = self.agenda.now;
+        let Request { worker, shedding, .. } = self.requests[id];
+        if self.requests[id].attempt() >= setup::ATTEMPTS_MAX {
+            return None;
+        }
+        let endpoint = self.pick(id).ok()?;
+        if shedding == Shedding::Sheds && !self.gate.takes_request() {
+            return None;
+        }
+        if matches!(remedy, Remedy::OtherEndpointInBudget) {
+            if self.workers[worker].withdraw(now) == Withdrawal::Refused {
+                self.seen.refused_retries += 1;
+                // The room that it had taken for a moment.
+                self.make_room();
+                return None;
+            }
+            self.seen.retries += 1;
+        }
+        if shedding == Shedding::Sheds {
+            self.breaker_trials.assert_may_pass(&self.control);
+        }
+        Some(endpoint)
+    }
+
     pub(super) fn client_leaves(&mut self, id: usize) {
-        let worker = self.requests[id].worker;
         match self.requests[id].stage {
-            Stage::Waiting { ticket, .. } => self.workers[worker].leave(ticket),
+            Stage::Waiting { .. } => self.end_waiting(id),
             Stage::Attempting { .. } => self.release(id, Decided::No),
             Stage::Ended => return,
             Stage::Arrived | Stage::Failed => panic!("request {id} is nowhere"),
         }
         self.end(id, Ending::ClientLeft);
-        self.call_waiting(worker);
     }
 
-    fn end(&mut self, id: usize, ending: Ending) {
+    pub(super) fn end(&mut self, id: usize, ending: Ending) {
         self.agenda.note(Note::Ends { request: id, ending });
         assert!(self.open.remove(&id), "request {id} ends twice");
         let request = &mut self.requests[id];
         request.stage = Stage::Ended;
         self.seen.ended(ending, request.came_at);
+        if request.has_passed() {
+            self.gate.leave();
+            self.make_room();
+        }
     }
 }
