@@ -59,13 +59,16 @@ impl<'a> Retries<'a> {
         let table = worker.table();
         let service = table.service(&forward.service.name)?;
         let other = service.slot(forward.key, bound(forward), tried, now).ok()?;
-        if bound(forward) == Bound::ByLimits
-            && service.gate.as_ref().is_some_and(|gate| !gate.takes_request())
-        {
+        let gate = service.gate.as_ref().filter(|_| bound(forward) == Bound::ByLimits);
+        if gate.is_some_and(|gate| gate.is_broken()) {
             return None;
         }
         if !failure.sent_nothing() && service.spend_retry(now) == Withdrawal::Refused {
             service.counters.shed(Shed::RetryBudget);
+            return None;
+        }
+        // Last of all, since a trial that is taken has to be sent.
+        if gate.is_some_and(|gate| !gate.takes_request()) {
             return None;
         }
         failed.counters.retried();
