@@ -49,7 +49,7 @@ needs-build:
 	@scripts/needs cargo cc
 
 needs-test: needs-build
-	@scripts/needs curl
+	@scripts/needs curl openssl postgres redis-server setpriv
 
 needs-bench: needs-build
 	@scripts/needs nginx haproxy wrk strace setpriv

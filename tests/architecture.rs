@@ -13,6 +13,10 @@ use std::{
 use serde_json::Value;
 
 const BINARIES: [&str; 2] = ["phalanx", "phalanx-bench"];
+/// What only tests need, and comparisons.
+const DEVELOPMENT: [&str; 1] = ["phalanx-test-servers"];
+/// Never part of what is delivered, so the one package with a normal dependency on those.
+const COMPARISONS: &str = "phalanx-bench";
 /// Those of ARCHITECTURE.md; what is neither pure nor a binary does input and output.
 const PURE: [&str; 8] = [
     "phalanx-admission",
@@ -93,6 +97,18 @@ fn dependencies_point_from_the_binary_to_io_to_pure() {
                 "{package} depends on {dependency}, which is above it"
             );
             assert_ne!(layer(dependency), Layer::Binary, "{package} depends on the binary {dependency}");
+        }
+    }
+}
+
+#[test]
+fn nothing_that_is_delivered_depends_on_what_only_tests_need() {
+    let workspace = workspace();
+    for development in DEVELOPMENT {
+        assert!(workspace.contains_key(development), "{development} is gone");
+        let dependents = workspace.iter().filter(|(_, dependencies)| dependencies.contains(development));
+        for (package, _) in dependents {
+            assert_eq!(package, COMPARISONS, "{package} depends on {development}");
         }
     }
 }
