@@ -4,15 +4,17 @@
 //! mailbox, however it is spelt.
 //! Elsewhere: hashing (`phalanx-auth`); where the rows are, and when a write counts as done (`phalanx-data`).
 
-use std::{fmt, num::NonZeroU64};
+use std::fmt;
 
 use phalanx_auth::Role;
+use phalanx_data::Value;
+use phalanx_shard::Id;
 
 mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use store::{Accounts, NewAccount, RegisterError};
+pub(crate) use store::{Accounts, ListError, NewAccount, Reaper, RegisterError, Registered, Statistics};
 
 const EMAIL_BYTES_MAX: usize = 254; // RFC 5321: the longest path is 256 with its brackets.
 const EMAIL_LOCAL_BYTES_MAX: usize = 64;
@@ -27,26 +29,39 @@ pub(crate) struct Account {
     pub(crate) role: Role,
 }
 
-/// A positive number of 63 bits, so that it also fits into the signed integers of databases.
+/// A positive number of 63 bits that says its bucket. Accounts from before ids did so have random ones, which are as good: any
+/// number has a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct AccountId(NonZeroU64);
+pub(crate) struct AccountId(Id);
 
 impl AccountId {
-    /// An id for a new account: random, so that it neither tells how many there are nor lets anybody guess the next. Among
-    /// a billion accounts one new id in nine thousand million is taken already; the table refuses that one.
-    pub(crate) fn generate() -> Self {
-        let random = getrandom::u64().expect("the kernel's random numbers are there from boot");
-        Self::of(random >> 1).unwrap_or(Self(NonZeroU64::MIN))
-    }
-
     /// Reads an id as clients write it: decimal digits and nothing else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
-        text.parse().ok().filter(|_| canonical).and_then(Self::of)
+        text.parse().ok().map(Self)
     }
 
-    fn of(number: u64) -> Option<Self> {
-        NonZeroU64::new(number).filter(|number| i64::try_from(number.get()).is_ok()).map(Self)
+    /// Reads a column.
+    pub(crate) fn of_stored(number: i64) -> Option<Self> {
+        Id::try_from(number).ok().map(Self)
+    }
+
+    pub(crate) fn id(self) -> Id {
+        self.0
+    }
+
+    pub(crate) fn number(self) -> i64 {
+        self.0.get()
+    }
+
+    /// As a column holds it.
+    pub(crate) fn value(self) -> Value {
+        self.0.get().into()
+    }
+}
+
+impl From<Id> for AccountId {
+    fn from(id: Id) -> Self {
+        Self(id)
     }
 }
 

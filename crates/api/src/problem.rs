@@ -8,8 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use phalanx_auth::{HashingError, TokenError};
-use phalanx_data::AccessError;
+use phalanx_data::{AccessError, Kind, ScatterError, ShardFault};
 use serde::Serialize;
+
+use crate::accounts::ListError;
 
 /// Whoever was refused for lack of room may come back after this.
 const RETRY_AFTER_SECONDS: &str = "1";
@@ -17,12 +19,16 @@ const RETRY_AFTER_SECONDS: &str = "1";
 /// Why a request has no other answer (RFC 9457).
 #[derive(Debug)]
 pub(crate) enum Problem {
-    MalformedJson { pointer: Option<String>, detail: String },
+    MalformedJson {
+        pointer: Option<String>,
+        detail: String,
+    },
     BodyIncomplete,
     NoToken,
     InvalidToken,
     TokenExpired,
     InvalidCredentials,
+    Forbidden,
     NotFound,
     MethodNotAllowed,
     BodyTimeout,
@@ -32,7 +38,14 @@ pub(crate) enum Problem {
     InvalidFields(Vec<FieldFault>),
     Overloaded,
     StorageFull,
-    NotReady { detail: &'static str },
+    /// The database cannot be reached, or moves.
+    Unavailable,
+    /// The connection broke in the middle of a write.
+    OutcomeUnknown,
+    DatabaseTimeout,
+    NotReady {
+        detail: &'static str,
+    },
     Internal,
 }
 
@@ -57,6 +70,7 @@ impl Problem {
             Self::NoToken | Self::InvalidToken | Self::TokenExpired | Self::InvalidCredentials => {
                 StatusCode::UNAUTHORIZED
             }
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -64,7 +78,12 @@ impl Problem {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidFields(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Overloaded | Self::StorageFull | Self::NotReady { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded
+            | Self::StorageFull
+            | Self::Unavailable
+            | Self::OutcomeUnknown
+            | Self::NotReady { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::DatabaseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -78,6 +97,7 @@ impl Problem {
             Self::InvalidToken => "Invalid token",
             Self::TokenExpired => "Token expired",
             Self::InvalidCredentials => "Invalid credentials",
+            Self::Forbidden => "Insufficient permissions",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::BodyTimeout => "Body timeout",
@@ -87,6 +107,9 @@ impl Problem {
             Self::InvalidFields(_) => "Invalid fields",
             Self::Overloaded => "Overloaded",
             Self::StorageFull => "Storage full",
+            Self::Unavailable => "Database unavailable",
+            Self::OutcomeUnknown => "Outcome unknown",
+            Self::DatabaseTimeout => "Database timeout",
             Self::NotReady { .. } => "Not ready",
             Self::Internal => "Internal error",
         }
@@ -101,6 +124,7 @@ impl Problem {
             Self::InvalidToken => "the token is not one that this service issued for this use",
             Self::TokenExpired => "log in again",
             Self::InvalidCredentials => "no account has this email and password",
+            Self::Forbidden => "this is for accounts with the role admin",
             Self::NotFound => "nothing is here",
             Self::MethodNotAllowed => "the `Allow` header lists the methods of this resource",
             Self::BodyTimeout => "the body did not arrive in time",
@@ -109,6 +133,11 @@ impl Problem {
             Self::NotJson => "send the body as `Content-Type: application/json`, uncompressed",
             Self::Overloaded => "more work is waiting than can be done in time; try again",
             Self::StorageFull => "nothing can be stored at present; reading goes on",
+            Self::Unavailable => "the database cannot be reached at present; try again",
+            Self::OutcomeUnknown => {
+                "the connection to the database broke: look whether it was done before you try again"
+            }
+            Self::DatabaseTimeout => "the database took too long",
             Self::NotReady { detail } => detail,
             Self::Internal => "the request failed through no fault of yours",
         })
@@ -131,7 +160,7 @@ impl Problem {
                 header::WWW_AUTHENTICATE,
                 r#"Bearer error="invalid_token", error_description="the token expired""#,
             )),
-            Self::Overloaded | Self::StorageFull | Self::NotReady { .. } => {
+            Self::Overloaded | Self::StorageFull | Self::Unavailable | Self::NotReady { .. } => {
                 Some((header::RETRY_AFTER, RETRY_AFTER_SECONDS))
             }
             _ => None,
@@ -196,14 +225,43 @@ impl From<HashingError> for Problem {
 
 impl From<AccessError> for Problem {
     fn from(error: AccessError) -> Self {
-        match error {
-            AccessError::QueueFull | AccessError::Busy => Self::Overloaded,
-            AccessError::Closed => Self::NotReady { detail: "this replica is stopping" },
-            AccessError::DiskFull => {
-                tracing::error!(error = &error as &(dyn std::error::Error + 'static), "a write failed");
-                Self::StorageFull
+        if let AccessError::Closed = error {
+            return Self::NotReady { detail: "this replica is stopping" };
+        }
+        let problem = match error.verdict().kind {
+            Kind::Overloaded => Self::Overloaded,
+            Kind::Unavailable => Self::Unavailable,
+            Kind::Unknown => Self::OutcomeUnknown,
+            Kind::Timeout => Self::DatabaseTimeout,
+            Kind::Full => Self::StorageFull,
+            Kind::Duplicate | Kind::Invalid | Kind::Fault => return Self::internal(&error),
+        };
+        let error: &dyn std::error::Error = &error;
+        match problem {
+            // Every request says so while it lasts, and the topology has said it once.
+            Self::Overloaded | Self::Unavailable => {
+                tracing::debug!(error, "the database did not answer a request");
             }
-            _ => Self::internal(&error),
+            _ => tracing::error!(error, "a statement failed"),
+        }
+        problem
+    }
+}
+
+impl From<ScatterError> for Problem {
+    fn from(error: ScatterError) -> Self {
+        match error.source {
+            ShardFault::Access(error) => error.into(),
+            _ => Self::DatabaseTimeout,
+        }
+    }
+}
+
+impl From<ListError> for Problem {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Shard(error) => error.into(),
+            ListError::Merge(_) => Self::internal(&error),
         }
     }
 }

@@ -16,8 +16,9 @@ use crate::{
     InstanceName,
     accounts::Accounts,
     observe::{Observer, observe},
+    positions::PositionTokens,
     problem::Problem,
-    routes::{account, catalog, operations, session},
+    routes::{account, accounts, catalog, operations, session},
 };
 
 const SERVICE: &str = "api";
@@ -27,6 +28,7 @@ const UNMATCHED: &str = "unmatched";
 /// What the handlers share. Nothing in it outlives the replica.
 pub(crate) struct Service {
     pub(crate) accounts: Accounts,
+    pub(crate) positions: PositionTokens,
     pub(crate) hasher: Hasher,
     pub(crate) issuer: Issuer,
     pub(crate) verifier: Verifier,
@@ -41,7 +43,9 @@ pub(crate) fn router(service: Arc<Service>, requests: &RequestFamily) -> Router 
         ("/api/auth/register", post(session::register)),
         ("/api/auth/login", post(session::login)),
         ("/api/profile", get(account::profile)),
+        ("/api/users", get(accounts::list)),
         ("/api/users/{id}", get(account::user)),
+        ("/api/stats/users", get(accounts::totals)),
         ("/api/catalog", get(catalog::list)),
         ("/health", get(operations::health)),
         ("/livez", get(operations::alive)),

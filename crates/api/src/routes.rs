@@ -1,6 +1,7 @@
 //! The handlers, by what they serve.
 
 pub(crate) mod account;
+pub(crate) mod accounts;
 pub(crate) mod catalog;
 pub(crate) mod operations;
 pub(crate) mod session;

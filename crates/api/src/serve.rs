@@ -1,17 +1,21 @@
 //! The life of a replica: open what it needs, serve, end in order.
 
-use std::{io, panic, sync::Arc};
+use std::{io, num::NonZeroU16, panic, sync::Arc};
 
 use phalanx_auth::{Hasher, Issuer, TokenKey, TokenTerms, Verifier};
-use phalanx_data::{DataDirectory, Database, DirectoryError, OpenError};
+use phalanx_data::{
+    Data, DataDirectory, DirectoryError, EmbeddedError, Ids, LeaseError, MigrateMode, Servers, StartError,
+    Topology, TopologyMigrateError, Upkeep, migrate,
+};
 use phalanx_telemetry::{registry::Registry, requests::RequestFamily};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Drained, SecretError, Settings,
-    accounts::Accounts,
+    Drained, MigrateAtStart, SecretError, Settings,
+    accounts::{Accounts, Reaper},
     connections,
+    positions::PositionTokens,
     router::{Service, router},
     secret,
 };
@@ -31,7 +35,28 @@ pub enum ServeError {
     Secret(#[from] SecretError),
     /// The database cannot be opened.
     #[error("cannot use the database")]
-    Database(#[from] OpenError),
+    Database(#[from] EmbeddedError),
+    /// The servers cannot be used.
+    #[error("cannot use the database")]
+    Servers(#[from] StartError),
+    /// The servers cannot be asked for their schema, or not be migrated.
+    #[error("cannot migrate the database")]
+    Migrate(#[from] TopologyMigrateError),
+    /// The servers have an older schema.
+    #[error(
+        "the database of shard {shard} ({server}) lacks {count} migrations: run `phalanx data migrate`, or set DATABASE_MIGRATE=true"
+    )]
+    Unmigrated {
+        /// The shard's number.
+        shard: u16,
+        /// Its server.
+        server: String,
+        /// How many.
+        count: usize,
+    },
+    /// No ids can be made.
+    #[error("cannot make ids")]
+    Ids(#[from] LeaseError),
     /// The hashing threads cannot be started.
     #[error("cannot start the hashing threads")]
     Hashing(#[source] io::Error),
@@ -47,42 +72,95 @@ pub async fn serve(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<Drained, ServeError> {
-    let Settings { data_directory, token_key, .. } = settings.clone();
-    let preparing = tokio::task::spawn_blocking(move || {
-        let directory = DataDirectory::create(data_directory)?;
-        let key = token_key.map_or_else(|| secret::load_or_create(&directory), Ok)?;
-        Ok::<_, ServeError>((directory, key))
-    });
-    let (directory, key) =
-        preparing.await.unwrap_or_else(|ended| panic::resume_unwind(ended.into_panic()))?;
+    let (directory, key) = prepare(&settings).await?;
     let hasher = Hasher::start(settings.hashing).map_err(ServeError::Hashing)?;
-    let database = Database::open(&directory, Accounts::MIGRATIONS, settings.database).await?;
+    let (data, data_upkeep) = open(&settings, directory).await?;
+    let mut upkeep = JoinSet::new();
+    upkeep.spawn(data_upkeep.run());
+    let (ids, ids_upkeep) = Ids::lease(&data).await?;
+    let stop_upkeep = CancellationToken::new();
+    upkeep.spawn(ids_upkeep.run(stop_upkeep.clone()));
 
     let requests = RequestFamily::new();
-    let service = service(&settings, key, hasher, database.clone(), &requests, stop.clone());
+    let accounts = Accounts::new(data.clone(), ids);
+    let mut registry = Registry::new();
+    registry.add(requests.collector());
+    upkeep.spawn(Reaper::new(accounts.clone(), &mut registry).run(stop_upkeep.clone()));
+    let service = service(&settings, key, hasher, accounts, registry, stop.clone());
     let router = router(Arc::new(service), &requests);
     let address = listener.local_addr().ok().map(tracing::field::display);
     tracing::info!(instance = settings.instance.as_str(), address, "the reference API serves");
     let drained =
         connections::serve(listener, router, settings.connections_max, settings.drain_deadline, stop).await;
-    database.close().await;
+    stop_upkeep.cancel();
+    data.close();
+    // A panic of one of them is a defect that the log has told already.
+    while upkeep.join_next().await.is_some() {}
     tracing::info!(instance = settings.instance.as_str(), "the reference API has stopped");
     Ok(drained)
+}
+
+/// The directory, where anything is kept in it, and the key that signs.
+async fn prepare(settings: &Settings) -> Result<(Option<DataDirectory>, TokenKey), ServeError> {
+    let Settings { data_directory, token_key, topology, .. } = settings.clone();
+    let preparing = tokio::task::spawn_blocking(move || {
+        let key = match (token_key, topology) {
+            (Some(key), Topology::Servers(_)) => return Ok((None, key)),
+            (key, _) => key,
+        };
+        let directory = DataDirectory::create(data_directory)?;
+        let key = key.map_or_else(|| secret::load_or_create(&directory), Ok)?;
+        Ok::<_, ServeError>((Some(directory), key))
+    });
+    preparing.await.unwrap_or_else(|ended| panic::resume_unwind(ended.into_panic()))
+}
+
+async fn open(settings: &Settings, directory: Option<DataDirectory>) -> Result<(Data, Upkeep), ServeError> {
+    let bounds = phalanx_data::Settings::new();
+    match (&settings.topology, directory) {
+        (Topology::Servers(servers), _) => {
+            settle_schema(settings, servers, &bounds).await?;
+            Ok(Data::open(servers, bounds).await?)
+        }
+        (Topology::Embedded, directory) => {
+            let directory = directory.expect("embedded storage has a directory");
+            let one = NonZeroU16::MIN;
+            Ok(Data::open_embedded(&directory, one, Accounts::MIGRATIONS, settings.database, bounds).await?)
+        }
+    }
+}
+
+/// Migrates the servers, or sees that nothing is left to migrate.
+async fn settle_schema(
+    settings: &Settings,
+    servers: &Servers,
+    bounds: &phalanx_data::Settings,
+) -> Result<(), ServeError> {
+    let mode = match settings.migrate {
+        MigrateAtStart::Apply => MigrateMode::Apply,
+        MigrateAtStart::Refuse => MigrateMode::DryRun,
+    };
+    let shards = migrate(servers, &bounds.connections, Accounts::MIGRATIONS, mode).await?;
+    let lacking =
+        shards.into_iter().find(|shard| mode == MigrateMode::DryRun && !shard.migrations.is_empty());
+    lacking.map_or(Ok(()), |lacking| {
+        let count = lacking.migrations.len();
+        Err(ServeError::Unmigrated { shard: lacking.shard, server: lacking.server, count })
+    })
 }
 
 fn service(
     settings: &Settings,
     key: TokenKey,
     hasher: Hasher,
-    database: Database,
-    requests: &RequestFamily,
+    accounts: Accounts,
+    mut registry: Registry,
     stop: CancellationToken,
 ) -> Service {
     let terms = TokenTerms { issuer: TOKEN_ISSUER.to_owned(), audience: TOKEN_AUDIENCE.to_owned() };
-    let mut registry = Registry::new();
-    registry.add(requests.collector());
     Service {
-        accounts: Accounts::new(database),
+        accounts,
+        positions: PositionTokens::new(&key, &mut registry),
         hasher,
         issuer: Issuer::new(key.clone(), terms.clone(), settings.access_token_lifetime),
         verifier: Verifier::new(key, terms),

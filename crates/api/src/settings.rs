@@ -1,10 +1,10 @@
 //! What the service reads from its environment.
 
-use std::{fmt, path::PathBuf, process, time::Duration};
+use std::{borrow::Cow, fmt, path::PathBuf, process, time::Duration};
 
 use axum::http::HeaderValue;
 use phalanx_auth::{HashingSettings, SECRET_BYTES_MIN, TokenKey};
-use phalanx_data::EmbeddedSettings;
+use phalanx_data::{EmbeddedSettings, Fault, SHARDS_MAX, Topology};
 
 #[cfg(test)]
 mod tests;
@@ -15,10 +15,6 @@ const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_mins(10);
 /// A lost token cannot be taken back before it expires, so no lifetime is longer.
 const ACCESS_TOKEN_LIFETIME_MAX: Duration = Duration::from_hours(24);
 const INSTANCE_BYTES_MAX: usize = 128;
-
-/// Variables that ask for storage outside of this machine, which this version does not have.
-const REMOTE_STORAGE: [&str; 4] =
-    ["DATABASE_URL", "DATABASE_SHARD_1_PRIMARY", "DATABASE_SHARD_1_REPLICAS", "REDIS_URL"];
 
 /// Everything that can be set of one replica.
 #[derive(Clone, Debug)]
@@ -35,13 +31,26 @@ pub struct Settings {
     pub access_token_lifetime: Duration,
     /// The bounds of password hashing.
     pub hashing: HashingSettings,
-    /// The bounds of the database.
+    /// `DATABASE_URL`, or `DATABASE_SHARD_1_PRIMARY` and so on; without them embedded storage.
+    pub topology: Topology,
+    /// `DATABASE_MIGRATE`: what is done at the start about servers whose schema is older than this version's.
+    pub migrate: MigrateAtStart,
+    /// The bounds of embedded storage.
     pub database: EmbeddedSettings,
     /// Connections open at once; further ones wait in the kernel's queue.
     pub connections_max: usize,
     /// How long open requests may go on once the replica was told to stop. Less than the 30 s after which a fleet or
     /// Kubernetes kills it, so that the database is closed in order.
     pub drain_deadline: Duration,
+}
+
+/// What is done at the start about servers whose schema is older than this version's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MigrateAtStart {
+    /// The replica refuses to start.
+    Refuse,
+    /// It migrates them; those that start at once wait for each other.
+    Apply,
 }
 
 /// The name of a replica: 1 to 128 visible ASCII characters, since it stands in a response header.
@@ -80,7 +89,7 @@ pub struct SettingsError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VariableFault {
     /// Its name.
-    pub variable: &'static str,
+    pub variable: Cow<'static, str>,
     /// What is wrong. Never the value of a secret.
     pub problem: String,
     /// What to do.
@@ -106,14 +115,8 @@ impl Settings {
     /// With all faults at once.
     pub fn from_env(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let mut environment = Environment { variable, faults: Vec::new() };
-        for name in REMOTE_STORAGE {
-            if environment.get(name).is_some() {
-                environment.fault(
-                    name,
-                    "is set",
-                    "unset it, this version has embedded storage in DATA_DIR only",
-                );
-            }
+        if environment.get("REDIS_URL").is_some() {
+            environment.fault("REDIS_URL", "is set", "unset it, this version uses no Redis");
         }
         if environment.get("JWT_KEYS").is_some() {
             environment.fault("JWT_KEYS", "is set", "unset it, this version signs with JWT_SECRET only");
@@ -125,6 +128,8 @@ impl Settings {
             token_key: environment.token_key(),
             access_token_lifetime: environment.access_token_lifetime(),
             hashing: HashingSettings::default(),
+            topology: environment.topology(),
+            migrate: environment.migrate(),
             database: EmbeddedSettings::default(),
             connections_max: 10_000,
             drain_deadline: Duration::from_secs(25),
@@ -144,8 +149,46 @@ impl Environment<'_> {
         (self.variable)(name).filter(|value| !value.is_empty())
     }
 
-    fn fault(&mut self, variable: &'static str, problem: impl Into<String>, remedy: impl Into<String>) {
-        self.faults.push(VariableFault { variable, problem: problem.into(), remedy: remedy.into() });
+    fn fault(
+        &mut self,
+        variable: impl Into<Cow<'static, str>>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.faults.push(VariableFault {
+            variable: variable.into(),
+            problem: problem.into(),
+            remedy: remedy.into(),
+        });
+    }
+
+    fn topology(&mut self) -> Topology {
+        let shards = (1..=SHARDS_MAX)
+            .flat_map(|number| ["PRIMARY", "REPLICAS"].map(|role| format!("DATABASE_SHARD_{number}_{role}")));
+        let names = std::iter::once("DATABASE_URL".to_owned()).chain(shards);
+        let set = names.filter_map(|name| self.get(&name).map(|value| (name, value)));
+        let set: Vec<_> = set.collect();
+        Topology::from_environment(set).unwrap_or_else(|error| {
+            for fault in &error.faults {
+                let variable = variable_of(fault).to_owned();
+                let text = fault.to_string();
+                let text = text.strip_prefix(&format!("`{variable}` ")).unwrap_or(&text);
+                let (problem, remedy) = text.split_once(": ").unwrap_or((text, "correct it"));
+                self.fault(variable, problem, remedy);
+            }
+            Topology::Embedded
+        })
+    }
+
+    fn migrate(&mut self) -> MigrateAtStart {
+        match self.get("DATABASE_MIGRATE").as_deref() {
+            None | Some("false") => MigrateAtStart::Refuse,
+            Some("true") => MigrateAtStart::Apply,
+            Some(other) => {
+                self.fault("DATABASE_MIGRATE", format!("is `{other}`"), "give `true` or `false`");
+                MigrateAtStart::Refuse
+            }
+        }
     }
 
     fn port(&mut self) -> u16 {
@@ -187,6 +230,19 @@ impl Environment<'_> {
             self.fault("ACCESS_TOKEN_TTL", format!("is `{text}`"), remedy);
             ACCESS_TOKEN_LIFETIME
         })
+    }
+}
+
+/// The variable that a fault is shown with.
+fn variable_of(fault: &Fault) -> &str {
+    match fault {
+        Fault::BothForms { variable }
+        | Fault::Unknown { variable }
+        | Fault::Missing { variable, .. }
+        | Fault::Address { variable, .. }
+        | Fault::Entry { variable, .. }
+        | Fault::Twice { second: variable, .. } => variable,
+        _ => "DATABASE_URL",
     }
 }
 

@@ -9,14 +9,49 @@
 //! How it fails: [`AccessError`] for one statement, [`OpenError`] and [`DirectoryError`] at start, each naming the path.
 
 mod access;
-mod connection;
-mod database;
+mod backend;
+mod cache;
+mod consistency;
+mod data;
 mod directory;
+mod embedded;
+mod lease;
+mod migrate;
 mod migrations;
-mod readers;
-mod writer;
+mod postgres;
+mod row;
+mod scatter;
+mod settings;
+mod shard;
+mod sqlite;
+mod statement;
+mod topology;
+mod value;
 
-pub use access::AccessError;
-pub use database::{Database, EmbeddedSettings, OpenError};
+pub use access::{AccessError, Again, Kind, ParameterFault, Verdict};
+pub use backend::{Isolation, Occupancy, PoolStatus, Position, ShardId, Transaction};
+pub use cache::{
+    Cache, CacheError, CachePolicy, CachePosition, CacheSettings, CacheTotals, CacheUpkeep, LoadError,
+    Reading,
+};
+pub use consistency::Consistency;
+pub use data::{ChangeError, Data, ServerStatus, ShardKey};
 pub use directory::{DataDirectory, DirectoryError};
-pub use migrations::Migration;
+pub use embedded::EmbeddedError;
+pub use lease::{Ids, IdsUpkeep, LeaseError};
+pub use migrate::{MigrateMode, ShardMigrations, TopologyMigrateError, migrate};
+pub use migrations::{HistoryError, Migration, PendingMigration, postgres::MigrateError};
+pub use phalanx_shard::read::{Fallback, Reason, Target};
+pub use postgres::{ConnectError, Pooler, ServerSettings};
+pub use row::{ColumnError, ColumnIndex, Row, Written};
+pub use scatter::{Gathered, Policy, Scatter, ScatterError, ShardFault};
+pub use settings::{Detector, Settings};
+pub use shard::Shard;
+pub use sqlite::{Database, EmbeddedSettings, OpenError};
+pub use statement::Statement;
+pub use topology::{
+    Fault, SHARDS_MAX, ServerUrl, ServerUrlError, Servers, ServersError, ShardServers, Topology,
+    TopologyError, counters::ReadTotals, detector::Session, identity::StartError,
+    statistics::StatementTotals, upkeep::Upkeep,
+};
+pub use value::{FromValue, Value};

@@ -16,8 +16,8 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 const MIGRATIONS: &[Migration] = &[
-    Migration { name: "notes", sql: "CREATE TABLE notes (text TEXT NOT NULL UNIQUE) STRICT" },
-    Migration { name: "blobs", sql: "CREATE TABLE blobs (bytes BLOB NOT NULL) STRICT" },
+    Migration::new("notes", "CREATE TABLE notes (text TEXT NOT NULL UNIQUE) STRICT"),
+    Migration::new("blobs", "CREATE TABLE blobs (bytes BLOB NOT NULL) STRICT"),
 ];
 
 struct Store {
@@ -111,7 +111,7 @@ async fn writes_that_share_a_commit_fail_alone() {
     a.unwrap();
     b.unwrap();
     assert!(
-        matches!(&half_done, Err(AccessError::UniqueViolation { columns }) if columns == "notes.text"),
+        matches!(&half_done, Err(AccessError::UniqueViolation { constraint }) if constraint == "notes.text"),
         "{half_done:?}"
     );
     assert!(matches!(panicking, Err(AccessError::Panicked)), "{panicking:?}");
@@ -225,7 +225,7 @@ async fn a_later_migration_is_added_to_what_is_there() {
     static LATER: &[Migration] = &[
         MIGRATIONS[0],
         MIGRATIONS[1],
-        Migration { name: "stars", sql: "ALTER TABLE notes ADD COLUMN stars INTEGER NOT NULL DEFAULT 3" },
+        Migration::new("stars", "ALTER TABLE notes ADD COLUMN stars INTEGER NOT NULL DEFAULT 3"),
     ];
     let later = reopen(&store.directory, LATER, EmbeddedSettings::default()).await.unwrap();
     let stars = |connection: &Connection| {
@@ -243,8 +243,8 @@ async fn a_failed_migration_leaves_the_old_schema() {
     static BROKEN: &[Migration] = &[
         MIGRATIONS[0],
         MIGRATIONS[1],
-        Migration { name: "dropped", sql: "DROP TABLE blobs" },
-        Migration { name: "misspelt", sql: "CREATE TABEL x" },
+        Migration::new("dropped", "DROP TABLE blobs"),
+        Migration::new("misspelt", "CREATE TABEL x"),
     ];
     let error = reopen(&store.directory, BROKEN, EmbeddedSettings::default()).await.err().unwrap();
     assert!(matches!(error, OpenError::Migration { number: 4, name: "misspelt", .. }), "{error:?}");

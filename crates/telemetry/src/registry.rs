@@ -2,6 +2,8 @@
 //!
 //! Elsewhere: who serves the text (`phalanx-admin`, `phalanx-api`), and the metrics themselves (the other modules).
 
+/// Metrics for owners outside of this crate.
+pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use prometheus_client::{collector::Collector, encoding::text, registry};
 
 use crate::host;
@@ -52,8 +54,6 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
-
     use super::*;
     use crate::exposition::Exposition;
 

@@ -1,22 +1,47 @@
-//! The accounts in the database.
+//! The accounts in the database, over all shards.
+//!
+//! An account is on the shard of its id, and the claim of its address on the shard of the address. Invariant: of the accounts
+//! with one address only the one that its claim names was ever answered, whatever crashes between the steps of a registration:
+//!
+//! 1. the address is claimed for an id, or was another's;
+//! 2. the account is stored under that id;
+//! 3. the claim is confirmed, unless somebody has taken it over meanwhile: then the account is removed again.
+//!
+//! A claim is taken over (`claims`) only while it is not confirmed, is old, and has no account.
 
 use phalanx_auth::{PasswordHash, Role};
-use phalanx_data::{AccessError, Database, Migration};
-use rusqlite::{
-    Connection, OptionalExtension, Row, ToSql,
-    types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef},
+use phalanx_data::{
+    AccessError, Consistency, Data, Ids, Kind, Migration, Position, Row, Statement, Value, Written,
 };
+use phalanx_shard::{Bucket, id::GenerateError};
+use phalanx_telemetry::clock;
 
 use super::{Account, AccountId, Email, Name};
 
-const INSERT: &str =
-    "INSERT INTO accounts (id, email, name, role, password_hash) VALUES (?1, ?2, ?3, ?4, ?5)";
-const BY_ID: &str = "SELECT id, email, name, role, password_hash FROM accounts WHERE id = ?1";
-const BY_EMAIL: &str = "SELECT id, email, name, role, password_hash FROM accounts WHERE email = ?1";
+mod claims;
+mod list;
+
+pub(crate) use claims::Reaper;
+pub(crate) use list::{ListError, Statistics};
+
+const INSERT: Statement = Statement::new(
+    "account_insert",
+    "INSERT INTO accounts (id, email, name, role, password_hash) VALUES ($1, $2, $3, $4, $5)",
+);
+const DELETE: Statement = Statement::new("account_delete", "DELETE FROM accounts WHERE id = $1");
+const BY_ID: Statement = Statement::new(
+    "account_by_id",
+    "SELECT id, email, name, role, password_hash FROM accounts WHERE id = $1",
+);
+const ID_BY_EMAIL: Statement =
+    Statement::new("account_id_by_email", "SELECT account_id FROM account_emails WHERE email = $1");
+const ANSWERS: Statement = Statement::new("ready", "SELECT 1 AS one");
 
 /// Stores and finds accounts.
+#[derive(Clone)]
 pub(crate) struct Accounts {
-    database: Database,
+    data: Data,
+    ids: Ids,
 }
 
 /// What it takes to create an account.
@@ -24,6 +49,12 @@ pub(crate) struct NewAccount {
     pub(crate) email: Email,
     pub(crate) name: Name,
     pub(crate) password_hash: PasswordHash,
+}
+
+/// An account that was just created, and where its rows are.
+pub(crate) struct Registered {
+    pub(crate) account: Account,
+    pub(crate) positions: Vec<Position>,
 }
 
 /// An account with the hash that its password must match.
@@ -38,98 +69,139 @@ pub(crate) struct Credentials {
 pub(crate) enum RegisterError {
     #[error("the email is taken")]
     EmailTaken,
+    #[error("cannot make an id")]
+    Id(#[from] GenerateError),
     #[error("cannot store the account")]
-    Access(#[source] AccessError),
+    Access(#[from] AccessError),
 }
 
 impl Accounts {
     /// The schema that [`Accounts`] needs.
-    pub(crate) const MIGRATIONS: &'static [Migration] =
-        &[Migration { name: "accounts", sql: include_str!("../../migrations/0001_accounts.sql") }];
+    pub(crate) const MIGRATIONS: &'static [Migration] = &[
+        Migration::per_store(
+            "accounts",
+            include_str!("../../migrations/0001_accounts.sql"),
+            include_str!("../../migrations/0001_accounts.postgres.sql"),
+        ),
+        Migration::per_store(
+            "account emails",
+            include_str!("../../migrations/0002_emails.sqlite.sql"),
+            include_str!("../../migrations/0002_emails.postgres.sql"),
+        ),
+    ];
 
-    pub(crate) fn new(database: Database) -> Self {
-        Self { database }
+    pub(crate) fn new(data: Data, ids: Ids) -> Self {
+        Self { data, ids }
     }
 
     /// Creates an account with an id of its own and the role of a user.
-    pub(crate) async fn register(&self, new: NewAccount) -> Result<Account, RegisterError> {
+    pub(crate) async fn register(&self, new: NewAccount) -> Result<Registered, RegisterError> {
         let NewAccount { email, name, password_hash } = new;
-        let account = Account { id: AccountId::generate(), email, name, role: Role::User };
-        let stored = account.clone();
-        let insert = move |connection: &Connection| insert(connection, &stored, &password_hash);
-        // No look beforehand: only the unique column decides between two that come at once.
-        match self.database.write(insert).await {
-            Ok(()) => Ok(account),
-            Err(AccessError::UniqueViolation { columns }) if columns == "accounts.email" => {
+        // Any bucket: accounts are spread evenly whatever their addresses are.
+        let number = getrandom::u32().expect("the kernel's random numbers are there from boot");
+        let id = AccountId::from(self.ids.next(Bucket::of_low_bits(number.into()))?);
+        let account = Account { id, email, name, role: Role::User };
+        let mut positions = Vec::new();
+        positions.extend(self.claim(&account.email, id).await?);
+        positions.extend(self.insert(&account, &password_hash).await?.position);
+        match self.confirm(&account.email, id).await? {
+            Written { count: 0, .. } => {
+                self.data.shard_for(id.id()).write(&DELETE, &[id.value()]).await?;
                 Err(RegisterError::EmailTaken)
             }
-            Err(error) => Err(RegisterError::Access(error)),
+            confirmed => {
+                positions.extend(confirmed.position);
+                Ok(Registered { account, positions })
+            }
         }
     }
 
-    pub(crate) async fn by_email(&self, email: Email) -> Result<Option<Credentials>, AccessError> {
-        self.find(BY_EMAIL, email).await
+    async fn insert(&self, account: &Account, hash: &PasswordHash) -> Result<Written, RegisterError> {
+        let Account { id, email, name, role } = account;
+        let values = [
+            id.value(),
+            email.as_str().into(),
+            name.as_str().into(),
+            role.as_str().into(),
+            hash.as_str().into(),
+        ];
+        self.data.shard_for(id.id()).write(&INSERT, &values).await.map_err(|error| {
+            // Files from before the claims have a unique column as well.
+            if error.verdict().kind == Kind::Duplicate { RegisterError::EmailTaken } else { error.into() }
+        })
     }
 
-    pub(crate) async fn by_id(&self, id: AccountId) -> Result<Option<Account>, AccessError> {
-        Ok(self.find(BY_ID, id).await?.map(|found| found.account))
+    pub(crate) async fn by_email(
+        &self,
+        email: &Email,
+        consistency: &Consistency,
+    ) -> Result<Option<Credentials>, AccessError> {
+        match self.find_by_email(email, consistency).await? {
+            // Somebody who has just registered elsewhere is not to be told that he has not.
+            None => self.find_by_email(email, &Consistency::primary()).await,
+            found => Ok(found),
+        }
     }
 
-    /// Whether the database answers. A full queue is an answer: taking a busy replica out of the balancer would only move
-    /// its load to the others.
+    async fn find_by_email(
+        &self,
+        email: &Email,
+        consistency: &Consistency,
+    ) -> Result<Option<Credentials>, AccessError> {
+        let shard = self.data.shard_for(email.as_str());
+        let rows = shard.read(consistency, &ID_BY_EMAIL, &[email.as_str().into()]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let Some(id) = AccountId::of_stored(row.get("account_id")?) else { return Ok(None) };
+        let found = self.find(id, consistency).await?;
+        Ok(found.filter(|found| found.account.email == *email))
+    }
+
+    pub(crate) async fn by_id(
+        &self,
+        id: AccountId,
+        consistency: &Consistency,
+    ) -> Result<Option<Account>, AccessError> {
+        Ok(self.find(id, consistency).await?.map(|found| found.account))
+    }
+
+    /// Whether the database answers: every shard, since a request may need any. A full queue is an answer: taking a busy replica
+    /// out of the balancer would only move its load to the others.
     pub(crate) async fn answers(&self) -> bool {
-        let asked = self.database.read(|connection| connection.query_one("SELECT 1", [], |_| Ok(()))).await;
-        matches!(asked, Ok(()) | Err(AccessError::QueueFull))
+        for shard in self.data.shards() {
+            let asked = shard.read(&Consistency::eventual(), &ANSWERS, &[]).await;
+            if asked.is_err_and(|error| error.verdict().kind != Kind::Overloaded) {
+                return false;
+            }
+        }
+        true
     }
 
-    async fn find<K>(&self, sql: &'static str, key: K) -> Result<Option<Credentials>, AccessError>
-    where
-        K: ToSql + Send + 'static,
-    {
-        let find = move |connection: &Connection| {
-            connection.prepare_cached(sql)?.query_row([key], credentials).optional()
-        };
-        self.database.read(find).await
-    }
-}
-
-fn insert(connection: &Connection, account: &Account, password_hash: &PasswordHash) -> rusqlite::Result<()> {
-    let Account { id, email, name, role } = account;
-    let row = (id, email, name.as_str(), role.as_str(), password_hash.as_str());
-    connection.prepare_cached(INSERT)?.execute(row).map(|_| ())
-}
-
-fn credentials(row: &Row<'_>) -> rusqlite::Result<Credentials> {
-    let Stored(role) = row.get("role")?;
-    let account =
-        Account { id: row.get("id")?, email: Email(row.get("email")?), name: Name(row.get("name")?), role };
-    Ok(Credentials { account, password_hash: PasswordHash::from_stored(row.get("password_hash")?) })
-}
-
-impl ToSql for AccountId {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::from(self.0.get().cast_signed()))
+    async fn find(
+        &self,
+        id: AccountId,
+        consistency: &Consistency,
+    ) -> Result<Option<Credentials>, AccessError> {
+        let rows = self.data.shard_for(id.id()).read(consistency, &BY_ID, &[id.value()]).await?;
+        rows.first().map(credentials).transpose()
     }
 }
 
-impl FromSql for AccountId {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let number = value.as_i64()?;
-        u64::try_from(number).ok().and_then(Self::of).ok_or(FromSqlError::OutOfRange(number))
-    }
+fn credentials(row: &Row) -> Result<Credentials, AccessError> {
+    let password_hash = PasswordHash::from_stored(row.get("password_hash")?);
+    Ok(Credentials { account: account(row)?, password_hash })
 }
 
-impl ToSql for Email {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        self.0.to_sql()
-    }
+/// What the checks of the table let in can be read.
+fn account(row: &Row) -> Result<Account, AccessError> {
+    let id = AccountId::of_stored(row.get("id")?).ok_or(AccessError::TransactionLost)?;
+    let role = Role::of(&row.get::<String>("role")?).ok_or(AccessError::TransactionLost)?;
+    Ok(Account { id, email: Email(row.get("email")?), name: Name(row.get("name")?), role })
 }
 
-/// A value of another crate, as a column holds it.
-struct Stored<T>(T);
+fn now() -> Value {
+    seconds_ago(0)
+}
 
-impl FromSql for Stored<Role> {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        Role::of(value.as_str()?).map(Self).ok_or(FromSqlError::InvalidType)
-    }
+fn seconds_ago(seconds: u64) -> Value {
+    i64::try_from(clock::unix_seconds().saturating_sub(seconds)).unwrap_or(i64::MAX).into()
 }

@@ -10,9 +10,9 @@ use axum::{
 use serde::Serialize;
 
 use super::{NO_STORE, User};
-use crate::{accounts::AccountId, bearer::Bearer, problem::Problem, router::Service};
+use crate::{accounts::AccountId, bearer::Bearer, positions::Seen, problem::Problem, router::Service};
 
-/// An account as anybody sees it: no address, no role. Ids are random, so nobody can walk through all of them.
+/// An account as anybody sees it: no address, no role.
 #[derive(Serialize)]
 struct PublicUser {
     id: String,
@@ -23,20 +23,22 @@ struct PublicUser {
 pub(crate) async fn profile(
     State(service): State<Arc<Service>>,
     Bearer(claims): Bearer,
+    seen: Seen,
 ) -> Result<impl IntoResponse, Problem> {
     // A subject that is no id, or has no account: the token is from another database.
     let id = AccountId::parse(&claims.subject).ok_or(Problem::InvalidToken)?;
-    let account = service.accounts.by_id(id).await?.ok_or(Problem::InvalidToken)?;
+    let account = service.accounts.by_id(id, &seen.consistency()).await?.ok_or(Problem::InvalidToken)?;
     Ok((NO_STORE, Json(User::from(&account))))
 }
 
 /// Anybody's account, without a token.
 pub(crate) async fn user(
     State(service): State<Arc<Service>>,
+    seen: Seen,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     // What cannot be an id is an account that does not exist.
     let id = id.ok().and_then(|Path(text)| AccountId::parse(&text)).ok_or(Problem::NotFound)?;
-    let account = service.accounts.by_id(id).await?.ok_or(Problem::NotFound)?;
+    let account = service.accounts.by_id(id, &seen.consistency()).await?.ok_or(Problem::NotFound)?;
     Ok((NO_STORE, Json(PublicUser { id: account.id.to_string(), name: account.name.as_str().to_owned() })))
 }

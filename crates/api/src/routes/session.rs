@@ -14,8 +14,9 @@ use serde::Serialize;
 
 use super::{NO_STORE, User};
 use crate::{
-    accounts::{Account, Email, Name, NewAccount, RegisterError},
+    accounts::{Account, Email, Name, NewAccount, RegisterError, Registered},
     body::JsonObject,
+    positions::Seen,
     problem::Problem,
     router::Service,
 };
@@ -28,6 +29,7 @@ struct Session {
 
 pub(crate) async fn register(
     State(service): State<Arc<Service>>,
+    seen: Seen,
     body: JsonObject,
 ) -> Result<impl IntoResponse, Problem> {
     let mut fields = body.fields();
@@ -36,13 +38,16 @@ pub(crate) async fn register(
     let name = fields.text("name", Name::parse);
     let ((email, password), name) = fields.finish(email.zip(password).zip(name))?;
     let password_hash = service.hasher.hash(password).await?;
-    let account = service.accounts.register(NewAccount { email, name, password_hash }).await?;
+    let Registered { account, positions } =
+        service.accounts.register(NewAccount { email, name, password_hash }).await?;
+    let positions = service.positions.headers(seen, &positions);
     let location = [(header::LOCATION, format!("/api/users/{}", account.id))];
-    Ok((StatusCode::CREATED, NO_STORE, location, Json(session(&service, &account))))
+    Ok((StatusCode::CREATED, NO_STORE, location, positions, Json(session(&service, &account))))
 }
 
 pub(crate) async fn login(
     State(service): State<Arc<Service>>,
+    seen: Seen,
     body: JsonObject,
 ) -> Result<impl IntoResponse, Problem> {
     let mut fields = body.fields();
@@ -51,7 +56,7 @@ pub(crate) async fn login(
     let password = fields.text("password", Password::offered);
     let (email, password) = fields.finish(email.zip(password))?;
     let found = match email {
-        Some(email) => service.accounts.by_email(email).await?,
+        Some(email) => service.accounts.by_email(&email, &seen.consistency()).await?,
         None => None,
     };
     let stored = found.as_ref().map(|found| found.password_hash.clone());
@@ -70,6 +75,10 @@ impl From<RegisterError> for Problem {
     fn from(error: RegisterError) -> Self {
         match error {
             RegisterError::EmailTaken => Self::EmailTaken,
+            RegisterError::Id(error) => {
+                tracing::error!(%error, "no id can be made");
+                Self::Overloaded
+            }
             RegisterError::Access(error) => error.into(),
         }
     }

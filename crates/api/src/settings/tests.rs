@@ -64,7 +64,7 @@ fn each_fault_names_its_variable() {
     ];
     for (name, value) in cases {
         let error = read(&[(name, value)]).expect_err(&format!("{name}={value}"));
-        let named: Vec<_> = error.faults.iter().map(|fault| fault.variable).collect();
+        let named: Vec<_> = error.faults.iter().map(|fault| &*fault.variable).collect();
         assert_eq!(named, [name], "{name}={value}");
     }
 }

@@ -8,6 +8,7 @@ use std::panic::{self, AssertUnwindSafe};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use super::transaction::Opening;
 use crate::AccessError;
 
 /// Writes in one commit. Past some dozens an fsync is spread thin already, and the others' wait for the first grows.
@@ -16,6 +17,8 @@ const COMMIT_WRITES_MAX: usize = 64;
 /// What the writer thread is told.
 pub(crate) enum Command {
     Run(Box<dyn Job>),
+    /// A transaction whose statements come one by one.
+    Open(Opening),
     /// Ends the thread once everything queued before is committed.
     Stop,
 }
@@ -44,7 +47,7 @@ impl<F, T> Write<F, T> {
 
 impl<F, T> Job for Write<F, T>
 where
-    F: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
+    F: FnOnce(&Connection) -> Result<T, AccessError> + Send,
     T: Send,
 {
     fn run(&mut self, transaction: &mut Transaction<'_>) -> Option<AccessError> {
@@ -62,24 +65,33 @@ where
 
 /// Runs the writer thread until it is told to stop or nobody can ask any more.
 pub(crate) fn run(mut connection: Connection, mut queue: mpsc::Receiver<Command>) {
-    while let Some(Command::Run(first)) = queue.blocking_recv() {
-        let mut batch = vec![first];
-        let mut stop = false;
-        while batch.len() < COMMIT_WRITES_MAX && !stop {
-            match queue.try_recv() {
-                Ok(Command::Run(job)) => batch.push(job),
-                Ok(Command::Stop) => stop = true,
-                Err(_) => break,
+    let mut taken = None;
+    while let Some(command) = taken.take().or_else(|| queue.blocking_recv()) {
+        match command {
+            Command::Run(first) => {
+                let mut batch = vec![first];
+                taken = gather(&mut batch, &mut queue);
+                let commit = commit(&mut connection, &mut batch);
+                for job in batch {
+                    job.settle(commit.clone());
+                }
             }
-        }
-        let commit = commit(&mut connection, &mut batch);
-        for job in batch {
-            job.settle(commit.clone());
-        }
-        if stop {
-            return;
+            Command::Open(opening) => opening.run(&connection),
+            Command::Stop => return,
         }
     }
+}
+
+/// Takes the writes that wait; answers what came and is none.
+fn gather(batch: &mut Vec<Box<dyn Job>>, queue: &mut mpsc::Receiver<Command>) -> Option<Command> {
+    while batch.len() < COMMIT_WRITES_MAX {
+        match queue.try_recv() {
+            Ok(Command::Run(job)) => batch.push(job),
+            Ok(other) => return Some(other),
+            Err(_) => break,
+        }
+    }
+    None
 }
 
 fn commit(connection: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<(), AccessError> {
@@ -99,7 +111,7 @@ fn commit(connection: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<(),
 
 fn in_savepoint<T>(
     transaction: &mut Transaction<'_>,
-    closure: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    closure: impl FnOnce(&Connection) -> Result<T, AccessError>,
 ) -> Result<T, AccessError> {
     // Dropped without a commit, as on every early return here, a savepoint rolls back.
     let savepoint = transaction.savepoint()?;

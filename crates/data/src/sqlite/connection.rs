@@ -6,7 +6,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::{
     Migration, OpenError,
-    migrations::{self, MigrationError},
+    migrations::{sqlite::MigrationError, sqlite::apply},
 };
 
 /// A write-ahead log that grew in a burst is cut back to this when it is next emptied.
@@ -23,7 +23,7 @@ pub(crate) struct Connections {
 /// Opens the file, makes it one with a write-ahead log, migrates it and opens the readers. Blocks.
 pub(crate) fn open(
     path: &Path,
-    migrations: &[Migration],
+    migrations: &'static [Migration],
     reader_count: usize,
     busy_timeout: Duration,
 ) -> Result<Connections, OpenError> {
@@ -34,8 +34,9 @@ pub(crate) fn open(
     if mode != "wal" {
         return Err(OpenError::NoWriteAheadLog { path: path.to_owned(), mode });
     }
-    migrations::apply(&mut writer, migrations).map_err(|error| match error {
+    apply(&mut writer, migrations).map_err(|error| match error {
         MigrationError::Newer { found, known } => OpenError::Newer { path: path.to_owned(), found, known },
+        MigrationError::Edited { number, name } => OpenError::Edited { path: path.to_owned(), number, name },
         MigrationError::Failed { number, name, source } => {
             OpenError::Migration { path: path.to_owned(), number, name, source }
         }

@@ -13,9 +13,12 @@ use std::{
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{AccessError, DataDirectory, Migration, connection, readers, writer};
-
-const FILE_NAME: &str = "phalanx.db";
+use super::{
+    connection, file_name, readers,
+    transaction::{self, Bounds, Transaction},
+    writer,
+};
+use crate::{AccessError, DataDirectory, Migration, ShardId};
 
 /// The bounds of an embedded database.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,10 @@ pub struct EmbeddedSettings {
     pub write_queue_max: NonZeroUsize,
     /// How long a statement waits for a lock that another process holds.
     pub busy_timeout: Duration,
+    /// How long a transaction may send no statement: it keeps the one writer meanwhile, and is rolled back then.
+    pub transaction_idle_max: Duration,
+    /// How long a transaction may take in all.
+    pub transaction_length_max: Duration,
 }
 
 impl Default for EmbeddedSettings {
@@ -39,6 +46,8 @@ impl Default for EmbeddedSettings {
             read_queue_max: nonzero(1024),
             write_queue_max: nonzero(1024),
             busy_timeout: Duration::from_secs(5),
+            transaction_idle_max: Duration::from_secs(1),
+            transaction_length_max: Duration::from_secs(5),
         }
     }
 }
@@ -73,6 +82,19 @@ pub enum OpenError {
         found: u16,
         /// The last migration of this binary.
         known: usize,
+    },
+    /// A migration that was applied reads otherwise in this binary.
+    #[error(
+        "migration {number} ({name}) was edited after it had been applied to `{}`: restore its text, and add the change as another",
+        path.display()
+    )]
+    Edited {
+        /// The file.
+        path: PathBuf,
+        /// Its number.
+        number: u16,
+        /// Its name.
+        name: &'static str,
     },
     /// A schema change failed; the schema is as it was.
     #[error("cannot apply migration {number} ({name}) to `{}`", path.display())]
@@ -147,6 +169,8 @@ pub struct Database {
 struct Inner {
     writes: mpsc::Sender<writer::Command>,
     reads: mpsc::Sender<readers::Command>,
+    readers: usize,
+    bounds: Bounds,
     threads: Mutex<Threads>,
 }
 
@@ -170,7 +194,14 @@ impl Database {
         migrations: &'static [Migration],
         settings: EmbeddedSettings,
     ) -> Result<Self, OpenError> {
-        let path = directory.path().join(FILE_NAME);
+        Self::open_file(directory.path().join(file_name(ShardId(1))), migrations, settings).await
+    }
+
+    pub(super) async fn open_file(
+        path: PathBuf,
+        migrations: &'static [Migration],
+        settings: EmbeddedSettings,
+    ) -> Result<Self, OpenError> {
         // Opening waits for locks and for the disk, and the caller may have to answer a signal meanwhile.
         let opening = tokio::task::spawn_blocking(move || {
             connection::open(&path, migrations, settings.readers.get(), settings.busy_timeout)
@@ -180,7 +211,10 @@ impl Database {
         let (reads, read_queue) = mpsc::channel(settings.read_queue_max.get());
         let threads =
             start(connections, write_queue, read_queue).map_err(|source| OpenError::Threads { source })?;
-        Ok(Self { inner: Arc::new(Inner { writes, reads, threads: Mutex::new(threads) }) })
+        let bounds =
+            Bounds { idle_max: settings.transaction_idle_max, length_max: settings.transaction_length_max };
+        let readers = settings.readers.get();
+        Ok(Self { inner: Arc::new(Inner { writes, reads, readers, bounds, threads: Mutex::new(threads) }) })
     }
 
     /// Runs `closure` on a reader's connection, where every statement sees what was committed before it began.
@@ -194,11 +228,19 @@ impl Database {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
+        self.run_read(|connection| Ok(closure(connection)?)).await
+    }
+
+    pub(super) async fn run_read<T, F>(&self, closure: F) -> Result<T, AccessError>
+    where
+        F: FnOnce(&Connection) -> Result<T, AccessError> + Send + 'static,
+        T: Send + 'static,
+    {
         let (reply, outcome) = oneshot::channel();
         let job: readers::Job = Box::new(move |connection| {
             if !reply.is_closed() {
                 let caught = panic::catch_unwind(AssertUnwindSafe(|| closure(connection)));
-                let _ = reply.send(caught.map_err(|_| AccessError::Panicked).and_then(|read| Ok(read?)));
+                let _ = reply.send(caught.unwrap_or(Err(AccessError::Panicked)));
             }
         });
         self.inner.reads.try_send(readers::Command::Run(job))?;
@@ -217,10 +259,36 @@ impl Database {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
+        self.run_write(|connection| Ok(closure(connection)?)).await
+    }
+
+    pub(super) async fn run_write<T, F>(&self, closure: F) -> Result<T, AccessError>
+    where
+        F: FnOnce(&Connection) -> Result<T, AccessError> + Send + 'static,
+        T: Send + 'static,
+    {
         let (reply, outcome) = oneshot::channel();
         let job = Box::new(writer::Write::new(closure, reply));
         self.inner.writes.try_send(writer::Command::Run(job))?;
         outcome.await.unwrap_or(Err(AccessError::Closed))
+    }
+
+    /// Begins a transaction on the writer thread, which does nothing else until it has ended.
+    pub(super) async fn begin(&self, shard: ShardId) -> Result<Transaction, AccessError> {
+        let (transaction, opening, begun) = transaction::channel(shard, self.inner.bounds);
+        self.inner.writes.try_send(writer::Command::Open(opening))?;
+        begun.await.unwrap_or(Err(AccessError::Closed))?;
+        Ok(transaction)
+    }
+
+    /// Reader threads, and reads that wait for one.
+    pub(super) fn reads_waiting(&self) -> (usize, usize) {
+        (self.inner.readers, self.inner.reads.max_capacity() - self.inner.reads.capacity())
+    }
+
+    /// Writes that wait for the writer thread.
+    pub(super) fn writes_waiting(&self) -> usize {
+        self.inner.writes.max_capacity() - self.inner.writes.capacity()
     }
 
     /// Ends the threads once everything queued is done. Later reads and writes answer [`AccessError::Closed`].

@@ -1,0 +1,143 @@
+//! The claims of addresses: making, confirming, taking over and clearing away.
+
+use std::time::Duration;
+
+use phalanx_data::{AccessError, Consistency, Position, Shard, Statement, Written};
+use phalanx_telemetry::registry::{Gauge, Registry};
+use tokio_util::sync::CancellationToken;
+
+use super::{Accounts, RegisterError, now, seconds_ago};
+use crate::accounts::{AccountId, Email};
+
+const CLAIM: Statement = Statement::new(
+    "email_claim",
+    "INSERT INTO account_emails (email, bucket, account_id, claimed_at, confirmed) VALUES ($1, $2, $3, $4, 0) \
+     ON CONFLICT (email) DO NOTHING",
+);
+const CONFIRM: Statement = Statement::new(
+    "email_confirm",
+    "UPDATE account_emails SET confirmed = 1 WHERE email = $1 AND account_id = $2",
+);
+const DANGLING_OF: Statement = Statement::new(
+    "email_dangling",
+    "SELECT account_id FROM account_emails WHERE email = $1 AND confirmed = 0 AND claimed_at <= $2",
+);
+/// Against the claim that was looked at: if its holder confirms, or another takes over, this changes nothing.
+const TAKE_OVER: Statement = Statement::new(
+    "email_take_over",
+    "UPDATE account_emails SET account_id = $3, claimed_at = $4 \
+     WHERE email = $1 AND account_id = $2 AND confirmed = 0",
+);
+const RELEASE: Statement = Statement::new(
+    "email_release",
+    "DELETE FROM account_emails WHERE email = $1 AND account_id = $2 AND confirmed = 0",
+);
+const DANGLING: Statement = Statement::new(
+    "emails_dangling",
+    "SELECT email, account_id FROM account_emails WHERE confirmed = 0 AND claimed_at <= $1 ORDER BY claimed_at LIMIT $2",
+);
+const EXISTS: Statement = Statement::new("account_exists", "SELECT id FROM accounts WHERE id = $1");
+
+/// A registration that is older has ended one way or another, or died. It need not be right for the sake of uniqueness: a
+/// registration that is slower loses its address, and notices.
+const DANGLING_AGE_SECONDS: u64 = 60;
+const REAP_PERIOD: Duration = Duration::from_secs(30);
+const REAPED_MAX: u16 = 100;
+
+impl Accounts {
+    /// Claims an address for an id; the position of the claim.
+    pub(super) async fn claim(
+        &self,
+        email: &Email,
+        id: AccountId,
+    ) -> Result<Option<Position>, RegisterError> {
+        let bucket = self.data.placement().bucket_of_key(email.as_str());
+        let shard = self.data.shard_for(bucket);
+        let values = [email.as_str().into(), bucket.get().into(), id.value(), now()];
+        let claimed = shard.write(&CLAIM, &values).await?;
+        if claimed.count > 0 {
+            return Ok(claimed.position);
+        }
+        let values = [email.as_str().into(), seconds_ago(DANGLING_AGE_SECONDS)];
+        let rows = shard.read(&Consistency::primary(), &DANGLING_OF, &values).await?;
+        let holder = rows.first().map(|row| row.get("account_id")).transpose().map_err(AccessError::from)?;
+        let Some(holder) = holder.and_then(AccountId::of_stored) else {
+            return Err(RegisterError::EmailTaken);
+        };
+        if self.exists(holder).await? {
+            return Err(RegisterError::EmailTaken);
+        }
+        let values = [email.as_str().into(), holder.value(), id.value(), now()];
+        let taken_over = shard.write(&TAKE_OVER, &values).await?;
+        if taken_over.count == 0 { Err(RegisterError::EmailTaken) } else { Ok(taken_over.position) }
+    }
+
+    /// Confirms a claim; counts nothing if it is another's by now.
+    pub(super) async fn confirm(&self, email: &Email, id: AccountId) -> Result<Written, AccessError> {
+        let values = [email.as_str().into(), id.value()];
+        self.data.shard_for(email.as_str()).write(&CONFIRM, &values).await
+    }
+
+    async fn exists(&self, id: AccountId) -> Result<bool, AccessError> {
+        let rows = self.data.shard_for(id.id()).read(&Consistency::primary(), &EXISTS, &[id.value()]).await?;
+        Ok(!rows.is_empty())
+    }
+
+    /// Settles the old claims of a shard: confirms those that have an account, releases the others. How many there were.
+    async fn reap(&self, shard: &Shard) -> Result<i64, AccessError> {
+        let values = [seconds_ago(DANGLING_AGE_SECONDS), REAPED_MAX.into()];
+        let rows = shard.read(&Consistency::primary(), &DANGLING, &values).await?;
+        for row in &rows {
+            let (email, id): (String, i64) = (row.get("email")?, row.get("account_id")?);
+            let has_account = match AccountId::of_stored(id) {
+                Some(id) => self.exists(id).await?,
+                None => false,
+            };
+            let settle = if has_account { &CONFIRM } else { &RELEASE };
+            // By the address, for the claim may be in a bucket that has just moved.
+            self.data.shard_for(&*email).write(settle, &[email.as_str().into(), id.into()]).await?;
+        }
+        Ok(i64::try_from(rows.len()).unwrap_or(i64::MAX))
+    }
+}
+
+/// Settles old claims from time to time. Every replica does, which is harmless: each step is against the claim as it was read.
+pub(crate) struct Reaper {
+    accounts: Accounts,
+    dangling: Gauge,
+}
+
+impl Reaper {
+    pub(crate) fn new(accounts: Accounts, registry: &mut Registry) -> Self {
+        let dangling = Gauge::<i64>::default();
+        let help =
+            "Claims of e-mail addresses that were old and not confirmed when they were last looked for";
+        registry.register("phalanx_dangling_rows", help, dangling.clone());
+        Self { accounts, dangling }
+    }
+
+    /// Runs until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        loop {
+            let mut found = 0;
+            for shard in self.accounts.data.shards() {
+                match self.accounts.reap(&shard).await {
+                    Ok(count) => found += count,
+                    Err(error) => {
+                        let error: &dyn std::error::Error = &error;
+                        tracing::warn!(
+                            shard = shard.id().0,
+                            error,
+                            "cannot look for dangling claims of addresses"
+                        );
+                    }
+                }
+            }
+            self.dangling.set(found);
+            tokio::select! {
+                () = tokio::time::sleep(REAP_PERIOD) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! A primary that dies, and another that takes over.
+
+use std::time::Duration;
+
+use phalanx_data::{AccessError, Consistency, Kind, Settings};
+use phalanx_test_servers::{Postgres, ReplicaSettings, Settings as Server};
+use tokio::task::JoinSet;
+
+use crate::support::{INSERT, Running, TABLE, bodies, servers, settings};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_go_on_at_the_promoted_server_and_never_again_at_the_old_one() {
+    let primary = Postgres::start(Server::default());
+    primary.execute(TABLE);
+    let replica = primary.replica_with(&ReplicaSettings::named("heir").synchronous());
+    let running = Running::open(&servers(&[(&primary, &[&replica])]), settings()).await.unwrap();
+    running.until(&["primary", "replica"]).await;
+    let shard = running.shard();
+    let before = shard.write(&INSERT, &[1.into(), "before".into()]).await.unwrap();
+
+    primary.kill();
+    let mut waiting = JoinSet::new();
+    {
+        let shard = shard.clone();
+        waiting.spawn(async move { shard.write(&INSERT, &[2.into(), "during".into()]).await });
+    }
+    running.until(&["unreachable", "replica"]).await;
+    replica.promote();
+    running.until(&["unreachable", "primary"]).await;
+    let during = waiting.join_next().await.unwrap().unwrap();
+    match &during {
+        // It was on its way to the server that died.
+        Err(AccessError::OutcomeUnknown { .. }) => {}
+        Ok(written) => {
+            let (old, new) = (before.position.unwrap(), written.position.unwrap());
+            assert!(new.timeline > old.timeline, "{old:?} {new:?}");
+        }
+        Err(error) => panic!("{error}"),
+    }
+    let old_token = Consistency::after(before.position);
+    assert_eq!(bodies(&shard, &old_token, 1).await, ["before"]);
+
+    primary.restart();
+    running.until(&["superseded", "primary"]).await;
+    for id in 10..40 {
+        shard.write(&INSERT, &[id.into(), "after".into()]).await.unwrap();
+        assert_eq!(bodies(&shard, &Consistency::eventual(), id).await, ["after"]);
+    }
+    assert_eq!(primary.query_one_text("SELECT count(*) FROM notes WHERE id >= 10"), "0");
+    assert_eq!(replica.query_one_text("SELECT count(*) FROM notes WHERE id >= 10"), "30");
+    running.close().await;
+
+    // Whoever starts now finds the same primary, though the environment names the other one.
+    let running = Running::open(&servers(&[(&primary, &[&replica])]), settings()).await.unwrap();
+    running.until(&["superseded", "primary"]).await;
+    running.shard().write(&INSERT, &[50.into(), "later".into()]).await.unwrap();
+    assert_eq!(replica.query_one_text("SELECT count(*) FROM notes WHERE id = 50"), "1");
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_without_a_primary_fails_in_time_and_reads_go_on() {
+    let primary = Postgres::start(Server::default());
+    primary.execute(TABLE);
+    primary.execute("INSERT INTO notes VALUES (1, 'one')");
+    let replica = primary.replica();
+    replica.wait_until_caught_up(&primary);
+    let hasty = Settings { primary_wait_max: Duration::from_millis(300), ..settings() };
+    let running = Running::open(&servers(&[(&primary, &[&replica])]), hasty).await.unwrap();
+    primary.kill();
+    running.until(&["unreachable", "replica"]).await;
+    let shard = running.shard();
+    let error = shard.write(&INSERT, &[2.into(), "two".into()]).await.unwrap_err();
+    assert!(matches!(error, AccessError::NoPrimary { shard: 1, .. }), "{error:?}");
+    assert_eq!(error.verdict().kind, Kind::Unavailable);
+    assert_eq!(bodies(&shard, &Consistency::eventual(), 1).await, ["one"]);
+    primary.restart();
+    running.until(&["primary", "replica"]).await;
+    shard.write(&INSERT, &[2.into(), "two".into()]).await.unwrap();
+    running.close().await;
+}

@@ -1,0 +1,11 @@
+//! The topology against real servers: starts, reads behind lagging replicas, failovers, faults, changes.
+
+#![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
+
+mod change;
+mod failover;
+mod faults;
+mod lag;
+mod shards;
+mod start;
+mod support;
