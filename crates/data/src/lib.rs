@@ -1,12 +1,60 @@
-//! The data topology. Embedded form: one SQLite file that every replica on this machine shares.
+//! Reads on replicas and writes on primaries, over shards: PostgreSQL servers, or SQLite files behind the same interface.
 //!
-//! Whoever asks states what he intends, [`Database::read`] or [`Database::write`]; the SQL text is never looked at. So
-//! reads can go to copies and writes to one primary without touching a caller.
+//! [`Data`] is the handle of a topology. Whoever asks says what he intends, [`Shard::read`], [`Shard::write`] or
+//! [`Shard::transaction`]; the SQL text is never looked at. A read says besides what it has to see ([`Consistency`]): anything, all
+//! that was written up to a [`Position`], or what the primary has.
 //!
-//! Invariants: a write that was answered `Ok` is on the disk; a write that was answered `Err` left nothing behind; the
-//! event loop never waits for the disk, since every statement runs on a thread of this crate behind a bounded queue.
-//! Elsewhere: what the tables mean, and the migrations that make them (the service that owns them).
-//! How it fails: [`AccessError`] for one statement, [`OpenError`] and [`DirectoryError`] at start, each naming the path.
+//! ```
+//! use std::num::NonZeroU16;
+//!
+//! use phalanx_data::{Consistency, Data, DataDirectory, EmbeddedSettings, Ids, Migration, Settings, Statement};
+//! use phalanx_shard::Bucket;
+//! use tokio_util::sync::CancellationToken;
+//!
+//! const MIGRATIONS: &[Migration] =
+//!     &[Migration::new("notes", "CREATE TABLE notes (id BIGINT PRIMARY KEY, text TEXT NOT NULL)")];
+//! const INSERT: Statement = Statement::new("note_insert", "INSERT INTO notes (id, text) VALUES ($1, $2)");
+//! const BY_ID: Statement = Statement::new("note_by_id", "SELECT text FROM notes WHERE id = $1");
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path().join("data");
+//! // Two shards that are files. `Data::open` takes the servers of `Topology::from_environment` in their place, and nothing below
+//! // changes.
+//! let directory = DataDirectory::create(folder)?;
+//! let two = NonZeroU16::new(2).expect("2 is not zero");
+//! let (data, upkeep) =
+//!     Data::open_embedded(&directory, two, MIGRATIONS, EmbeddedSettings::default(), Settings::new()).await?;
+//! let mut tasks = tokio::task::JoinSet::new();
+//! tasks.spawn(upkeep.run()); // Probes servers, keeps connections; it ends after `Data::close`.
+//!
+//! // Ids of 63 bits that carry their bucket; a bucket is on one shard, and may be on another tomorrow.
+//! let (ids, lease) = Ids::lease(&data).await?;
+//! let stop = CancellationToken::new();
+//! tasks.spawn(lease.run(stop.clone()));
+//! let id = ids.next(Bucket::of_key("tenant 7"))?;
+//!
+//! let written = data.shard_for(id).write(&INSERT, &[id.get().into(), "hello".into()]).await?;
+//! // Whoever has the position sees the write, on whichever server he reads.
+//! let mine = Consistency::after(written.position);
+//! let rows = data.shard_for(id).read(&mine, &BY_ID, &[id.get().into()]).await?;
+//! assert_eq!(rows[0].get::<String>("text")?, "hello");
+//!
+//! stop.cancel();
+//! data.close();
+//! while tasks.join_next().await.is_some() {}
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Invariants: a write that was answered `Ok` is where its server promises it, and one that was answered `Err` left nothing
+//! behind, but for [`AccessError::OutcomeUnknown`]; what may have reached a server is never sent again; every task belongs to an
+//! upkeep that its owner runs; no error, log or `Debug` tells a password.
+//! Elsewhere: what is decided without servers (`phalanx-shard`); what the tables mean, and the migrations that make them (the
+//! service that owns them).
+//! How it fails: [`AccessError`] for one statement, whose [`AccessError::verdict`] says what to do about it; [`StartError`],
+//! [`EmbeddedError`] and [`TopologyMigrateError`] at start, each naming the server or file and the remedy.
 
 mod access;
 mod backend;

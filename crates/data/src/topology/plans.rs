@@ -2,7 +2,7 @@
 //!
 //! The plan is the generic one, which knows no values; so the log shows none of anybody's data.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use phalanx_telemetry::clock;
 use tokio::{sync::mpsc, time};
@@ -47,13 +47,15 @@ impl PlanRequests {
 
 /// Explains slow statements, one in every period.
 pub(crate) async fn explain(shared: Arc<Shared>, mut requests: Requests) {
+    let mut explainers = HashMap::new();
     loop {
         let (shard, statement) = tokio::select! {
             Some(request) = requests.recv() => request,
             () = shared.closed.cancelled() => return,
         };
         let begun = clock::now();
-        match time::timeout(TIMEOUT, plan(&shared, shard, statement)).await {
+        let explainer = explainers.entry(statement.name()).or_insert_with(|| Explainer::of(statement));
+        match time::timeout(TIMEOUT, plan(&shared, shard, explainer)).await {
             Ok(Ok(Some(plan))) => {
                 tracing::warn!(
                     statement = statement.name(),
@@ -75,7 +77,37 @@ pub(crate) async fn explain(shared: Arc<Shared>, mut requests: Requests) {
     }
 }
 
-async fn plan(shared: &Shared, shard: ShardId, statement: Statement) -> Result<Option<String>, AccessError> {
+/// The statements that explain another. Their texts live as long as the program, so they are made once for a name.
+struct Explainer {
+    prepare: Statement,
+    /// The text of `EXPLAIN` for as many parameters as the statement turned out to have.
+    explain: Option<Statement>,
+}
+
+impl Explainer {
+    fn of(statement: Statement) -> Self {
+        Self { prepare: kept(format!("PREPARE phalanx_plan AS {}", statement.sql())), explain: None }
+    }
+
+    /// With NULL for every parameter, whose values the plan does not look at.
+    fn explain(&mut self, parameters: u16) -> Statement {
+        *self.explain.get_or_insert_with(|| {
+            let nulls = vec!["NULL"; usize::from(parameters)].join(", ");
+            let arguments = if parameters > 0 { format!("({nulls})") } else { String::new() };
+            kept(format!("EXPLAIN (FORMAT JSON) EXECUTE phalanx_plan{arguments}"))
+        })
+    }
+}
+
+fn kept(sql: String) -> Statement {
+    Statement::new("phalanx_plan", sql.leak())
+}
+
+async fn plan(
+    shared: &Shared,
+    shard: ShardId,
+    explainer: &mut Explainer,
+) -> Result<Option<String>, AccessError> {
     let primary = shared.shards.load().state(shard).and_then(|state| state.view().primary.clone());
     let Some(primary) = primary else { return Ok(None) };
     // The one writer of a file has better things to do.
@@ -83,30 +115,21 @@ async fn plan(shared: &Shared, shard: ShardId, statement: Statement) -> Result<O
         return Ok(None);
     }
     let mut transaction = primary.endpoint.begin(Isolation::ReadCommitted).await?;
-    let plan = explained(&mut transaction, statement).await;
+    let plan = explained(&mut transaction, explainer).await;
     transaction.rollback().await?;
     plan
 }
 
 async fn explained(
     transaction: &mut Transaction,
-    statement: Statement,
+    explainer: &mut Explainer,
 ) -> Result<Option<String>, AccessError> {
     transaction.execute(&GENERIC, &[]).await?;
-    let prepare = one_off(format!("PREPARE phalanx_plan AS {}", statement.sql()));
-    transaction.execute(&prepare, &[]).await?;
+    transaction.execute(&explainer.prepare, &[]).await?;
     let counts = transaction.query(&PARAMETERS, &[]).await?;
     let count: u16 = counts.first().map(|row| row.get("count")).transpose()?.unwrap_or(0);
-    let nulls = vec!["NULL"; usize::from(count)].join(", ");
-    let arguments = if count > 0 { format!("({nulls})") } else { String::new() };
-    let explain = one_off(format!("EXPLAIN (FORMAT JSON) EXECUTE phalanx_plan{arguments}"));
-    let rows = transaction.query(&explain, &[]).await?;
+    let rows = transaction.query(&explainer.explain(count), &[]).await?;
     transaction.execute(&FORGET, &[]).await?;
     let plan = rows.first().map(|row| row.get::<Value>(0)).transpose()?;
     Ok(plan.and_then(|plan| if let Value::Text(plan) = plan { Some(plan) } else { None }))
-}
-
-/// A statement's text lives as long as the program. These are few: one pair for each name in the sample.
-fn one_off(sql: String) -> Statement {
-    Statement::new("phalanx_plan", sql.leak())
 }

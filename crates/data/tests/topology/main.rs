@@ -7,5 +7,6 @@ mod failover;
 mod faults;
 mod lag;
 mod shards;
+mod slow;
 mod start;
 mod support;
