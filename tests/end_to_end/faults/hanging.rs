@@ -18,7 +18,7 @@ impl Edge {
         let mut waiting = self.phalanx.connection();
         waiting.send(&getting("/slow")).unwrap();
         let stopped = self.take_who_tells("slow request");
-        stopped.program.signal(Signal::STOP);
+        stopped.program.hold();
         let answer = waiting.receive().unwrap();
         assert_eq!((answer.status, answer.problem()), (504, "Gateway Timeout".to_owned()));
         assert_eq!(self.state_of(&stopped).in_flight, 0);

@@ -8,10 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::{
-    net::{AddressFamily, SocketType, bind, getsockname, socket},
-    process::Signal,
-};
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
 
 use super::{Edge, GET, POST, assert_by};
 use crate::support::{
@@ -61,7 +58,7 @@ struct Gone {
 
 impl Gone {
     fn of(endpoint: Endpoint) -> Self {
-        endpoint.program.signal(Signal::STOP);
+        endpoint.program.hold();
         let mut backlog = Vec::new();
         loop {
             match TcpStream::connect_timeout(&endpoint.address, Duration::from_millis(500)) {

@@ -1,7 +1,7 @@
 //! The program under test, as a process.
 
 use std::{
-    env,
+    env, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -17,6 +17,7 @@ use super::{
     home::{Home, send},
     http::{self, Answer, Connection},
     transcript::Transcript,
+    until,
 };
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_phalanx");
@@ -122,6 +123,17 @@ impl Program {
 
     pub(crate) fn signal(&self, signal: Signal) {
         send(self.id(), signal);
+    }
+
+    /// Stops it, and returns when none of its threads runs any more: on a busy machine that is not at once.
+    pub(crate) fn hold(&self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.id());
+        let is_stopped = |stat: String| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" T"));
+        until("a program that stands still", || {
+            let mut tasks = fs::read_dir(&tasks).unwrap();
+            tasks.all(|task| fs::read_to_string(task.unwrap().path().join("stat")).is_ok_and(is_stopped))
+        });
     }
 
     /// Waits for its end. A panic in it, or in a replica, is a failure.
