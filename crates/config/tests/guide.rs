@@ -1,14 +1,15 @@
-//! The examples of `docs/gateway.md` are files that work.
+//! The examples of the guides in `docs/` are files that work.
 
 use phalanx_config::Config;
 
 const GUIDE: &str = include_str!("../../../docs/gateway.md");
+const DATA_GUIDE: &str = include_str!("../../../docs/data.md");
 const ROUTE: &str = "\n[[route]]\npath = \"/\"\nservice = \"api\"\n";
 const SERVICE: &str = "\n[service.api]\nendpoints = [{ address = \"10.0.1.10:3000\" }]\n";
 
 /// The examples, each with what it leaves out: a route, or the service it names.
-fn examples() -> impl Iterator<Item = String> {
-    GUIDE.split("```toml\n").skip(1).map(|rest| {
+fn examples(guide: &'static str) -> impl Iterator<Item = String> {
+    guide.split("```toml\n").skip(1).map(|rest| {
         let (example, _) = rest.split_once("```").expect("a block that ends");
         let route = if example.contains("[[route]]") { "" } else { ROUTE };
         let service = if example.contains("[service.api]") { "" } else { SERVICE };
@@ -19,13 +20,13 @@ fn examples() -> impl Iterator<Item = String> {
 #[test]
 fn every_example_is_a_sound_file() {
     let mut count = 0;
-    for example in examples() {
+    for example in examples(GUIDE).chain(examples(DATA_GUIDE)) {
         count += 1;
-        if let Err(faults) = Config::parse("gateway.md", &example, &|_| None) {
+        if let Err(faults) = Config::parse("guide.md", &example, &|name| Some(name.to_owned())) {
             panic!("{faults}\n{faults:#?}\n{example}");
         }
     }
-    assert!(count >= 12, "{count} examples were found");
+    assert!(count >= 14, "{count} examples were found");
 }
 
 /// Where the guide writes out a table and calls its values the defaults, they are.
@@ -33,7 +34,7 @@ fn every_example_is_a_sound_file() {
 fn values_that_the_guide_calls_defaults_are() {
     let says = ["has the values above", "has these values", "the defaults"];
     let shows_defaults = |example: &String| says.iter().any(|words| example.contains(words));
-    let shown: Vec<_> = examples().filter(shows_defaults).collect();
+    let shown: Vec<_> = examples(GUIDE).filter(shows_defaults).collect();
     assert_eq!(shown.len(), 4, "{shown:#?}");
     for example in shown {
         let written = Config::parse("gateway.md", &example, &|_| None).expect("a sound file");

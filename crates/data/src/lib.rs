@@ -103,3 +103,8 @@ pub use topology::{
     statistics::StatementTotals, upkeep::Upkeep,
 };
 pub use value::{FromValue, Value};
+
+/// What the guide shows is compiled as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/data.md")]
+struct Guide;
