@@ -37,6 +37,7 @@ pub struct Transit {
 pub struct Routes {
     map: Arc<BucketMap>,
     revision: u64,
+    owners: BTreeSet<ShardId>,
     /// Those of which there is anything to say: none as a rule.
     transits: BTreeMap<Bucket, Transit>,
     /// For each shard the furthest of its buckets.
@@ -65,7 +66,7 @@ impl Routes {
                 special.insert(bucket, transit);
             }
         }
-        Self { map: Arc::new(map), revision, transits: special, since }
+        Self { owners: map.shards(), map: Arc::new(map), revision, transits: special, since }
     }
 
     /// How new it is.
@@ -78,6 +79,12 @@ impl Routes {
     #[must_use]
     pub fn map(&self) -> &Arc<BucketMap> {
         &self.map
+    }
+
+    /// Whether `shard` holds any bucket.
+    #[must_use]
+    pub fn holds_any(&self, shard: ShardId) -> bool {
+        self.owners.contains(&shard)
     }
 
     /// Another shard than the owner, if reads of `bucket` that ask for no position go to one.
@@ -102,7 +109,7 @@ impl Routes {
     #[must_use]
     pub fn shards(&self) -> BTreeSet<ShardId> {
         let readers = self.transits.values().filter_map(|transit| transit.reader);
-        self.map.shards().into_iter().chain(readers).collect()
+        self.owners.iter().copied().chain(readers).collect()
     }
 }
 
@@ -159,5 +166,6 @@ mod tests {
         assert_eq!(routes.since_all(shard(2)), Some(moment(1, 3)));
         assert_eq!(routes.since_all(shard(7)), None);
         assert!(routes.shards().into_iter().eq([1, 2, 7].map(shard)));
+        assert_eq!([1, 2, 7].map(|number| routes.holds_any(shard(number))), [true, true, false]);
     }
 }
