@@ -14,7 +14,9 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use store::{Accounts, ListError, NewAccount, Reaper, RegisterError, Registered, Statistics};
+pub(crate) use store::{
+    Accounts, ListError, NewAccount, Reaper, RegisterError, Registered, Statistics, Wrote,
+};
 
 const EMAIL_BYTES_MAX: usize = 254; // RFC 5321: the longest path is 256 with its brackets.
 const EMAIL_LOCAL_BYTES_MAX: usize = 64;

@@ -1,5 +1,5 @@
 //! What a client has written must be seen by what it asks next, at whichever replica: a response to a write says how far the
-//! databases were, in a signed token, and a request that brings it back reads at least that.
+//! databases were and by which map of buckets, in a signed token, and a request that brings it back reads at least that.
 //!
 //! A token that does not hold is ignored and counted: it asks for nothing that would be wrong without it.
 //! Elsewhere: the token (`phalanx_shard::position`); how a read is made to see a position (`phalanx-data`).
@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header, request},
     response::AppendHeaders,
 };
-use phalanx_data::{Consistency, Position, ShardId};
+use phalanx_data::{Consistency, ShardId};
 use phalanx_shard::{
     self as shard, Lsn,
     position::{TOKEN_AHEAD_MAX_SECONDS, TokenKey},
@@ -21,7 +21,7 @@ use phalanx_telemetry::{
     registry::{Counter, Registry},
 };
 
-use crate::router::Service;
+use crate::{accounts::Wrote, router::Service};
 
 const HEADER: HeaderName = HeaderName::from_static("phalanx-position");
 const COOKIE: &str = "phalanx_position";
@@ -63,13 +63,14 @@ impl PositionTokens {
         Seen(seen)
     }
 
-    /// The header and the cookie of a response to a write at these positions, by a client that had `seen` others.
+    /// The header and the cookie of a response to a write, by a client that had `seen` others.
     pub(crate) fn headers(
         &self,
         Seen(mut positions): Seen,
-        written: &[Position],
+        wrote: &Wrote,
     ) -> AppendHeaders<Vec<(HeaderName, HeaderValue)>> {
-        for position in written.iter().filter_map(|position| of_data(*position)) {
+        positions.advance_epoch(wrote.epoch);
+        for position in wrote.positions.iter().filter_map(|position| of_data(*position)) {
             if positions.advance(position).is_err() {
                 tracing::warn!(
                     shard = position.shard.get(),
@@ -91,14 +92,12 @@ impl PositionTokens {
 impl Seen {
     /// What a read has to see.
     pub(crate) fn consistency(&self) -> Consistency {
-        if self.0.is_empty() {
-            return Consistency::eventual();
-        }
-        Consistency::after(self.0.iter().map(|position| Position {
+        let positions = self.0.iter().map(|position| phalanx_data::Position {
             shard: ShardId(position.shard.get()),
             timeline: position.timeline,
             lsn: position.lsn.0,
-        }))
+        });
+        Consistency::after(positions).at_epoch(self.0.epoch())
     }
 }
 
@@ -113,7 +112,7 @@ impl FromRequestParts<Arc<Service>> for Seen {
     }
 }
 
-fn of_data(position: Position) -> Option<shard::Position> {
+fn of_data(position: phalanx_data::Position) -> Option<shard::Position> {
     let shard = shard::ShardId::try_from(position.shard.0).ok()?;
     Some(shard::Position { shard, timeline: position.timeline, lsn: Lsn(position.lsn) })
 }
@@ -129,6 +128,26 @@ fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_brings_back_what_was_written_and_by_which_map() {
+        let key = phalanx_auth::TokenKey::from_secret(b"a secret for tests that is long enough").unwrap();
+        let tokens = PositionTokens::new(&key, &mut Registry::new());
+        let position = |shard, lsn| phalanx_data::Position { shard: ShardId(shard), timeline: 1, lsn };
+        let token = |seen, positions: &[_], epoch| {
+            let AppendHeaders(fields) = tokens.headers(seen, &Wrote { positions: positions.to_vec(), epoch });
+            let mut headers = HeaderMap::new();
+            headers.extend(fields.into_iter().filter(|(name, _)| *name == HEADER));
+            headers
+        };
+        let first = tokens.read(&token(Seen::default(), &[position(1, 9)], 7));
+        assert_eq!(first.consistency(), Consistency::after([position(1, 9)]).at_epoch(7));
+        // What was seen before stays, and so does its epoch.
+        let both = tokens.read(&token(first, &[position(2, 5)], 6));
+        let expected = Consistency::after([position(1, 9), position(2, 5)]).at_epoch(7);
+        assert_eq!(both.consistency(), expected);
+        assert!(token(Seen::default(), &[], 7).is_empty());
+    }
 
     #[test]
     fn tokens_are_found_in_header_and_cookie() {

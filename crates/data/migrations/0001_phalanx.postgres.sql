@@ -26,6 +26,8 @@ CREATE TABLE phalanx.buckets (
     since_lsn      pg_lsn,
     CHECK ((since_timeline IS NULL) = (since_lsn IS NULL))
 );
+-- Every process asks for the greatest epoch about once a second.
+CREATE INDEX buckets_epoch ON phalanx.buckets (epoch);
 
 -- The tables behind the fence, with the column that says the bucket of a row: `column_name % modulus`.
 CREATE TABLE phalanx.fenced_tables (

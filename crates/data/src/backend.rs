@@ -6,6 +6,8 @@
 
 use std::{fmt, time::Duration};
 
+use phalanx_shard::read::Moment;
+
 use crate::{AccessError, Again, ConnectError, Row, Statement, Value, Written, postgres, sqlite};
 
 /// Which shard of the topology.
@@ -21,6 +23,12 @@ pub struct Position {
     pub timeline: u32,
     /// How far.
     pub lsn: u64,
+}
+
+impl Position {
+    pub(crate) fn at(shard: ShardId, moment: Moment) -> Self {
+        Self { shard, timeline: moment.timeline, lsn: moment.lsn.0 }
+    }
 }
 
 /// One statement and its parameters.

@@ -1,9 +1,13 @@
 //! The handle of a whole topology.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
-use phalanx_shard::{Bucket, BucketMap, Id, Placement};
+use phalanx_shard::{Bucket, BucketMap, Id, Placement, map::Routes};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +33,7 @@ use crate::{
 /// All shards; cheap to clone.
 #[derive(Clone)]
 pub struct Data {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What says which shard a row is on.
@@ -41,6 +45,16 @@ pub enum ShardKey<'a> {
     Text(&'a str),
     /// The bucket itself.
     Bucket(Bucket),
+}
+
+impl ShardKey<'_> {
+    pub(crate) fn bucket(self, placement: Placement) -> Bucket {
+        match self {
+            Self::Id(id) => placement.bucket_of_id(id),
+            Self::Text(text) => placement.bucket_of_key(text),
+            Self::Bucket(bucket) => bucket,
+        }
+    }
 }
 
 impl From<Id> for ShardKey<'_> {
@@ -68,7 +82,7 @@ pub enum ChangeError {
     /// Its servers cannot be used.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// A shard that holds buckets would be gone.
+    /// A shard that holds buckets, or answers reads of some, would be gone.
     #[error("shard {shard} still holds buckets: move them before it is taken out")]
     ShardInUse {
         /// The shard's number.
@@ -107,16 +121,17 @@ impl Data {
     pub(crate) async fn of_opened(opened: Opened, settings: Settings) -> (Self, Upkeep) {
         let (tasks, requests) = mpsc::channel(TASKS_MAX);
         let (plans, plan_requests) = PlanRequests::new();
-        let map = Arc::new(first_map(&settings, opened.states.len()));
+        let routes = Arc::new(Routes::settled(first_map(&settings, opened.states.len())));
         let states = opened.states.clone();
         let shared = Arc::new(Shared {
-            shards: ArcSwap::from_pointee(Shards { states, map }),
+            shards: ArcSwap::from_pointee(Shards { states, routes }),
             reads: ReadCounters::default(),
             statistics: Statistics::new(settings.statement_names_max),
             settings,
             plans,
             tasks,
-            changing: tokio::sync::Mutex::new(()),
+            changing: tokio::sync::Mutex::default(),
+            refreshes: AtomicU64::new(0),
             closed: CancellationToken::new(),
         });
         let mut upkeep = Upkeep::new(Arc::clone(&shared), requests);
@@ -131,13 +146,7 @@ impl Data {
     /// The shard that holds a row, now and after it has moved.
     #[must_use]
     pub fn shard_for<'a>(&self, key: impl Into<ShardKey<'a>>) -> Shard {
-        let placement = self.shared.settings.placement;
-        let bucket = match key.into() {
-            ShardKey::Id(id) => placement.bucket_of_id(id),
-            ShardKey::Text(text) => placement.bucket_of_key(text),
-            ShardKey::Bucket(bucket) => bucket,
-        };
-        Shard::of_bucket(Arc::clone(&self.shared), bucket)
+        Shard::of_bucket(Arc::clone(&self.shared), key.into().bucket(self.placement()))
     }
 
     /// All shards, in order.
@@ -173,10 +182,10 @@ impl Data {
     /// The map of buckets in use.
     #[must_use]
     pub fn map(&self) -> Arc<BucketMap> {
-        Arc::clone(&self.shared.shards.load().map)
+        Arc::clone(self.shared.shards.load().routes.map())
     }
 
-    /// Looks for a newer map of buckets in all shards.
+    /// Looks for a newer map of buckets in all shards. Callers at once share one look.
     pub async fn refresh_map(&self) {
         map::refresh(&self.shared).await;
     }
@@ -187,11 +196,11 @@ impl Data {
     /// # Errors
     /// When the new one cannot be used; nothing has changed then.
     pub async fn change(&self, servers: &Servers) -> Result<(), ChangeError> {
-        let _changing = self.shared.changing.lock().await;
+        let mut changing = self.shared.changing.lock().await;
         let before = self.shared.shards.load_full();
         let opened = opening::open(servers, &self.shared.settings, &before.states).await?;
-        let next = Shards { states: opened.states.clone(), map: Arc::clone(&before.map) };
-        if let Some(shard) = map::missing(&next, &next.map) {
+        let next = Shards { states: opened.states.clone(), routes: Arc::clone(&before.routes) };
+        if let Some(shard) = map::missing(&next.states, &next.routes) {
             return Err(ChangeError::ShardInUse { shard });
         }
         let watchers = opened.watchers(&self.shared);
@@ -200,8 +209,10 @@ impl Data {
             // Nobody takes them over any more when the upkeep has ended: the topology is closed then.
             let _ = self.shared.tasks.send(task).await;
         }
-        map::publish(&self.shared, &next);
-        retire(&before.states, &next.states);
+        map::publish(&self.shared, next);
+        // A map that named other shards than there were may do for those that there are.
+        changing.refused = None;
+        retire(&before.states, &opened.states);
         Ok(())
     }
 

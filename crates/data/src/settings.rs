@@ -38,8 +38,12 @@ pub struct Settings {
     pub fallbacks_kept_max: u32,
     /// How long such a read waits for a replica when that is used up.
     pub replica_wait_max: Duration,
-    /// How long a statement waits for a primary to be found.
+    /// How long a statement waits for a primary to be found, and a write for a bucket that is about to move.
     pub primary_wait_max: Duration,
+    /// How often a shard, another one each time, is asked for the version of its map of buckets; jittered. So a change that all
+    /// shards know goes unnoticed for no longer, and one that some know for that times the number of shards; a write or a
+    /// position that is newer than the map is noticed at once.
+    pub map_period: Duration,
     /// How often a transaction is run in all when others are in its way.
     pub transaction_attempts_max: NonZeroU32,
     /// A statement that takes longer is logged.
@@ -86,6 +90,7 @@ impl Settings {
             fallbacks_kept_max: 100,
             replica_wait_max: Duration::from_secs(2),
             primary_wait_max: Duration::from_secs(5),
+            map_period: Duration::from_secs(1),
             transaction_attempts_max: nonzero(5),
             slow_statement_min: Duration::from_millis(200),
             plan_period: Duration::from_secs(60),

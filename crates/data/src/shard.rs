@@ -1,15 +1,24 @@
 //! One shard: reads, writes and transactions on it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use phalanx_shard::Bucket;
+use phalanx_shard::{Bucket, map::MapVersion};
 use phalanx_telemetry::clock;
 
 use crate::{
     AccessError, Again, Consistency, Isolation, Position, Row, ShardId, Statement, Transaction, Value,
     Written,
     backend::Query,
-    topology::{map, primary::Attempts, reading::Reading, shared::Shared},
+    topology::{
+        moved::Waiting,
+        primary::Attempts,
+        reading::Reading,
+        route::{By, Route},
+        shared::Shared,
+    },
 };
 
 /// Between two runs of a transaction that others were in the way of; doubled each time, and jittered.
@@ -20,12 +29,6 @@ const TRANSACTION_PAUSE: Duration = Duration::from_millis(5);
 pub struct Shard {
     shared: Arc<Shared>,
     by: By,
-}
-
-#[derive(Clone, Copy)]
-enum By {
-    Bucket(Bucket),
-    Id(ShardId),
 }
 
 impl Shard {
@@ -46,7 +49,8 @@ impl Shard {
         }
     }
 
-    /// Runs a statement that changes nothing, on a replica where `consistency` allows it.
+    /// Runs a statement that changes nothing, on a replica where `consistency` allows it. What a bucket had before it moved is seen
+    /// where it is.
     ///
     /// # Errors
     /// When it fails, no server can answer it, or none that may has what it has to see.
@@ -56,26 +60,35 @@ impl Shard {
         statement: &Statement,
         values: &[Value],
     ) -> Result<Vec<Row>, AccessError> {
-        let (begun, shard) = (clock::now(), self.id());
-        let reading = Reading { shared: &self.shared, shard, query: Query { statement, values } };
-        let outcome = reading.run(consistency).await;
+        let begun = clock::now();
+        let Route { state, demand } = self.shared.route(self.by, consistency).await?;
+        let shard = state.id;
+        let reading = Reading { shared: &self.shared, state, query: Query { statement, values } };
+        let outcome = reading.run(demand).await;
         self.shared.ended(shard, statement, begun, outcome.as_ref().map(Vec::len));
         outcome
     }
 
-    /// Runs a statement in a transaction of its own, on the primary. While there is none, it waits for one.
+    /// Runs a statement in a transaction of its own, on the primary. While there is none, it waits for one; while the bucket takes
+    /// no writes because it moves, it waits for that, both for at most [`Settings::primary_wait_max`](crate::Settings) in all.
     ///
     /// # Errors
     /// When it fails; [`AccessError::OutcomeUnknown`] where it may have been done all the same.
     pub async fn write(&self, statement: &Statement, values: &[Value]) -> Result<Written, AccessError> {
         let query = Query { statement, values };
         let begun = clock::now();
-        let mut outcome = self.written(query).await;
-        if let Err(error) = &outcome
-            && self.has_moved(error).await
-        {
-            outcome = self.written(query).await;
-        }
+        let mut waiting = Waiting::new(&self.shared, begun);
+        let outcome = loop {
+            let version = self.version();
+            match self.written(query, begun).await {
+                Err(error) if self.is_moved(&error) => {
+                    if let Err(error) = waiting.refused(error, version).await {
+                        break Err(error);
+                    }
+                }
+                outcome => break outcome,
+            }
+        };
         let rows = outcome.as_ref().map(|written| written.rows.len());
         self.shared.ended(self.id(), statement, begun, rows);
         let written = outcome?;
@@ -83,8 +96,8 @@ impl Shard {
         Ok(written)
     }
 
-    /// Runs a transaction on the primary. `run` begins again from its start when others are in its way, so what it does
-    /// beside its statements has to bear that.
+    /// Runs a transaction on the primary. `run` begins again from its start when others are in its way, or when the bucket takes no
+    /// writes because it moves, so what it does beside its statements has to bear that.
     ///
     /// # Errors
     /// When `run` fails, which undoes everything, or the transaction cannot begin or commit.
@@ -93,42 +106,34 @@ impl Shard {
         isolation: Isolation,
         run: impl AsyncFn(&mut Transaction) -> Result<T, E>,
     ) -> Result<(T, Option<Position>), E> {
-        let attempts_max = self.shared.settings.transaction_attempts_max.get();
-        let mut pause = TRANSACTION_PAUSE;
-        for attempt in 1.. {
-            match self.attempt(isolation, &run).await {
+        let mut contention = Contention::new(self.shared.settings.transaction_attempts_max.get());
+        let mut waiting = Waiting::new(&self.shared, clock::now());
+        loop {
+            let version = self.version();
+            let error = match self.attempt(isolation, &run).await {
                 Ok(done) => {
                     self.shared.session_wrote(done.1);
                     return Ok(done);
                 }
                 Err(Failed::Run(error)) => return Err(error),
-                Err(Failed::Access(error)) => {
-                    if attempt >= attempts_max || !self.may_run_again(&error).await {
-                        return Err(error.into());
-                    }
-                }
+                Err(Failed::Access(error)) => error,
+            };
+            if self.is_moved(&error) {
+                waiting.refused(error, version).await?;
+            } else {
+                self.learn(&error);
+                contention.met(error).await?;
             }
-            tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
-            pause *= 2;
         }
-        Err(AccessError::Unreachable.into())
     }
 
-    /// Whether a transaction that failed so, and was undone, may be run again; learns from the failure first.
-    async fn may_run_again(&self, error: &AccessError) -> bool {
-        match error.verdict().again {
-            Again::Transaction => true,
-            Again::Map => self.has_moved(error).await,
-            Again::Primary => {
-                let state = self.shared.shards.load().state(self.id()).cloned();
-                if let Some((state, primary)) =
-                    state.and_then(|state| Some((state.clone(), state.view().primary.clone()?)))
-                {
-                    state.refused_writes(&primary);
-                }
-                true
-            }
-            Again::Never | Again::Elsewhere => false,
+    /// Tells what is learnt from the failure of a transaction.
+    fn learn(&self, error: &AccessError) {
+        if error.verdict().again == Again::Primary
+            && let Some(state) = self.shared.shards.load().state(self.id())
+            && let Some(primary) = &state.view().primary
+        {
+            state.refused_writes(primary);
         }
     }
 
@@ -153,8 +158,8 @@ impl Shard {
         }
     }
 
-    async fn written(&self, query: Query<'_>) -> Result<Written, AccessError> {
-        let mut attempts = Attempts::new(&self.shared, self.id());
+    async fn written(&self, query: Query<'_>, begun: Instant) -> Result<Written, AccessError> {
+        let mut attempts = Attempts::since(&self.shared, self.id(), begun);
         loop {
             let primary = attempts.primary().await?;
             let outcome = {
@@ -179,13 +184,14 @@ impl Shard {
         }
     }
 
-    /// Whether the database said that the bucket is elsewhere, and a map was looked for that says where.
-    async fn has_moved(&self, error: &AccessError) -> bool {
-        let is_worth_it = error.verdict().again == Again::Map && matches!(self.by, By::Bucket(_));
-        if is_worth_it {
-            map::refresh(&self.shared).await;
-        }
-        is_worth_it
+    /// Whether the database lets nobody write the bucket, here or at all. Whoever has named the shard by its number wants no other.
+    fn is_moved(&self, error: &AccessError) -> bool {
+        error.verdict().again == Again::Map && matches!(self.by, By::Bucket(_))
+    }
+
+    /// That of the map which the next attempt goes by, or an older one.
+    fn version(&self) -> MapVersion {
+        self.shared.shards.load().routes.version()
     }
 }
 
@@ -195,4 +201,31 @@ enum Failed<E> {
     Run(E),
     /// The shard.
     Access(AccessError),
+}
+
+/// How often others may be in the way of a transaction yet.
+struct Contention {
+    attempts_left: u32,
+    pause: Duration,
+}
+
+impl Contention {
+    fn new(attempts_max: u32) -> Self {
+        Self { attempts_left: attempts_max, pause: TRANSACTION_PAUSE }
+    }
+
+    /// Returns when the transaction, of which nothing is left, may be run again; the failure if it may not.
+    async fn met(&mut self, error: AccessError) -> Result<(), AccessError> {
+        self.attempts_left -= 1;
+        let may_run_again = match error.verdict().again {
+            Again::Transaction | Again::Primary => true,
+            Again::Never | Again::Elsewhere | Again::Map => false,
+        };
+        if self.attempts_left == 0 || !may_run_again {
+            return Err(error);
+        }
+        tokio::time::sleep(self.pause.mul_f64(0.5 + fastrand::f64())).await;
+        self.pause *= 2;
+        Ok(())
+    }
 }

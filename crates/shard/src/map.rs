@@ -5,9 +5,11 @@
 //! [`BucketSet`] writes them. The epoch stands beside it.
 //!
 //! Invariant: every bucket has exactly one owner.
-//! Elsewhere: what bucket an id or a key has (`placement`), the way from one map to another (`crate::plan`).
+//! Elsewhere: what bucket an id or a key has (`placement`), what is special about buckets that move (`routes`), the way from one
+//! map to another (`crate::plan`).
 
 mod placement;
+mod routes;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +17,10 @@ use std::{
     num::NonZeroU16,
 };
 
-pub use self::placement::{Modulus, NoSuchModulus, Placement};
+pub use self::{
+    placement::{Modulus, NoSuchModulus, Placement},
+    routes::{MapVersion, Routes, Transit},
+};
 use crate::bucket::{BUCKETS, Bucket, BucketSet, ParseBucketsError};
 
 /// The number of a shard, from 1 on, as in `DATABASE_SHARD_1_PRIMARY`; at most as many as there are buckets.

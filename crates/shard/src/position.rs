@@ -1,7 +1,8 @@
-//! Positions in the write-ahead logs of shards: how far a reader has to be to see a write.
+//! Positions in the write-ahead logs of shards: how far a reader has to be to see a write, and by which map of buckets the write
+//! found its shard, since a reader with an older map would look for it in the log of another.
 //!
 //! Invariant: of one shard at most one position is kept, the furthest. Within a timeline that is the greater; a newer timeline
-//! wins over an older one, whatever the numbers, since the log went another way there.
+//! wins over an older one, whatever the numbers, since the log went another way there. Of the epochs the greatest is kept.
 //! Elsewhere: the signed text that clients carry (`token`), who may serve a read that has a position (`crate::read`).
 
 mod token;
@@ -60,9 +61,14 @@ impl Position {
     }
 }
 
-/// The positions that somebody's reads have to be at, at most one for each shard.
+/// The positions that somebody's reads have to be at, at most one for each shard, and the least epoch of the map that such a
+/// read may go by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Positions(Vec<Position>);
+pub struct Positions {
+    /// By shard.
+    places: Vec<Position>,
+    epoch: u64,
+}
 
 /// There are positions of [`POSITIONS_MAX`] other shards already: who has to see this write reads from the primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,39 +79,51 @@ impl Positions {
     /// The position in the log of `shard`, if there is one.
     #[must_use]
     pub fn of(&self, shard: ShardId) -> Option<Position> {
-        self.place(shard).ok().map(|place| self.0[place])
+        self.place(shard).ok().map(|place| self.places[place])
     }
 
-    /// Whether there are none.
+    /// The epoch of the newest map that a write of these went by; 0 where there is no map but the first.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether there are none, whatever the epoch.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.places.is_empty()
     }
 
     /// All of them, by shard.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Position> + '_ {
-        self.0.iter().copied()
+        self.places.iter().copied()
     }
 
     /// Adds the position of another write. Nothing changes if there is no room for it.
     pub fn advance(&mut self, position: Position) -> Result<(), TooManyShards> {
         match self.place(position.shard) {
-            Ok(place) if self.0[place].is_before(&position) => self.0[place] = position,
+            Ok(place) if self.places[place].is_before(&position) => self.places[place] = position,
             Ok(_) => {}
-            Err(_) if self.0.len() == POSITIONS_MAX => return Err(TooManyShards(position.shard)),
-            Err(place) => self.0.insert(place, position),
+            Err(_) if self.places.len() == POSITIONS_MAX => return Err(TooManyShards(position.shard)),
+            Err(place) => self.places.insert(place, position),
         }
         Ok(())
     }
 
-    /// Adds all of `others`. Those there is no room for are left out, and the first of them is named.
+    /// Adds the epoch of the map that a write went by.
+    pub fn advance_epoch(&mut self, epoch: u64) {
+        self.epoch = self.epoch.max(epoch);
+    }
+
+    /// Adds all of `others`, and their epoch. Those there is no room for are left out, and the first of them is named.
     pub fn merge(&mut self, others: &Self) -> Result<(), TooManyShards> {
+        self.advance_epoch(others.epoch);
         let refused: Vec<_> = others.iter().filter_map(|position| self.advance(position).err()).collect();
         refused.first().map_or(Ok(()), |first| Err(*first))
     }
 
     fn place(&self, shard: ShardId) -> Result<usize, usize> {
-        self.0.binary_search_by_key(&shard, |position| position.shard)
+        self.places.binary_search_by_key(&shard, |position| position.shard)
     }
 }
 

@@ -26,8 +26,9 @@ use crate::position::Lsn;
 /// Of how many replicas of a shard one is chosen at most.
 pub const CANDIDATES_MAX: usize = 64;
 
-/// A place in the history of one shard, which is its timeline and a place in its log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A place in the history of one shard, which is its timeline and a place in its log. Of two the one on the newer timeline is
+/// further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
     /// The timeline.
     pub timeline: u32,

@@ -54,7 +54,14 @@ pub(crate) struct NewAccount {
 /// An account that was just created, and where its rows are.
 pub(crate) struct Registered {
     pub(crate) account: Account,
+    pub(crate) wrote: Wrote,
+}
+
+/// What whoever wrote has to see from then on.
+pub(crate) struct Wrote {
     pub(crate) positions: Vec<Position>,
+    /// That of the map of buckets, or of a newer one.
+    pub(crate) epoch: u64,
 }
 
 /// An account with the hash that its password must match.
@@ -111,7 +118,9 @@ impl Accounts {
             }
             confirmed => {
                 positions.extend(confirmed.position);
-                Ok(Registered { account, positions })
+                // Read behind the writes: they went by this map or by one before it.
+                let wrote = Wrote { positions, epoch: self.data.map().epoch() };
+                Ok(Registered { account, wrote })
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The service as its clients meet it: `serve` on real sockets, over real files, spoken to byte by byte.
+//! The service as its clients meet it: `serve` on real sockets, over real files and servers, spoken to byte by byte.
 
 #![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
 
@@ -9,3 +9,4 @@ mod http2;
 mod lifecycle;
 mod overload;
 mod replica;
+mod shards;

@@ -29,7 +29,12 @@ pub(crate) struct Attempts<'a> {
 
 impl<'a> Attempts<'a> {
     pub(crate) fn new(shared: &'a Shared, shard: ShardId) -> Self {
-        Self { shared, shard, begun: clock::now(), pause: PAUSE_FIRST, last: None }
+        Self::since(shared, shard, clock::now())
+    }
+
+    /// Those of a call that began earlier, on another shard perhaps.
+    pub(crate) fn since(shared: &'a Shared, shard: ShardId, begun: Instant) -> Self {
+        Self { shared, shard, begun, pause: PAUSE_FIRST, last: None }
     }
 
     /// The primary, as soon as there is one.

@@ -23,8 +23,7 @@ use super::{
     view::{Choice, Replica, View},
 };
 use crate::{
-    AccessError, Again, Consistency, Position, Row, ShardId, backend::Query, consistency::ShardDemand,
-    settings::Detector,
+    AccessError, Again, Position, Row, ShardId, backend::Query, consistency::ShardDemand, settings::Detector,
 };
 
 /// Between two questions to replicas that are not far enough.
@@ -34,39 +33,48 @@ const ASK_AGAIN_MAX: Duration = Duration::from_millis(50);
 /// One read of one shard.
 pub(crate) struct Reading<'a> {
     pub(crate) shared: &'a Shared,
-    pub(crate) shard: ShardId,
+    /// As it was when the read was routed; a read that takes long looks again.
+    pub(crate) state: Arc<ShardState>,
     pub(crate) query: Query<'a>,
 }
 
 impl Reading<'_> {
-    /// The rows, from whichever server the consistency allows.
-    pub(crate) async fn run(&self, consistency: &Consistency) -> Result<Vec<Row>, AccessError> {
-        match consistency.of(self.shard) {
-            ShardDemand::Primary => self.on_primary(Reason::Asked).await,
-            ShardDemand::Eventual => self.eventual().await,
+    /// The rows, from whichever server the demand allows.
+    pub(crate) async fn run(&self, demand: ShardDemand) -> Result<Vec<Row>, AccessError> {
+        match demand {
+            ShardDemand::Primary(reason) => self.on_primary(reason).await,
+            ShardDemand::Eventual(since) => self.eventual(since).await,
             ShardDemand::After(position, fallback) => self.after(position, fallback).await,
         }
     }
 
-    async fn eventual(&self) -> Result<Vec<Row>, AccessError> {
-        let state = self.state()?;
+    async fn eventual(&self, since: Option<Moment>) -> Result<Vec<Row>, AccessError> {
+        let state = &self.state;
         let view = state.view();
-        if choose(&view, |_, replica| replica.is_near).is_some() {
-            return self.on_replicas(&state, &view, |_, replica| replica.is_near, Reason::Eventual).await;
+        let is_near = |_, replica: &Replica| replica.is_near;
+        let is_whole = |_, replica: &Replica| replica.is_near && since.is_none_or(|since| replica.has(since));
+        if choose(&view, is_whole).is_some() {
+            return self.on_replicas(state, &view, is_whole, Reason::Eventual).await;
+        }
+        if let Some(since) = since
+            && choose(&view, is_near).is_some()
+        {
+            // Rows that have moved here must not be missing for a while: no state of the whole ever was without them.
+            return self.after(Position::at(state.id, since), Fallback::Primary).await;
         }
         let (_, reason) = self.decide(&view, None, Fallback::Primary, Tried::Nothing);
         if reason.is_capped() {
             state.earn_fallback();
         }
-        self.on_capped_primary(&state, reason).await
+        self.on_capped_primary(state, reason).await
     }
 
     async fn after(&self, position: Position, fallback: Fallback) -> Result<Vec<Row>, AccessError> {
         let begun = clock::now();
-        self.state()?.earn_fallback();
+        let mut state = Arc::clone(&self.state);
+        state.earn_fallback();
         let mut tried = Tried::Nothing;
         loop {
-            let state = self.state()?;
             if position.timeline > state.view().timeline {
                 // Somebody has written to a primary that is not known here: the one that is known is none any more.
                 state.heard_of(position.timeline);
@@ -103,6 +111,7 @@ impl Reading<'_> {
                 }
                 Decision::Refuse => return Err(self.refused(reason, begun)),
             }
+            state = self.state()?;
         }
     }
 
@@ -121,7 +130,7 @@ impl Reading<'_> {
     }
 
     async fn on_primary(&self, reason: Reason) -> Result<Vec<Row>, AccessError> {
-        let mut attempts = Attempts::new(self.shared, self.shard);
+        let mut attempts = Attempts::new(self.shared, self.shard());
         loop {
             let primary = attempts.primary().await?;
             let outcome = {
@@ -240,7 +249,7 @@ impl Reading<'_> {
     async fn detect(&self, replica: &Replica) {
         let Detector::On { window } = self.shared.settings.detector else { return };
         let session = Session::of_task();
-        let Some(position) = session.and_then(|session| session.recent(self.shard, window, clock::now()))
+        let Some(position) = session.and_then(|session| session.recent(self.shard(), window, clock::now()))
         else {
             return;
         };
@@ -250,7 +259,7 @@ impl Reading<'_> {
             let (statement, server) = (self.query.statement.name(), replica.member.endpoint.name());
             tracing::warn!(
                 statement,
-                shard = self.shard.0,
+                shard = self.shard().0,
                 server,
                 "a read does not see what its session wrote: let it read after the position of that write"
             );
@@ -265,11 +274,15 @@ impl Reading<'_> {
     fn refused(&self, reason: Reason, begun: Instant) -> AccessError {
         self.count(Target::None, reason);
         let waited = clock::now().saturating_duration_since(begun);
-        AccessError::Behind { shard: self.shard.0, waited }
+        AccessError::Behind { shard: self.shard().0, waited }
+    }
+
+    fn shard(&self) -> ShardId {
+        self.state.id
     }
 
     fn state(&self) -> Result<Arc<ShardState>, AccessError> {
-        self.shared.shards.load().state(self.shard).cloned().ok_or(AccessError::Unreachable)
+        self.shared.shards.load().state(self.shard()).cloned().ok_or(AccessError::Unreachable)
     }
 }
 

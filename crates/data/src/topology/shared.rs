@@ -1,9 +1,18 @@
 //! What all handles of a topology share: its shards with the map of buckets as one snapshot, and what is counted.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
 use arc_swap::ArcSwap;
-use phalanx_shard::{Bucket, BucketMap};
+use phalanx_shard::{
+    Bucket,
+    map::{MapVersion, Routes},
+};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +26,7 @@ use crate::{AccessError, Position, Settings, ShardId, Statement, settings::Detec
 pub(crate) struct Shards {
     /// In the order of their numbers, never empty.
     pub(crate) states: Vec<Arc<ShardState>>,
-    pub(crate) map: Arc<BucketMap>,
+    pub(crate) routes: Arc<Routes>,
 }
 
 impl Shards {
@@ -28,8 +37,22 @@ impl Shards {
 
     /// The number of the shard that holds a bucket.
     pub(crate) fn owner(&self, bucket: Bucket) -> ShardId {
-        ShardId(self.map.owner(bucket).get())
+        ShardId(self.routes.map().owner(bucket).get())
     }
+
+    /// That of the map.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.routes.map().epoch()
+    }
+}
+
+/// What is known to whoever replaces the topology or its map.
+#[derive(Default)]
+pub(crate) struct Changing {
+    /// When all shards were asked for their map last.
+    pub(crate) refreshed: Option<Instant>,
+    /// The version of a map that cannot be used.
+    pub(crate) refused: Option<MapVersion>,
 }
 
 /// See the module.
@@ -42,11 +65,21 @@ pub(crate) struct Shared {
     /// For whoever keeps the tasks of the topology.
     pub(crate) tasks: mpsc::Sender<Task>,
     /// Taken while the topology or its map is replaced: readers never wait for it.
-    pub(crate) changing: Mutex<()>,
+    pub(crate) changing: Mutex<Changing>,
+    /// How often all shards have been asked for their map.
+    pub(crate) refreshes: AtomicU64,
     pub(crate) closed: CancellationToken,
 }
 
 impl Shared {
+    pub(crate) fn refreshes(&self) -> u64 {
+        self.refreshes.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn count_refresh(&self) {
+        self.refreshes.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Counts a statement that began at `begun`, and has it explained when it took long.
     pub(crate) fn ended(
         &self,

@@ -7,7 +7,7 @@ use std::{panic, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use tokio::{sync::mpsc, task::JoinSet, time};
 
-use super::{map, plans, shared::Shared, state::ShardState};
+use super::{SHARDS_MAX, map, plans, shared::Shared, state::ShardState};
 
 /// Something that runs until the topology is closed, or sooner.
 pub(crate) type Task = BoxFuture<'static, ()>;
@@ -17,9 +17,6 @@ pub(crate) const TASKS_MAX: usize = 64;
 
 /// After a probe that a failed statement asked for: a server that fails all of them is not asked as often as it is used.
 const HINTED_PAUSE: Duration = Duration::from_millis(20);
-
-/// How often the epochs of the shards' maps are compared when nothing speaks for a change.
-const MAP_PERIOD: Duration = Duration::from_secs(10);
 
 /// Keeps a topology going: to be run for as long as it is used. It ends when the topology is closed and what was on its way has
 /// ended.
@@ -51,7 +48,7 @@ impl Upkeep {
         let shared = Arc::clone(&self.shared);
         self.begin(Box::pin(plans::explain(shared, plan_requests)));
         let shared = Arc::clone(&self.shared);
-        self.begin(Box::pin(refresh_map(shared)));
+        self.begin(Box::pin(watch_map(shared)));
     }
 
     /// Runs until the topology is closed.
@@ -114,13 +111,17 @@ pub(crate) async fn watch(shared: Arc<Shared>, state: Arc<ShardState>, index: us
     }
 }
 
-async fn refresh_map(shared: Arc<Shared>) {
+/// Asks one shard after the other for its map.
+async fn watch_map(shared: Arc<Shared>) {
+    // Processes that started together begin with different shards.
+    let mut turn = fastrand::usize(..SHARDS_MAX);
     loop {
         tokio::select! {
-            () = time::sleep(jittered(MAP_PERIOD)) => {}
+            () = time::sleep(jittered(shared.settings.map_period)) => {}
             () = shared.closed.cancelled() => return,
         }
-        map::refresh(&shared).await;
+        map::poll(&shared, turn).await;
+        turn = turn.wrapping_add(1);
     }
 }
 

@@ -136,6 +136,12 @@ impl Server {
 }
 
 impl Replica {
+    /// Whether it is known to show what moved to the shard at that moment. A newer timeline goes on where the one before ended: who
+    /// is as far on it shows that as well, or what was lost with a failover, which the primary has not either.
+    pub(crate) fn has(&self, since: Moment) -> bool {
+        self.progress.timeline() >= since.timeline && self.progress.lsn() >= since.lsn.0
+    }
+
     /// The replica as the decision about a read knows it.
     pub(crate) fn candidate(&self) -> Candidate {
         let replayed = Moment { timeline: self.progress.timeline(), lsn: Lsn(self.progress.lsn()) };

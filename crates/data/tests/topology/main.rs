@@ -1,4 +1,4 @@
-//! The topology against real servers: starts, reads behind lagging replicas, failovers, faults, changes.
+//! The topology against real servers: starts, reads behind lagging replicas, failovers, faults, changes, buckets that move.
 
 #![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
 
@@ -6,6 +6,7 @@ mod change;
 mod failover;
 mod faults;
 mod lag;
+mod moving;
 mod shards;
 mod slow;
 mod start;

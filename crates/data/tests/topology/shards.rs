@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use phalanx_data::{Consistency, Policy, Scatter, Settings, ShardId};
+use phalanx_data::{Consistency, MigrateMode, Policy, Scatter, Settings, ShardId, migrate};
 use phalanx_test_servers::{Postgres, Settings as Server};
 
 use crate::support::{COUNT, INSERT, Running, TABLE, bodies, servers, settings};
@@ -47,15 +47,14 @@ async fn rows_are_on_the_shard_of_their_key_and_all_shards_answer_together() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_map_in_the_shards_wins_over_the_one_in_use() {
     let (first, second) = (Postgres::start(Server::default()), Postgres::start(Server::default()));
-    let running = Running::open(&servers(&[(&first, &[]), (&second, &[])]), settings()).await.unwrap();
+    let servers = servers(&[(&first, &[]), (&second, &[])]);
+    let running = Running::open(&servers, settings()).await.unwrap();
     let owner = |running: &Running| running.data.shard_for(phalanx_shard::Bucket::of_low_bits(5)).id();
     assert_eq!((running.data.map().epoch(), owner(&running)), (0, ShardId(1)));
-    second.execute(
-        "CREATE SCHEMA phalanx;
-         CREATE TABLE phalanx.buckets (bucket int PRIMARY KEY, owner int NOT NULL, epoch bigint NOT NULL);
-         INSERT INTO phalanx.buckets SELECT bucket, CASE WHEN bucket = 5 THEN 2 ELSE 1 END, 7
-             FROM generate_series(0, 4095) AS bucket",
-    );
+    migrate(&servers, &settings().connections, &[], MigrateMode::Apply).await.unwrap();
+    running.data.refresh_map().await;
+    assert_eq!((running.data.map().epoch(), owner(&running)), (1, ShardId(1)));
+    second.execute("UPDATE phalanx.buckets SET epoch = 7, owner = 2 WHERE bucket = 5");
     running.data.refresh_map().await;
     assert_eq!((running.data.map().epoch(), owner(&running)), (7, ShardId(2)));
     second.execute("UPDATE phalanx.buckets SET epoch = 8, owner = 9 WHERE bucket = 6");

@@ -42,10 +42,22 @@ fn the_seventeenth_shard_is_refused_and_the_others_go_on() {
     }
     let seventeenth = position((17, 1, 1));
     assert_eq!(positions.advance(seventeenth), Err(TooManyShards(seventeenth.shard)));
-    let others = Positions(vec![seventeenth, position((18, 1, 1)), position((3, 1, 9))]);
+    let places = vec![seventeenth, position((18, 1, 1)), position((3, 1, 9))];
+    let others = Positions { places, epoch: 4 };
     assert_eq!(positions.merge(&others), Err(TooManyShards(seventeenth.shard)));
     assert_eq!(positions.of(position((3, 1, 9)).shard), Some(position((3, 1, 9))));
-    assert_eq!(positions.iter().len(), 16);
+    assert_eq!((positions.iter().len(), positions.epoch()), (16, 4));
+}
+
+#[test]
+fn of_the_epochs_the_greatest_stays() {
+    let mut positions = Positions::default();
+    for (added, expected) in [(0, 0), (7, 7), (3, 7), (8, 8)] {
+        positions.merge(&Positions { places: vec![], epoch: added }).unwrap();
+        assert_eq!(positions.epoch(), expected);
+    }
+    positions.advance_epoch(5);
+    assert_eq!((positions.epoch(), positions.is_empty()), (8, true));
 }
 
 proptest! {

@@ -1,8 +1,9 @@
 //! The text in which a client carries its positions from one request to the next: signed, since who could invent a position
 //! could push all its reads to the primary, and soon over, since after a while every replica has caught up.
 //!
-//! Before base64url without padding it is: version 1 · expiry in seconds of Unix time (8 bytes) · number of positions (1) · for
-//! each its shard (2), timeline (4) and place (8) · HMAC-SHA256 of all before, cut to 16 bytes. Numbers are big-endian.
+//! Before base64url without padding it is: version 1 · expiry in seconds of Unix time (8 bytes) · epoch of the map (8) · number of
+//! positions (1) · for each its shard (2), timeline (4) and place (8) · HMAC-SHA256 of all before, cut to 16 bytes. Numbers are
+//! big-endian.
 //!
 //! Invariant: there is one text for each content; one that differs in a bit is refused.
 //! Fails with a [`TokenError`], whatever the bytes; a client without a valid token merely has no position.
@@ -22,7 +23,7 @@ pub const TOKEN_LIFETIME_SECONDS: u64 = 25;
 pub const TOKEN_AHEAD_MAX_SECONDS: u64 = 30;
 
 const VERSION: u8 = 1;
-const HEADER_BYTES: usize = 1 + 8 + 1;
+const HEADER_BYTES: usize = 1 + 8 + 8 + 1;
 const POSITION_BYTES: usize = 2 + 4 + 8;
 const MAC_BYTES: usize = 16;
 const TOKEN_BYTES_MAX: usize = HEADER_BYTES + POSITIONS_MAX * POSITION_BYTES + MAC_BYTES;
@@ -95,7 +96,8 @@ impl TokenKey {
         let mut bytes = Vec::with_capacity(TOKEN_BYTES_MAX);
         bytes.push(VERSION);
         bytes.extend(expiry.to_be_bytes());
-        bytes.push(u8::try_from(positions.0.len()).expect("positions are few"));
+        bytes.extend(positions.epoch.to_be_bytes());
+        bytes.push(u8::try_from(positions.places.len()).expect("positions are few"));
         for position in positions.iter() {
             bytes.extend(position.shard.get().to_be_bytes());
             bytes.extend(position.timeline.to_be_bytes());
@@ -117,21 +119,23 @@ impl fmt::Debug for TokenKey {
 fn parsed(content: &[u8]) -> Option<(u64, Positions)> {
     let (&[VERSION], rest) = content.split_first_chunk()? else { return None };
     let (expiry, rest) = rest.split_first_chunk()?;
+    let (epoch, rest) = rest.split_first_chunk()?;
     let (&[count], mut rest) = rest.split_first_chunk()?;
-    let mut positions = Vec::with_capacity(POSITIONS_MAX);
+    let mut places = Vec::with_capacity(POSITIONS_MAX);
     for _ in 0..count {
         let (shard, behind) = rest.split_first_chunk()?;
         let (timeline, behind) = behind.split_first_chunk()?;
         let (lsn, behind) = behind.split_first_chunk()?;
         let shard = ShardId::try_from(u16::from_be_bytes(*shard)).ok()?;
         let (timeline, lsn) = (u32::from_be_bytes(*timeline), Lsn(u64::from_be_bytes(*lsn)));
-        positions.push(Position { shard, timeline, lsn });
+        places.push(Position { shard, timeline, lsn });
         rest = behind;
     }
-    let is_ordered = positions.is_sorted_by(|one, next| one.shard < next.shard);
+    let is_ordered = places.is_sorted_by(|one, next| one.shard < next.shard);
     // More than POSITIONS_MAX do not fit into a text of TEXT_BYTES_MAX.
     let is_whole = rest.is_empty() && is_ordered;
-    is_whole.then(|| (u64::from_be_bytes(*expiry), Positions(positions)))
+    let positions = Positions { places, epoch: u64::from_be_bytes(*epoch) };
+    is_whole.then(|| (u64::from_be_bytes(*expiry), positions))
 }
 
 #[cfg(test)]
@@ -146,8 +150,9 @@ mod tests {
         TokenKey::new(b"0123456789abcdef").unwrap()
     }
 
-    fn positions(shards: impl IntoIterator<Item = (u16, u32, u64)>) -> Positions {
+    fn positions(epoch: u64, shards: impl IntoIterator<Item = (u16, u32, u64)>) -> Positions {
         let mut positions = Positions::default();
+        positions.advance_epoch(epoch);
         for (shard, timeline, lsn) in shards {
             let shard = ShardId::try_from(shard).unwrap();
             positions.advance(Position { shard, timeline, lsn: Lsn(lsn) }).unwrap();
@@ -162,13 +167,13 @@ mod tests {
 
     #[test]
     fn the_form_is_that_of_the_page() {
-        let token = key().sign(&positions([(2, 3, 0x16_B374_D848)]), NOW);
-        assert_eq!(token, "AQAAAABrSdIZAQACAAAAAwAAABazdNhIYrkS-uZ0hWRpFkqAQOSmUQ");
+        let token = key().sign(&positions(9, [(2, 3, 0x16_B374_D848)]), NOW);
+        assert_eq!(token, "AQAAAABrSdIZAAAAAAAAAAkBAAIAAAADAAAAFrN02EgLNQ_1SawBzpDY6_D-3JSG");
     }
 
     #[test]
     fn a_token_lives_its_time_and_no_longer() {
-        let positions = positions([(1, 1, 7)]);
+        let positions = positions(2, [(1, 1, 7)]);
         let token = key().sign(&positions, NOW);
         for (now, expected) in [
             (NOW, Ok(positions.clone())),
@@ -191,14 +196,16 @@ mod tests {
     #[test]
     fn what_is_no_token_is_malformed() {
         let expiry = (NOW + 20).to_be_bytes();
-        let whole = [&[1][..], &expiry, &[1], &[0, 1], &[0; 4], &[0; 8]].concat();
+        let whole = [&[1][..], &expiry, &[0; 8], &[1], &[0, 1], &[0; 4], &[0; 8]].concat();
         assert!(key().verify(&signed(&whole), NOW).is_ok());
-        let two = [&whole[..9], &[2], &whole[10..], &whole[10..]].concat();
+        let two = [&whole[..17], &[2], &whole[18..], &whole[18..]].concat();
         let seventeen: Vec<_> = (1..=17).flat_map(|shard| [&[0, shard][..], &[0; 12]].concat()).collect();
-        let many = [&whole[..9], &[17], &seventeen].concat();
-        let no_shard = [&whole[..11], &[0], &whole[12..]].concat();
+        let many = [&whole[..17], &[17], &seventeen].concat();
+        let no_shard = [&whole[..19], &[0], &whole[20..]].concat();
         let longer = [&whole[..], &[0]].concat();
-        for content in [&[], &[2][..], &whole[..9], &whole[..23], &longer, &two, &many, &no_shard] {
+        for content in
+            [&[], &[2][..], &whole[..9], &whole[..17], &whole[..31], &longer, &two, &many, &no_shard]
+        {
             assert_eq!(key().verify(&signed(content), NOW), Err(TokenError::Malformed), "{content:?}");
         }
         for text in ["", "====", "AQ", "é", &"A".repeat(1 << 20)] {
@@ -208,7 +215,7 @@ mod tests {
 
     #[test]
     fn another_key_forges() {
-        let token = TokenKey::new(b"0123456789abcdeF").unwrap().sign(&positions([(1, 1, 7)]), NOW);
+        let token = TokenKey::new(b"0123456789abcdeF").unwrap().sign(&positions(2, [(1, 1, 7)]), NOW);
         assert_eq!(key().verify(&token, NOW), Err(TokenError::Forged));
         assert_eq!(TokenKey::new(b"0123456789abcde").unwrap_err(), KeyTooShort(15));
         assert_eq!(format!("{:?}", key()), "TokenKey");
@@ -218,9 +225,10 @@ mod tests {
         #[test]
         fn positions_come_back_and_a_flipped_bit_never_verifies(
             shards in prop::collection::btree_map(1_u16..=4096, (any::<u32>(), any::<u64>()), 0..=POSITIONS_MAX),
+            epoch in any::<u64>(),
             bit in any::<prop::sample::Index>(),
         ) {
-            let positions = positions(shards.into_iter().map(|(shard, (timeline, lsn))| (shard, timeline, lsn)));
+            let positions = positions(epoch, shards.into_iter().map(|(shard, (timeline, lsn))| (shard, timeline, lsn)));
             let token = key().sign(&positions, NOW);
             prop_assert!(token.len() <= TEXT_BYTES_MAX);
             prop_assert_eq!(key().verify(&token, NOW), Ok(positions));

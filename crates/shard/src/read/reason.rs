@@ -52,11 +52,13 @@ pub enum Reason {
     Stale,
     /// The primary has served as many fallbacks as it bears.
     Capped,
+    /// What is to be seen was written by a newer map of buckets than any shard has.
+    Epoch,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Asked,
         Self::Eventual,
         Self::Known,
@@ -68,6 +70,7 @@ impl Reason {
         Self::NoReplica,
         Self::Stale,
         Self::Capped,
+        Self::Epoch,
     ];
 
     /// The text of the label.
@@ -85,6 +88,7 @@ impl Reason {
             Self::NoReplica => "no_replica",
             Self::Stale => "stale",
             Self::Capped => "capped",
+            Self::Epoch => "epoch",
         }
     }
 
@@ -102,7 +106,8 @@ impl Reason {
             | Self::Timeline
             | Self::NoReplica
             | Self::Stale
-            | Self::Capped => false,
+            | Self::Capped
+            | Self::Epoch => false,
         }
     }
 }

@@ -34,7 +34,8 @@ const RELEASE: Statement = Statement::new(
 );
 const DANGLING: Statement = Statement::new(
     "emails_dangling",
-    "SELECT email, account_id FROM account_emails WHERE confirmed = 0 AND claimed_at <= $1 ORDER BY claimed_at LIMIT $2",
+    "SELECT email, account_id FROM account_emails \
+     WHERE confirmed = 0 AND claimed_at <= $1 AND email > $2 ORDER BY email LIMIT $3",
 );
 const EXISTS: Statement = Statement::new("account_exists", "SELECT id FROM accounts WHERE id = $1");
 
@@ -85,19 +86,41 @@ impl Accounts {
 
     /// Settles the old claims of a shard: confirms those that have an account, releases the others. How many there were.
     async fn reap(&self, shard: &Shard) -> Result<i64, AccessError> {
-        let values = [seconds_ago(DANGLING_AGE_SECONDS), REAPED_MAX.into()];
-        let rows = shard.read(&Consistency::primary(), &DANGLING, &values).await?;
-        for row in &rows {
-            let (email, id): (String, i64) = (row.get("email")?, row.get("account_id")?);
-            let has_account = match AccountId::of_stored(id) {
+        let dangling = self.dangling(shard).await?;
+        for (email, id) in &dangling {
+            let has_account = match AccountId::of_stored(*id) {
                 Some(id) => self.exists(id).await?,
                 None => false,
             };
             let settle = if has_account { &CONFIRM } else { &RELEASE };
             // By the address, for the claim may be in a bucket that has just moved.
-            self.data.shard_for(&*email).write(settle, &[email.as_str().into(), id.into()]).await?;
+            self.data.shard_for(&**email).write(settle, &[email.as_str().into(), (*id).into()]).await?;
         }
-        Ok(i64::try_from(rows.len()).unwrap_or(i64::MAX))
+        Ok(i64::try_from(dangling.len()).unwrap_or(i64::MAX))
+    }
+
+    /// Old claims of a shard with the ids that they name, at most [`REAPED_MAX`]. Claims in a bucket that has moved away, or is yet
+    /// to come, are another shard's: here they are not what they are there.
+    async fn dangling(&self, shard: &Shard) -> Result<Vec<(String, i64)>, AccessError> {
+        let primary = &Consistency::primary();
+        let ownership = self.data.ownership(primary).await;
+        let (mut dangling, mut after) = (Vec::new(), String::new());
+        loop {
+            let values = [seconds_ago(DANGLING_AGE_SECONDS), after.as_str().into(), REAPED_MAX.into()];
+            let rows = shard.read(primary, &DANGLING, &values).await?;
+            for row in &rows {
+                let claim: (String, i64) = (row.get("email")?, row.get("account_id")?);
+                after.clone_from(&claim.0);
+                if ownership.owns(shard.id(), claim.0.as_str()) {
+                    dangling.push(claim);
+                }
+            }
+            let reaped_max = usize::from(REAPED_MAX);
+            if rows.len() < reaped_max || dangling.len() >= reaped_max {
+                dangling.truncate(reaped_max);
+                return Ok(dangling);
+            }
+        }
     }
 }
 
