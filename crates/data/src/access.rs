@@ -126,6 +126,12 @@ pub enum AccessError {
         /// The server.
         server: Arc<str>,
     },
+    /// While the statement waited for a connection, another server became the primary, or nobody knows who is; it was not sent.
+    #[error("{server} is not the primary any more")]
+    Demoted {
+        /// The server.
+        server: Arc<str>,
+    },
     /// The connection broke after a write was sent: it may have been done. It is never repeated by itself.
     #[error("the connection to {server} broke after `{statement}` was sent: it may have been done")]
     OutcomeUnknown {
@@ -277,9 +283,10 @@ impl AccessError {
             | Self::Backlog { .. }
             | Self::Leaked { .. }
             | Self::HeldBySlowQueries { .. } => (Again::Never, Kind::Overloaded),
-            Self::CannotConnect { .. } | Self::ConnectionLost { .. } | Self::Malformed { .. } => {
-                (Again::Elsewhere, Kind::Unavailable)
-            }
+            Self::CannotConnect { .. }
+            | Self::ConnectionLost { .. }
+            | Self::Demoted { .. }
+            | Self::Malformed { .. } => (Again::Elsewhere, Kind::Unavailable),
             Self::Unreachable | Self::NoPrimary { .. } | Self::Behind { .. } | Self::Closed => {
                 (Again::Never, Kind::Unavailable)
             }

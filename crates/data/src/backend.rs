@@ -197,6 +197,23 @@ impl Endpoint {
         }
     }
 
+    /// Takes writes from here on, as it does at the beginning.
+    pub(crate) fn promote(&self) {
+        match self {
+            Self::Postgres(server) => server.promote(),
+            // A file has nobody beside it.
+            Self::Sqlite(_) => {}
+        }
+    }
+
+    /// Takes no writes from here on, not even those that wait for a connection already.
+    pub(crate) fn demote(&self) {
+        match self {
+            Self::Postgres(server) => server.demote(),
+            Self::Sqlite(_) => {}
+        }
+    }
+
     /// Takes no more statements; its upkeep ends once those on their way have ended.
     pub(crate) fn close(&self) {
         match self {

@@ -73,6 +73,8 @@ struct Inner {
     refusal: Mutex<Option<Arc<ConnectError>>>,
     /// That of the map of buckets; 0 where none is known.
     epoch: AtomicU64,
+    /// Whether another server is known to be the primary, or nobody knows who is.
+    demoted: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -126,6 +128,7 @@ impl Server {
             hint,
             refusal: Mutex::new(None),
             epoch: AtomicU64::new(0),
+            demoted: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         });
         Ok((Self { inner: Arc::clone(&inner) }, Upkeep::new(inner)))
@@ -241,6 +244,17 @@ impl Server {
         self.inner.epoch.fetch_max(epoch, Ordering::Relaxed);
     }
 
+    /// Takes writes from here on, as it does at the beginning.
+    pub(crate) fn promote(&self) {
+        self.inner.demoted.store(false, Ordering::Relaxed);
+    }
+
+    /// Takes no writes from here on, not even those that wait for a connection already: one that comes back after a failover
+    /// would take them, and nobody would ever see them again.
+    pub(crate) fn demote(&self) {
+        self.inner.demoted.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn close(&self) {
         self.inner.closed.store(true, Ordering::Relaxed);
         self.inner.shared.close();
@@ -290,6 +304,7 @@ impl Inner {
             live.command(&format!("SET phalanx.epoch = {epoch}")).await.map_err(fault)?;
             live.told_epoch(epoch);
         }
+        self.refuse_if_demoted()?;
         let (outcome, position) = tokio::join!(ready.send(), position.send());
         let (outcome, position) = match outcome {
             Err(stale) if stale.is_stale_plan() => {
@@ -315,6 +330,18 @@ impl Inner {
 
     fn epoch(&self) -> Option<u64> {
         Some(self.epoch.load(Ordering::Relaxed)).filter(|epoch| *epoch > 0)
+    }
+
+    /// Asked as late as can be: whoever waits for a connection waits through a whole failover.
+    fn refuse_if_demoted(&self) -> Result<(), AccessError> {
+        if self.is_demoted() {
+            return Err(AccessError::Demoted { server: Arc::clone(&self.target.name) });
+        }
+        Ok(())
+    }
+
+    fn is_demoted(&self) -> bool {
+        self.demoted.load(Ordering::Relaxed)
     }
 
     fn is_closed(&self) -> bool {

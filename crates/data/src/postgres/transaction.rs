@@ -36,6 +36,7 @@ impl Transaction {
             // For this transaction alone: the session may be shared by way of a pooler, and a rollback would undo it.
             begin.push_str(&format!("; SET LOCAL phalanx.epoch = {epoch}"));
         }
+        inner.refuse_if_demoted()?;
         // Nothing is lost with a transaction that has not begun: it may be begun elsewhere.
         loan.live().command(&begin).await.map_err(|fault| inner.fault(fault, "begin", Intent::Read))?;
         loan.ended();
@@ -64,7 +65,7 @@ impl Transaction {
 
     /// Commits, and answers the position from which on everybody sees it.
     pub(crate) async fn commit(mut self) -> Result<Option<Position>, AccessError> {
-        if self.state == State::Failed {
+        if self.state == State::Failed || self.inner.is_demoted() {
             self.rollback().await?;
             return Err(AccessError::TransactionLost);
         }

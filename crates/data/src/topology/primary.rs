@@ -61,7 +61,7 @@ impl<'a> Attempts<'a> {
         }
         // One more after the deadline if there is another primary: whoever waited in vain for a connection to the one that
         // died has spent all the time on it.
-        let has_moved = state.view().primary.as_ref().is_some_and(|known| !Arc::ptr_eq(known, &primary));
+        let has_moved = is_another_than(&primary, &state);
         let left = self.deadline().saturating_duration_since(clock::now());
         if left.is_zero() && !has_moved {
             return Err(error);
@@ -71,9 +71,18 @@ impl<'a> Attempts<'a> {
         Ok(())
     }
 
+    /// Whether another server than the last that was asked is the primary by now.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.last.as_ref().is_some_and(|(state, primary)| is_another_than(primary, state))
+    }
+
     fn deadline(&self) -> Instant {
         self.begun + self.shared.settings.primary_wait_max
     }
+}
+
+fn is_another_than(primary: &Arc<Member>, state: &ShardState) -> bool {
+    state.view().primary.as_ref().is_some_and(|known| !Arc::ptr_eq(known, primary))
 }
 
 /// Tells what is learnt from a failure, and whether the statement may be sent again.

@@ -138,6 +138,8 @@ impl Reading<'_> {
                 primary.endpoint.read(self.query).await
             };
             match outcome {
+                // It waited for a connection, and got one to a server that has been the primary: what that knows may be old.
+                Ok(_) if attempts.has_moved() => {}
                 Ok(rows) => {
                     self.count(Target::Primary, reason);
                     return Ok(rows);

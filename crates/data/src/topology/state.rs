@@ -152,6 +152,8 @@ impl ShardState {
         self.view.send_modify(|view| {
             let next = view.next(&conclusion);
             next.log_changes(view, self.id);
+            // Before anybody can see the view: whom it names takes writes.
+            next.hand_over_writes();
             *view = Arc::new(next);
         });
     }

@@ -95,6 +95,17 @@ impl View {
         }
     }
 
+    /// Makes the primary take writes, and nobody else: some may have chosen a server by an older view, and wait for a connection
+    /// to it.
+    pub(crate) fn hand_over_writes(&self) {
+        for server in &self.servers {
+            match &self.primary {
+                Some(primary) if Arc::ptr_eq(primary, &server.member) => server.member.endpoint.promote(),
+                _ => server.member.endpoint.demote(),
+            }
+        }
+    }
+
     /// Logs what differs from the view `before`, since a person will ask why statements went elsewhere.
     pub(crate) fn log_changes(&self, before: &Self, shard: ShardId) {
         for (server, was) in self.servers.iter().zip(&before.servers) {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use phalanx_data::{AccessError, Consistency, Kind, Settings};
+use phalanx_data::{AccessError, Consistency, Isolation, Kind, Settings, Transaction};
 use phalanx_test_servers::{Postgres, ReplicaSettings, Settings as Server};
 use tokio::task::JoinSet;
 
-use crate::support::{INSERT, Running, TABLE, bodies, servers, settings};
+use crate::support::{INSERT, PATIENCE, Running, TABLE, bodies, servers, settings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_go_on_at_the_promoted_server_and_never_again_at_the_old_one() {
@@ -55,6 +55,45 @@ async fn writes_go_on_at_the_promoted_server_and_never_again_at_the_old_one() {
     running.until(&["superseded", "primary"]).await;
     running.shard().write(&INSERT, &[50.into(), "later".into()]).await.unwrap();
     assert_eq!(replica.query_one_text("SELECT count(*) FROM notes WHERE id = 50"), "1");
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_a_connection_to_the_old_primary_goes_to_the_new_one() {
+    let primary = Postgres::start(Server::default());
+    primary.execute(TABLE);
+    let replica = primary.replica();
+    let mut patient = settings();
+    patient.connections.acquire_timeout = PATIENCE;
+    patient.primary_wait_max = PATIENCE;
+    let running = Running::open(&servers(&[(&primary, &[&replica])]), patient).await.unwrap();
+    running.until(&["primary", "replica"]).await;
+
+    primary.kill();
+    let mut waiting = JoinSet::new();
+    for id in 0..8 {
+        let shard = running.shard();
+        waiting.spawn(async move { shard.write(&INSERT, &[id.into(), "waited".into()]).await.map(drop) });
+    }
+    let shard = running.shard();
+    let insert = async |transaction: &mut Transaction| {
+        transaction.execute(&INSERT, &[8.into(), "waited".into()]).await
+    };
+    let transaction = shard.transaction::<_, AccessError>(Isolation::default(), insert);
+    let failover = async {
+        running.until(&["unreachable", "replica"]).await;
+        replica.promote();
+        running.until(&["unreachable", "primary"]).await;
+        // It takes writes, and is the server that those above wait for.
+        primary.restart();
+    };
+    let (committed, ()) = tokio::join!(transaction, failover);
+    committed.unwrap();
+    for outcome in waiting.join_all().await {
+        outcome.unwrap();
+    }
+    assert_eq!(primary.query_one_text("SELECT count(*) FROM notes"), "0");
+    assert_eq!(replica.query_one_text("SELECT count(*) FROM notes"), "9");
     running.close().await;
 }
 

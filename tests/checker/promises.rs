@@ -1,0 +1,54 @@
+//! The promises, each put to the proof by the trials of some seeds.
+
+use std::{env, str::FromStr, time::Duration};
+
+use phalanx_telemetry::clock;
+
+use crate::{
+    history::{How, Outcome},
+    schedule::Standby,
+    trial::{self, Outcomes},
+};
+
+/// How long faults go on in a trial unless the environment says otherwise. Starting and judging come on top.
+const SECONDS: u64 = 15;
+
+#[test]
+fn with_a_synchronous_standby_nothing_acknowledged_is_lost_and_all_see_what_they_wrote() {
+    for_seeds(Standby::Synchronous);
+}
+
+#[test]
+fn an_asynchronous_standby_loses_what_it_had_not_received_and_nothing_else_goes_wrong() {
+    for_seeds(Standby::Asynchronous);
+}
+
+fn for_seeds(standby: Standby) {
+    let first = variable("SEED").unwrap_or_else(|| fastrand::u64(..1_000_000_000));
+    let length = Duration::from_secs(variable("SECONDS").unwrap_or(SECONDS));
+    for seed in first..first + variable("SEEDS").unwrap_or(1) {
+        println!("{standby:?}: PHALANX_CHECKER_SEED={seed}");
+        let begun = clock::now();
+        let outcomes = trial::run(seed, length, standby);
+        println!("  {} in {:.0?}", outcomes.summary(), begun.elapsed());
+        println!("{}", outcomes.story());
+        let violations = &outcomes.judgement.violations;
+        assert!(violations.is_empty(), "{} violations with seed {seed}: {violations:#?}", violations.len());
+        assert_something_happened(&outcomes, length);
+    }
+}
+
+/// A trial in which nothing was written or seen would prove nothing.
+fn assert_something_happened(outcomes: &Outcomes, length: Duration) {
+    let acknowledged = outcomes.count(|outcome| matches!(outcome, Outcome::Acknowledged { .. }));
+    let summary = outcomes.summary();
+    assert!(acknowledged as u64 >= length.as_secs() / 2, "{summary}");
+    let refused = outcomes.count(|outcome| outcome == Outcome::Refused);
+    let looks = [How::Id, How::Profile, How::Login, How::Pages];
+    assert!(refused > 0 && looks.iter().all(|how| outcomes.seen(*how) > 0), "{summary}");
+}
+
+/// `PHALANX_CHECKER_…`, where it is set.
+fn variable<T: FromStr<Err: std::fmt::Debug>>(name: &str) -> Option<T> {
+    env::var(format!("PHALANX_CHECKER_{name}")).ok().map(|text| text.parse().unwrap())
+}

@@ -1,0 +1,209 @@
+//! One trial from its seed to its judgement.
+
+use std::{
+    fmt::Write as _,
+    sync::{Mutex, atomic::AtomicUsize},
+    thread,
+    time::{Duration, Instant},
+};
+
+use fastrand::Rng;
+use phalanx_telemetry::clock;
+use serde_json::json;
+
+use crate::{
+    client::{Carrier, Client, id_of, password, text},
+    faults::{Sabotage, Saboteur},
+    history::{History, How, Login, Outcome, Registration, Sight, Span, Stored},
+    http::{Answer, Fields, Http},
+    judge::{Judgement, Promise, judge},
+    replicas::Replicas,
+    schedule::{Standby, plan},
+    servers::Servers,
+    stop::{Stop, ToldAtLast},
+};
+
+const REPLICAS: usize = 3;
+const CLIENTS: usize = 8;
+/// Logins at a time in the end.
+const LOGINS: usize = 4;
+const PATIENCE: Duration = Duration::from_secs(30);
+const TRY_AGAIN: Duration = Duration::from_millis(50);
+const ADMIN: &str = "admin";
+const ADMIN_EMAIL: &str = "admin@example.com";
+
+/// What a trial has come to.
+pub(crate) struct Outcomes {
+    pub(crate) judgement: Judgement,
+    pub(crate) history: History,
+    sabotage: Sabotage,
+    stored: Stored,
+    /// What the replicas have logged of the servers, where the judge has found something.
+    logged: Vec<String>,
+}
+
+/// Runs the trial of a seed.
+pub(crate) fn run(seed: u64, length: Duration, standby: Standby) -> Outcomes {
+    let mut random = Rng::with_seed(seed);
+    let mut servers = Servers::start(standby);
+    let replicas = Replicas::start(REPLICAS, servers.environment());
+    let (admin, token) = admin(&servers, &replicas);
+    servers.lag();
+    let plan = plan(&mut random, length, standby, REPLICAS);
+
+    let (stop, races, begun) = (Stop::default(), AtomicUsize::new(0), clock::now());
+    let (mut history, sabotage) = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let client = client(number, random.fork(), &token, &replicas, (begun, &stop, &races));
+                scope.spawn(move || client.run())
+            })
+            .collect();
+        let stop_at_last = ToldAtLast(&stop);
+        let sabotage = Saboteur::new(&mut servers, &replicas, begun).run(&plan, length);
+        drop(stop_at_last);
+        let mut history = History::default();
+        clients.into_iter().for_each(|client| history.merge(client.join().unwrap()));
+        (history, sabotage)
+    });
+    history.registrations.push(admin);
+    history.unexpected.extend(replicas.log_lines("panicked"));
+
+    let mut stored = servers.stored();
+    stored.logins = log_in(&history, &replicas);
+    let promise = match (standby, sabotage.failover) {
+        (Standby::Asynchronous, Some(failover)) => Promise::AllBut(failover),
+        _ => Promise::Everything,
+    };
+    let judgement = judge(&history, &stored, promise);
+    let logged = if judgement.violations.is_empty() { Vec::new() } else { replicas.log_lines("shard=") };
+    Outcomes { judgement, history, sabotage, stored, logged }
+}
+
+fn client<'a>(
+    number: usize,
+    random: Rng,
+    admin: &str,
+    replicas: &'a Replicas,
+    (begun, stop, races): (Instant, &'a Stop, &'a AtomicUsize),
+) -> Client<'a> {
+    Client {
+        number,
+        random,
+        carrier: if number.is_multiple_of(2) { Carrier::Header } else { Carrier::Cookie },
+        admin: (number == 0).then(|| admin.to_owned()),
+        replicas,
+        begun,
+        stop,
+        races,
+        http: Http::new(),
+        position: None,
+        history: History::default(),
+    }
+}
+
+/// An account with the role of an admin, and a token that says so.
+fn admin(servers: &Servers, replicas: &Replicas) -> (Registration, String) {
+    let (http, address) = (Http::new(), replicas.address(0));
+    let body = json!({ "email": ADMIN_EMAIL, "name": ADMIN, "password": password(ADMIN) });
+    let answer = http.post(address, "/api/auth/register", &Fields::default(), &body).unwrap();
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let id = id_of(&answer.body["user"]).unwrap();
+    servers.make_admin(id);
+    let begun = clock::now();
+    let token = loop {
+        // A replica may be behind the change of the role.
+        let answer = logged_in(&http, replicas, 0, ADMIN_EMAIL, ADMIN).unwrap();
+        if answer.body["user"]["role"] == "admin" {
+            break text(&answer.body["token"]);
+        }
+        assert!(begun.elapsed() < PATIENCE, "{}", answer.body);
+        thread::sleep(TRY_AGAIN);
+    };
+    let span = Span { began: Duration::ZERO, ended: Duration::ZERO };
+    let outcome = Outcome::Acknowledged { id };
+    let (name, email, instance) = (ADMIN.to_owned(), ADMIN_EMAIL.to_owned(), answer.instance);
+    (Registration { name, email, instance, span, outcome }, token)
+}
+
+fn logged_in(
+    http: &Http,
+    replicas: &Replicas,
+    replica: usize,
+    email: &str,
+    name: &str,
+) -> Result<Answer, ureq::Error> {
+    let body = json!({ "email": email, "password": password(name) });
+    http.post(replicas.address(replica), "/api/auth/login", &Fields::default(), &body)
+}
+
+/// Logs in to every account that was acknowledged.
+fn log_in(history: &History, replicas: &Replicas) -> Vec<Login> {
+    let waiting = Mutex::new(history.acknowledged());
+    let next = || waiting.lock().unwrap().next();
+    let work = |worker: usize| {
+        let (http, mut logins) = (Http::new(), Vec::new());
+        while let Some((attempt, id)) = next() {
+            let begun = clock::now();
+            let found = loop {
+                match logged_in(&http, replicas, worker % replicas.count(), &attempt.email, &attempt.name) {
+                    Ok(answer) if answer.status == 200 => break id_of(&answer.body["user"]),
+                    Ok(answer) if answer.status == 401 => break None,
+                    _ => thread::sleep(TRY_AGAIN),
+                }
+                assert!(begun.elapsed() < PATIENCE, "no replica answers when all has healed");
+            };
+            logins.push(Login { id, found });
+        }
+        logins
+    };
+    thread::scope(|scope| {
+        let work = &work;
+        let workers: Vec<_> = (0..LOGINS).map(|worker| scope.spawn(move || work(worker))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    })
+}
+
+impl Outcomes {
+    pub(crate) fn count(&self, is_one: impl Fn(Outcome) -> bool) -> usize {
+        self.history.registrations.iter().filter(|attempt| is_one(attempt.outcome)).count()
+    }
+
+    pub(crate) fn seen(&self, how: How) -> usize {
+        let reads = self.history.reads.iter();
+        reads.filter(|read| read.how == how && read.sight == Sight::Account).count()
+    }
+
+    /// In a line.
+    pub(crate) fn summary(&self) -> String {
+        let unanswered = self.history.reads.iter().filter(|read| read.sight == Sight::NoAnswer).count();
+        format!(
+            "{} acknowledged, {} refused, {} unknown; seen {} by id, {} by profile, {} by login, {} in pages, {unanswered} \
+             unanswered; by shard {:?}; lost {:?}",
+            self.history.acknowledged().count(),
+            self.count(|outcome| outcome == Outcome::Refused),
+            self.count(|outcome| outcome == Outcome::Unknown),
+            self.seen(How::Id),
+            self.seen(How::Profile),
+            self.seen(How::Login),
+            self.seen(How::Pages),
+            Servers::spread(&self.stored),
+            self.judgement.losses,
+        )
+    }
+
+    /// The faults that came about, and what was violated.
+    pub(crate) fn story(&self) -> String {
+        let mut story = String::new();
+        for line in &self.sabotage.log {
+            writeln!(story, "  {line}").unwrap();
+        }
+        for violation in &self.judgement.violations {
+            writeln!(story, "  VIOLATED: {violation}").unwrap();
+        }
+        for line in &self.logged {
+            writeln!(story, "  {line}").unwrap();
+        }
+        story
+    }
+}
