@@ -29,7 +29,7 @@ mod topology;
 mod value;
 
 pub use access::{AccessError, Again, Kind, ParameterFault, Verdict};
-pub use backend::{Isolation, Occupancy, PoolStatus, Position, ShardId, Transaction};
+pub use backend::{Isolation, Occupancy, PoolStatus, Position, ServerConnections, ShardId, Transaction};
 pub use cache::{
     Cache, CacheError, CachePolicy, CachePosition, CacheSettings, CacheTotals, CacheUpkeep, LoadError,
     Reading,

@@ -110,7 +110,7 @@ impl File {
             system_identifier: i64::from(self.shard.0),
             database: self.name.to_string(),
             version: u32::try_from(rusqlite::version_number()).unwrap_or_default(),
-            connections_max: u32::MAX,
+            connections: None,
         })
     }
 
