@@ -70,11 +70,11 @@ impl Shard {
     pub async fn write(&self, statement: &Statement, values: &[Value]) -> Result<Written, AccessError> {
         let query = Query { statement, values };
         let begun = clock::now();
-        let mut outcome = self.written(query).await;
+        let mut outcome = self.uncontended(query).await;
         if let Err(error) = &outcome
             && self.has_moved(error).await
         {
-            outcome = self.written(query).await;
+            outcome = self.uncontended(query).await;
         }
         let rows = outcome.as_ref().map(|written| written.rows.len());
         self.shared.ended(self.id(), statement, begun, rows);
@@ -151,6 +151,22 @@ impl Shard {
                 Err(again.map_or(Failed::Run(error), Failed::Access))
             }
         }
+    }
+
+    /// A write that others were in the way of (a serialization failure, a deadlock) was undone as a whole: it is run again, as
+    /// often as a transaction.
+    async fn uncontended(&self, query: Query<'_>) -> Result<Written, AccessError> {
+        let attempts_max = self.shared.settings.transaction_attempts_max.get();
+        let mut pause = TRANSACTION_PAUSE;
+        for _ in 1..attempts_max {
+            match self.written(query).await {
+                Err(error) if error.verdict().again == Again::Transaction => {}
+                outcome => return outcome,
+            }
+            tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
+            pause *= 2;
+        }
+        self.written(query).await
     }
 
     async fn written(&self, query: Query<'_>) -> Result<Written, AccessError> {
