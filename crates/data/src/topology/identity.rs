@@ -85,6 +85,20 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// Whether a variable is wrong, or a file that it names: no server was asked anything then.
+    #[must_use]
+    pub fn is_setting(&self) -> bool {
+        match self {
+            Self::Server { source, .. } | Self::PrimaryUnreachable { source, .. } => source.is_setting(),
+            Self::NoPrimary { .. }
+            | Self::NotAReplica { .. }
+            | Self::TwoPrimaries { .. }
+            | Self::SameDatabase { .. } => false,
+        }
+    }
+}
+
 /// What a server answered when the topology was opened.
 pub(crate) struct Answer {
     pub(crate) server: Arc<str>,
