@@ -24,5 +24,5 @@ mod settings;
 
 pub use connections::Drained;
 pub use secret::SecretError;
-pub use serve::{ServeError, serve};
+pub use serve::{Blame, ServeError, serve};
 pub use settings::{InstanceName, MigrateAtStart, Settings, SettingsError, VariableFault};
