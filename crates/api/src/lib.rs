@@ -13,6 +13,7 @@ mod accounts;
 mod bearer;
 mod body;
 mod connections;
+mod metrics;
 mod observe;
 mod positions;
 mod problem;

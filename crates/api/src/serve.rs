@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Drained, MigrateAtStart, SecretError, Settings,
     accounts::{Accounts, Reaper},
-    connections,
+    connections, metrics,
     positions::PositionTokens,
     router::{Service, router},
     secret,
@@ -116,6 +116,7 @@ pub async fn serve(
     let accounts = Accounts::new(data.clone(), ids);
     let mut registry = Registry::new();
     registry.add(requests.collector());
+    metrics::register(&mut registry, &data);
     upkeep.spawn(Reaper::new(accounts.clone(), &mut registry).run(stop_upkeep.clone()));
     let service = service(&settings, key, hasher, accounts, registry, stop.clone());
     let router = router(Arc::new(service), &requests);

@@ -2,6 +2,7 @@
 
 mod faults;
 mod malformed;
+mod metrics;
 mod outages;
 mod replicas;
 
