@@ -15,6 +15,7 @@ mod consistency;
 mod data;
 mod directory;
 mod embedded;
+mod inspect;
 mod lease;
 mod migrate;
 mod migrations;
@@ -38,8 +39,12 @@ pub use consistency::Consistency;
 pub use data::{ChangeError, Data, ServerStatus, ShardKey};
 pub use directory::{DataDirectory, DirectoryError};
 pub use embedded::EmbeddedError;
+pub use inspect::{
+    DanglingRows, InspectFault, Inspection, Questions, Resharding, ServerInspection, ShardInspection, Tables,
+    inspect, inspect_embedded,
+};
 pub use lease::{Ids, IdsUpkeep, LeaseError};
-pub use migrate::{MigrateMode, ShardMigrations, TopologyMigrateError, migrate};
+pub use migrate::{MigrateMode, MigrateStep, ShardMigrations, TopologyMigrateError, migrate, migrate_told};
 pub use migrations::{HistoryError, Migration, PendingMigration, postgres::MigrateError};
 pub use phalanx_shard::read::{Fallback, Reason, Target};
 pub use postgres::{ConnectError, Pooler, ServerSettings};

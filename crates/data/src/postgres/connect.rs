@@ -9,7 +9,7 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Pooler, ServerSettings, target::Target};
-use crate::statement::Class;
+use crate::{AccessError, statement::Class};
 
 /// The oldest that is tested against, and that its makers still maintain.
 const VERSION_MIN: u32 = 14;
@@ -124,6 +124,14 @@ pub enum ConnectError {
     NotReady {
         /// The server.
         server: Arc<str>,
+    },
+    /// It lets this user in, and does not say what it is.
+    #[error("{server} does not answer what it is")]
+    Unanswered {
+        /// The server.
+        server: Arc<str>,
+        /// How the question failed.
+        source: Arc<AccessError>,
     },
     /// Anything else.
     #[error("cannot connect to {server}")]

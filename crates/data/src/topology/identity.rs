@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::{
-    ConnectError,
+    ConnectError, Kind,
     backend::{Probe, Role},
 };
 
@@ -206,6 +206,7 @@ fn may_pass(error: &ConnectError) -> bool {
         | ConnectError::Timeout { .. }
         | ConnectError::TooManyConnections { .. }
         | ConnectError::NotReady { .. } => true,
+        ConnectError::Unanswered { source, .. } => source.verdict().kind != Kind::Fault,
         ConnectError::Url { .. }
         | ConnectError::Certificates { .. }
         | ConnectError::Password { .. }
