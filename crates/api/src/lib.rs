@@ -27,3 +27,9 @@ pub use connections::Drained;
 pub use secret::SecretError;
 pub use serve::{Blame, ServeError, serve};
 pub use settings::{InstanceName, MigrateAtStart, Settings, SettingsError, VariableFault};
+
+/// What an operator may ask of the service's databases: the migrations that they should have, and their dangling rows.
+#[must_use]
+pub fn questions() -> phalanx_data::Questions {
+    accounts::Accounts::questions()
+}
