@@ -11,6 +11,7 @@ mod bad_requests;
 mod binding;
 mod command_line;
 mod crashes;
+mod databases;
 mod durability;
 mod failing_replicas;
 mod faults;

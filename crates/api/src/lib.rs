@@ -13,6 +13,7 @@ mod accounts;
 mod bearer;
 mod body;
 mod connections;
+mod metrics;
 mod observe;
 mod positions;
 mod problem;
@@ -24,5 +25,11 @@ mod settings;
 
 pub use connections::Drained;
 pub use secret::SecretError;
-pub use serve::{ServeError, serve};
+pub use serve::{Blame, ServeError, serve};
 pub use settings::{InstanceName, MigrateAtStart, Settings, SettingsError, VariableFault};
+
+/// What an operator may ask of the service's databases: the migrations that they should have, and their dangling rows.
+#[must_use]
+pub fn questions() -> phalanx_data::Questions {
+    accounts::Accounts::questions()
+}

@@ -1,20 +1,20 @@
 //! The life of a replica: open what it needs, serve, end in order.
 
-use std::{io, num::NonZeroU16, panic, sync::Arc};
+use std::{io, num::NonZeroU16, panic, sync::Arc, time::Duration};
 
 use phalanx_auth::{Hasher, Issuer, TokenKey, TokenTerms, Verifier};
 use phalanx_data::{
-    Data, DataDirectory, DirectoryError, EmbeddedError, Ids, LeaseError, MigrateMode, Servers, StartError,
-    Topology, TopologyMigrateError, Upkeep, migrate,
+    Data, DataDirectory, DirectoryError, EmbeddedError, Ids, Kind, LeaseError, MigrateMode, Servers,
+    StartError, Topology, TopologyMigrateError, Upkeep, migrate,
 };
 use phalanx_telemetry::{registry::Registry, requests::RequestFamily};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Drained, MigrateAtStart, SecretError, Settings,
     accounts::{Accounts, Reaper},
-    connections,
+    connections, metrics,
     positions::PositionTokens,
     router::{Service, router},
     secret,
@@ -22,6 +22,9 @@ use crate::{
 
 const TOKEN_ISSUER: &str = "phalanx";
 const TOKEN_AUDIENCE: &str = "api";
+/// How long connections to a database may take to end once no request needs them: a server that hangs would keep them for ever.
+/// With the drain before it, less than the 30 s after which a fleet kills the replica.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why a replica cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +65,34 @@ pub enum ServeError {
     Hashing(#[source] io::Error),
 }
 
+/// Whose fault it is that a replica cannot start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// What it was told: a variable, or what one names.
+    Setting,
+    /// A server that it needs cannot be reached, or not be used as it is.
+    Dependency,
+    /// This machine, or its files.
+    Machine,
+}
+
+impl ServeError {
+    /// Whose fault it is: decided here and nowhere else.
+    #[must_use]
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Servers(error) if error.is_setting() => Blame::Setting,
+            Self::Servers(_) | Self::Migrate(_) | Self::Unmigrated { .. } => Blame::Dependency,
+            Self::Ids(LeaseError::Access(error)) if error.verdict().kind == Kind::Unavailable => {
+                Blame::Dependency
+            }
+            Self::Directory(_) | Self::Secret(_) | Self::Database(_) | Self::Ids(_) | Self::Hashing(_) => {
+                Blame::Machine
+            }
+        }
+    }
+}
+
 /// Serves on `listener` until `stop` is cancelled, then drains: readiness fails, the listener closes, open requests finish or
 /// are cut at `settings.drain_deadline`, and what was written is flushed.
 ///
@@ -85,6 +116,7 @@ pub async fn serve(
     let accounts = Accounts::new(data.clone(), ids);
     let mut registry = Registry::new();
     registry.add(requests.collector());
+    metrics::register(&mut registry, &data);
     upkeep.spawn(Reaper::new(accounts.clone(), &mut registry).run(stop_upkeep.clone()));
     let service = service(&settings, key, hasher, accounts, registry, stop.clone());
     let router = router(Arc::new(service), &requests);
@@ -95,7 +127,10 @@ pub async fn serve(
     stop_upkeep.cancel();
     data.close();
     // A panic of one of them is a defect that the log has told already.
-    while upkeep.join_next().await.is_some() {}
+    let ending = async { while upkeep.join_next().await.is_some() {} };
+    if timeout(CLOSE_TIMEOUT, ending).await.is_err() {
+        tracing::warn!("connections to a database were cut: it does not answer what was last asked of it");
+    }
     tracing::info!(instance = settings.instance.as_str(), "the reference API has stopped");
     Ok(drained)
 }
@@ -116,11 +151,14 @@ async fn prepare(settings: &Settings) -> Result<(Option<DataDirectory>, TokenKey
 }
 
 async fn open(settings: &Settings, directory: Option<DataDirectory>) -> Result<(Data, Upkeep), ServeError> {
-    let bounds = phalanx_data::Settings::new();
+    let bounds = settings.data.clone();
     match (&settings.topology, directory) {
         (Topology::Servers(servers), _) => {
-            settle_schema(settings, servers, &bounds).await?;
-            Ok(Data::open(servers, bounds).await?)
+            // Opened first, which sees that each server is what it is said to be: nothing is written to another one.
+            let opened = Data::open(servers, bounds).await?;
+            settle_schema(settings, servers).await?;
+            opened.0.refresh_map().await;
+            Ok(opened)
         }
         (Topology::Embedded, directory) => {
             let directory = directory.expect("embedded storage has a directory");
@@ -131,16 +169,12 @@ async fn open(settings: &Settings, directory: Option<DataDirectory>) -> Result<(
 }
 
 /// Migrates the servers, or sees that nothing is left to migrate.
-async fn settle_schema(
-    settings: &Settings,
-    servers: &Servers,
-    bounds: &phalanx_data::Settings,
-) -> Result<(), ServeError> {
+async fn settle_schema(settings: &Settings, servers: &Servers) -> Result<(), ServeError> {
     let mode = match settings.migrate {
         MigrateAtStart::Apply => MigrateMode::Apply,
         MigrateAtStart::Refuse => MigrateMode::DryRun,
     };
-    let shards = migrate(servers, &bounds.connections, Accounts::MIGRATIONS, mode).await?;
+    let shards = migrate(servers, &settings.data.connections, Accounts::MIGRATIONS, mode).await?;
     let lacking =
         shards.into_iter().find(|shard| mode == MigrateMode::DryRun && !shard.migrations.is_empty());
     lacking.map_or(Ok(()), |lacking| {

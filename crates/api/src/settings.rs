@@ -1,11 +1,20 @@
 //! What the service reads from its environment.
 
-use std::{borrow::Cow, fmt, path::PathBuf, process, time::Duration};
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+    process,
+    time::Duration,
+};
 
 use axum::http::HeaderValue;
 use phalanx_auth::{HashingSettings, SECRET_BYTES_MIN, TokenKey};
-use phalanx_data::{EmbeddedSettings, Fault, SHARDS_MAX, Topology};
+use phalanx_data::{EmbeddedSettings, Topology};
 
+mod database;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +44,8 @@ pub struct Settings {
     pub topology: Topology,
     /// `DATABASE_MIGRATE`: what is done at the start about servers whose schema is older than this version's.
     pub migrate: MigrateAtStart,
+    /// `DATABASE_CONNECTIONS`, `DATABASE_STATEMENT_TIMEOUT` and so on: the bounds of servers.
+    pub data: phalanx_data::Settings,
     /// The bounds of embedded storage.
     pub database: EmbeddedSettings,
     /// Connections open at once; further ones wait in the kernel's queue.
@@ -109,6 +120,31 @@ impl fmt::Display for SettingsError {
 }
 
 impl Settings {
+    /// Reads the settings from all variables that are set. Beside what [`Self::from_env`] finds, a `DATABASE_…` that is set and
+    /// that nobody reads is a fault where it looks like a slip of the pen.
+    ///
+    /// # Errors
+    /// With all faults at once.
+    pub fn from_variables(
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, SettingsError> {
+        let set: BTreeMap<String, String> = variables.into_iter().collect();
+        let known = RefCell::new(BTreeSet::new());
+        let read = Self::from_env(&|name| {
+            known.borrow_mut().insert(name.to_owned());
+            set.get(name).cloned()
+        });
+        let unread = database::unread(&set, &known.into_inner());
+        match read {
+            Ok(settings) if unread.is_empty() => Ok(settings),
+            Ok(_) => Err(SettingsError { faults: unread }),
+            Err(SettingsError { mut faults }) => {
+                faults.extend(unread);
+                Err(SettingsError { faults })
+            }
+        }
+    }
+
     /// Reads the settings by way of `variable`; an empty one counts as absent, except that an empty secret is a weak one.
     ///
     /// # Errors
@@ -130,6 +166,7 @@ impl Settings {
             hashing: HashingSettings::default(),
             topology: environment.topology(),
             migrate: environment.migrate(),
+            data: environment.data(),
             database: EmbeddedSettings::default(),
             connections_max: 10_000,
             drain_deadline: Duration::from_secs(25),
@@ -160,35 +197,6 @@ impl Environment<'_> {
             problem: problem.into(),
             remedy: remedy.into(),
         });
-    }
-
-    fn topology(&mut self) -> Topology {
-        let shards = (1..=SHARDS_MAX)
-            .flat_map(|number| ["PRIMARY", "REPLICAS"].map(|role| format!("DATABASE_SHARD_{number}_{role}")));
-        let names = std::iter::once("DATABASE_URL".to_owned()).chain(shards);
-        let set = names.filter_map(|name| self.get(&name).map(|value| (name, value)));
-        let set: Vec<_> = set.collect();
-        Topology::from_environment(set).unwrap_or_else(|error| {
-            for fault in &error.faults {
-                let variable = variable_of(fault).to_owned();
-                let text = fault.to_string();
-                let text = text.strip_prefix(&format!("`{variable}` ")).unwrap_or(&text);
-                let (problem, remedy) = text.split_once(": ").unwrap_or((text, "correct it"));
-                self.fault(variable, problem, remedy);
-            }
-            Topology::Embedded
-        })
-    }
-
-    fn migrate(&mut self) -> MigrateAtStart {
-        match self.get("DATABASE_MIGRATE").as_deref() {
-            None | Some("false") => MigrateAtStart::Refuse,
-            Some("true") => MigrateAtStart::Apply,
-            Some(other) => {
-                self.fault("DATABASE_MIGRATE", format!("is `{other}`"), "give `true` or `false`");
-                MigrateAtStart::Refuse
-            }
-        }
     }
 
     fn port(&mut self) -> u16 {
@@ -233,30 +241,16 @@ impl Environment<'_> {
     }
 }
 
-/// The variable that a fault is shown with.
-fn variable_of(fault: &Fault) -> &str {
-    match fault {
-        Fault::BothForms { variable }
-        | Fault::Unknown { variable }
-        | Fault::Missing { variable, .. }
-        | Fault::Address { variable, .. }
-        | Fault::Entry { variable, .. }
-        | Fault::Twice { second: variable, .. } => variable,
-        _ => "DATABASE_URL",
-    }
-}
-
-/// A whole number with one of the units `s`, `m` and `h`.
+/// A whole number with one of the units `ms`, `s`, `m` and `h`.
 fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
+    let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
         _ => return None,
     };
-    // `u64::from_str` takes a sign.
-    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-    let number: u64 = number.parse().ok().filter(|_| digits)?;
-    number.checked_mul(seconds).map(Duration::from_secs)
+    database::whole(number)?.checked_mul(milliseconds).map(Duration::from_millis)
 }

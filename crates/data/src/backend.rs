@@ -64,8 +64,21 @@ pub(crate) struct Probe {
     pub(crate) database: String,
     /// `server_version_num`.
     pub(crate) version: u32,
-    /// Its `max_connections`, without what is reserved for superusers.
-    pub(crate) connections_max: u32,
+    /// Those of all its clients; a file has none.
+    pub(crate) connections: Option<ServerConnections>,
+}
+
+/// The connections of a server, whoever has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerConnections {
+    /// Those that stand, to any of its databases.
+    pub used: u32,
+    /// Of these, those to the database of the topology.
+    pub to_database: u32,
+    /// How many it takes (`max_connections`).
+    pub max: u32,
+    /// Of these, how many it keeps for superusers.
+    pub reserved: u32,
 }
 
 /// What an endpoint is at the moment.

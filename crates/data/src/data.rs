@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Settings, Shard, ShardId,
-    backend::{Endpoint, PoolStatus},
+    backend::{Endpoint, PoolStatus, ServerConnections},
     migrations::Store,
     topology::{
         Servers,
@@ -103,8 +103,10 @@ pub struct ServerStatus {
     pub lag_bytes: Option<u64>,
     /// The age of what it replayed last.
     pub lag_age: Option<Duration>,
-    /// What its connections are doing.
+    /// What the connections of this process to it are doing.
     pub pool: PoolStatus,
+    /// The connections of all its clients, as of the last probe; `None` for a file and while it does not answer.
+    pub connections: Option<ServerConnections>,
 }
 
 impl Data {
@@ -238,6 +240,7 @@ impl Data {
                 lag_bytes: server.lag_bytes,
                 lag_age: server.lag_age,
                 pool: server.member.endpoint.pool_status(),
+                connections: server.connections,
             };
             view.servers.iter().map(status).collect::<Vec<_>>()
         };

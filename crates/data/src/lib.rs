@@ -63,6 +63,7 @@ mod consistency;
 mod data;
 mod directory;
 mod embedded;
+mod inspect;
 mod lease;
 mod migrate;
 mod migrations;
@@ -78,7 +79,7 @@ mod topology;
 mod value;
 
 pub use access::{AccessError, Again, Kind, ParameterFault, Verdict};
-pub use backend::{Isolation, Occupancy, PoolStatus, Position, ShardId, Transaction};
+pub use backend::{Isolation, Occupancy, PoolStatus, Position, ServerConnections, ShardId, Transaction};
 pub use cache::{
     Cache, CacheError, CachePolicy, CachePosition, CacheSettings, CacheTotals, CacheUpkeep, LoadError,
     Reading,
@@ -87,8 +88,12 @@ pub use consistency::Consistency;
 pub use data::{ChangeError, Data, ServerStatus, ShardKey};
 pub use directory::{DataDirectory, DirectoryError};
 pub use embedded::EmbeddedError;
+pub use inspect::{
+    DanglingRows, InspectFault, Inspection, Questions, Resharding, ServerInspection, ShardInspection, Tables,
+    inspect, inspect_embedded,
+};
 pub use lease::{Ids, IdsUpkeep, LeaseError};
-pub use migrate::{MigrateMode, ShardMigrations, TopologyMigrateError, migrate};
+pub use migrate::{MigrateMode, MigrateStep, ShardMigrations, TopologyMigrateError, migrate, migrate_told};
 pub use migrations::{HistoryError, Migration, PendingMigration, postgres::MigrateError};
 pub use ownership::Ownership;
 pub use phalanx_shard::read::{Fallback, Reason, Target};

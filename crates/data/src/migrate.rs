@@ -4,7 +4,7 @@
 //! one.
 //! Elsewhere: one database's migrations (`crate::migrations`).
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use phalanx_shard::map::ShardId;
 use tokio_postgres::Client;
@@ -59,6 +59,25 @@ pub enum TopologyMigrateError {
     },
 }
 
+/// What a migration of a topology comes to, as it goes on: a shard may take long, or wait for another process.
+#[derive(Clone, Copy, Debug)]
+pub enum MigrateStep<'a> {
+    /// A shard is looked at; nobody else may migrate it meanwhile, so this may take its time.
+    Begun {
+        /// Its number.
+        shard: u16,
+        /// `host:port/database` of its primary.
+        server: &'a str,
+    },
+    /// A migration is being applied to it.
+    Applying(&'a PendingMigration),
+    /// It has all of them, or was told what it lacks.
+    Ended(&'a ShardMigrations),
+}
+
+/// Whoever wants to know of each step.
+type Told<'a> = &'a mut (dyn FnMut(MigrateStep<'_>) + Send);
+
 /// Migrates all shards, one after the other.
 ///
 /// # Errors
@@ -69,23 +88,38 @@ pub async fn migrate(
     migrations: &'static [Migration],
     mode: MigrateMode,
 ) -> Result<Vec<ShardMigrations>, TopologyMigrateError> {
+    migrate_told(servers, connections, migrations, mode, &mut |_| {}).await
+}
+
+/// The same, and `told` hears of each step.
+///
+/// # Errors
+/// As [`migrate`]; shards that have ended before were migrated.
+pub async fn migrate_told(
+    servers: &Servers,
+    connections: &ServerSettings,
+    migrations: &'static [Migration],
+    mode: MigrateMode,
+    told: Told<'_>,
+) -> Result<Vec<ShardMigrations>, TopologyMigrateError> {
     let mut shards = Vec::new();
     let mut reports = Vec::new();
     for (number, urls) in (1_u16..).zip(servers.shards()) {
         let mut primary = Primary::find(number, urls.all().map(ServerUrl::secret), connections).await?;
+        told(MigrateStep::Begun { shard: number, server: &primary.server });
         let applied = match mode {
             MigrateMode::Apply => {
-                primary.run(async |client| migrations::apply(client, migrations).await).await?
+                let applying = &mut |migration: &_| told(MigrateStep::Applying(migration));
+                primary.run(async |client| migrations::apply_told(client, migrations, applying).await).await?
             }
             MigrateMode::DryRun => {
                 primary.run(async |client| migrations::plan(client, migrations).await).await?
             }
         };
-        reports.push(ShardMigrations {
-            shard: number,
-            server: primary.server.to_string(),
-            migrations: applied,
-        });
+        let report =
+            ShardMigrations { shard: number, server: primary.server.to_string(), migrations: applied };
+        told(MigrateStep::Ended(&report));
+        reports.push(report);
         shards.push(primary);
     }
     if mode == MigrateMode::Apply {
@@ -149,22 +183,11 @@ impl Primary {
         work: impl AsyncFnOnce(&mut Client) -> Result<T, MigrateError>,
     ) -> Result<T, TopologyMigrateError> {
         let Self { number, server, client, driver } = self;
-        let outcome = driven(driver, work(client)).await;
+        let outcome = postgres::driven(driver, work(client)).await;
         outcome.map_err(|source| TopologyMigrateError::Migrate {
             shard: *number,
             server: server.to_string(),
             source,
         })
     }
-}
-
-/// What `work` answers, while the connection under it is driven. A connection that ends tells the work, which then fails.
-async fn driven<T>(driver: &mut postgres::Driver, work: impl Future<Output = T>) -> T {
-    let mut work = std::pin::pin!(work);
-    tokio::select! {
-        biased;
-        outcome = &mut work => return outcome,
-        ended = driver => drop(ended),
-    }
-    work.await
 }

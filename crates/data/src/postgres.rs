@@ -20,6 +20,7 @@ mod upkeep;
 mod wire;
 
 use std::{
+    future::Future,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -87,6 +88,33 @@ pub(crate) async fn dedicated(
     let target = Target::parse(&settings.url)?;
     let (client, driver) = connect::connect(&target, settings, Class::Exclusive).await?;
     Ok((target.name, client, driver))
+}
+
+/// What `work` answers, while the connection under it is driven. A connection that ends tells the work, which then fails.
+pub(crate) async fn driven<T>(driver: &mut Driver, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        biased;
+        outcome = &mut work => return outcome,
+        ended = driver => drop(ended),
+    }
+    work.await
+}
+
+/// Asks a server what it is, by a connection that is no [`Server`]'s.
+pub(crate) async fn probe_by(
+    client: &tokio_postgres::Client,
+    server: &Arc<str>,
+) -> Result<Probe, ConnectError> {
+    let unanswered =
+        |source| ConnectError::Unanswered { server: Arc::clone(server), source: Arc::new(source) };
+    let found = client.query(probe::PROBE.sql(), &[]).await.map_err(|error| {
+        let (server, statement) = (Arc::clone(server), probe::PROBE.name());
+        unanswered(AccessError::Postgres { server, statement, source: Arc::new(error) })
+    })?;
+    let read = |row: &tokio_postgres::Row| wire::row(&wire::columns(row.columns())?, row);
+    let rows = found.iter().map(read).collect::<Result<Vec<Row>, _>>().map_err(AccessError::from);
+    rows.and_then(|rows| probe::read(&rows)).map_err(unanswered)
 }
 
 /// The bounds of one kind of connections.

@@ -10,7 +10,7 @@ use phalanx_shard::map::Placement;
 use crate::ServerSettings;
 
 /// How servers are connected to, watched and chosen.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The connections to each server; the URL in it is replaced by the server's.
     pub connections: ServerSettings,

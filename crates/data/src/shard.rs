@@ -77,18 +77,7 @@ impl Shard {
     pub async fn write(&self, statement: &Statement, values: &[Value]) -> Result<Written, AccessError> {
         let query = Query { statement, values };
         let begun = clock::now();
-        let mut waiting = Waiting::new(&self.shared, begun);
-        let outcome = loop {
-            let version = self.version();
-            match self.written(query, begun).await {
-                Err(error) if self.is_moved(&error) => {
-                    if let Err(error) = waiting.refused(error, version).await {
-                        break Err(error);
-                    }
-                }
-                outcome => break outcome,
-            }
-        };
+        let outcome = self.admitted(query, begun).await;
         let rows = outcome.as_ref().map(|written| written.rows.len());
         self.shared.ended(self.id(), statement, begun, rows);
         let written = outcome?;
@@ -154,6 +143,20 @@ impl Shard {
                 // A connection that cannot even do that is closed, which undoes the transaction as well.
                 let _ = transaction.rollback().await;
                 Err(again.map_or(Failed::Run(error), Failed::Access))
+            }
+        }
+    }
+
+    /// A write that others were in the way of, or whose bucket takes none at the moment, was undone as a whole, and is run again.
+    async fn admitted(&self, query: Query<'_>, begun: Instant) -> Result<Written, AccessError> {
+        let mut contention = Contention::new(self.shared.settings.transaction_attempts_max.get());
+        let mut waiting = Waiting::new(&self.shared, begun);
+        loop {
+            let version = self.version();
+            match self.written(query, begun).await {
+                Err(error) if self.is_moved(&error) => waiting.refused(error, version).await?,
+                Err(error) if error.verdict().again == Again::Transaction => contention.met(error).await?,
+                outcome => return outcome,
             }
         }
     }

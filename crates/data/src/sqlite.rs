@@ -20,7 +20,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 pub use self::database::{Database, EmbeddedSettings, OpenError};
-pub(crate) use self::transaction::Transaction;
+pub(crate) use self::{connection::migration_failed, transaction::Transaction};
 use crate::{
     AccessError, DataDirectory, Isolation, Migration, Position, Row, ShardId, Written,
     backend::{Occupancy, PoolStatus, Probe, Query, Role},
@@ -110,7 +110,7 @@ impl File {
             system_identifier: i64::from(self.shard.0),
             database: self.name.to_string(),
             version: u32::try_from(rusqlite::version_number()).unwrap_or_default(),
-            connections_max: u32::MAX,
+            connections: None,
         })
     }
 
@@ -135,7 +135,7 @@ fn position(shard: ShardId) -> Position {
 }
 
 /// The first shard has the name that a database of one shard always had.
-fn file_name(shard: ShardId) -> String {
+pub(crate) fn file_name(shard: ShardId) -> String {
     match shard.0 {
         0 | 1 => "phalanx.db".to_owned(),
         number => format!("phalanx-{number}.db"),

@@ -1,9 +1,9 @@
 //! `phalanx api`: one replica of the reference API.
 
-use std::{env, net::SocketAddr};
+use std::{env, ffi::OsString, net::SocketAddr};
 
 use anyhow::Context as _;
-use phalanx_api::{ServeError, Settings};
+use phalanx_api::{Blame, ServeError, Settings};
 use phalanx_telemetry::logs::{self, LogFormat, LogLevel};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -12,8 +12,7 @@ use crate::{cli::ApiArguments, exit::Failure, signals::Signals};
 
 /// Serves until TERM or INT, then drains.
 pub(crate) fn run(arguments: &ApiArguments) -> Result<(), Failure> {
-    let settings =
-        Settings::from_env(&|name| env::var(name).ok()).map_err(|error| Failure::Setting(error.into()))?;
+    let settings = settings()?;
     let address = arguments.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], settings.port)));
     let _log =
         logs::init(LogFormat::Text, LogLevel::Info).context("start the log").map_err(Failure::Runtime)?;
@@ -24,6 +23,16 @@ pub(crate) fn run(arguments: &ApiArguments) -> Result<(), Failure> {
         .context("start the runtime")
         .map_err(Failure::Runtime)?;
     runtime.block_on(serve(settings, address))
+}
+
+/// What the environment says; `phalanx data` reads the same.
+pub(crate) fn settings() -> Result<Settings, Failure> {
+    // A value that is no text is kept as far as it goes: it is wrong for every variable, and each says so itself.
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+    };
+    let variables = env::vars_os().filter_map(text);
+    Settings::from_variables(variables).map_err(|error| Failure::Setting(error.into()))
 }
 
 async fn serve(settings: Settings, address: SocketAddr) -> Result<(), Failure> {
@@ -50,5 +59,9 @@ async fn serve(settings: Settings, address: SocketAddr) -> Result<(), Failure> {
 }
 
 fn failure(error: ServeError) -> Failure {
-    Failure::Runtime(error.into())
+    match error.blame() {
+        Blame::Setting => Failure::Setting(error.into()),
+        Blame::Dependency => Failure::Unreachable(error.into()),
+        Blame::Machine => Failure::Runtime(error.into()),
+    }
 }

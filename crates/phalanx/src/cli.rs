@@ -1,8 +1,13 @@
 //! The command line.
 
+mod data;
+mod environment;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use self::data::{DataArguments, DataMigrateArguments, DataOperation, DataStatusArguments};
 
 /// Takes an HTTP API from one server to many identical replicas: gateway, fleet and reference API in one binary.
 #[derive(Debug, Parser)]
@@ -22,7 +27,8 @@ Exit codes:
 
 Start with:
   phalanx up                 three replicas of the reference API behind a gateway on :8080
-  phalanx status             what runs, and how it fares";
+  phalanx status             what runs, and how it fares
+  phalanx data status        where the data is, and how its servers fare";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -37,14 +43,11 @@ stops everything at once.")]
     /// Run the gateway and the admin API alone, in front of fixed endpoints
     Gateway(GatewayArguments),
     /// Run one replica of the reference API
-    #[command(after_help = "\
-Environment:
-  PORT               where it listens, unless --listen says otherwise; default 3000, on 127.0.0.1
-  DATA_DIR           where its embedded storage is; default ./.phalanx. Several replicas may share it
-  JWT_SECRET         signs the tokens, at least 32 bytes; default: a secret made once in DATA_DIR
-  ACCESS_TOKEN_TTL   how long a token is valid; default 10m
-  PHALANX_INSTANCE   its name in X-Phalanx-Instance")]
+    #[command(after_help = environment::API)]
     Api(ApiArguments),
+    /// Look after the databases of the reference API: what they are, and what they lack
+    #[command(after_help = environment::DATA)]
+    Data(DataArguments),
     /// Check a phalanx.toml: every fault at once, each with its line and a hint
     Check(CheckArguments),
     /// Show the services and endpoints of a running Phalanx

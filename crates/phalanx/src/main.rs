@@ -4,6 +4,7 @@ mod api;
 mod check;
 mod cli;
 mod config_file;
+mod data;
 mod exit;
 mod signals;
 mod status;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         Verb::Up(arguments) => up::up(&arguments),
         Verb::Gateway(arguments) => up::gateway(&arguments),
         Verb::Api(arguments) => api::run(&arguments),
+        Verb::Data(arguments) => data::run(&arguments.operation),
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Status(arguments) => status::run(&arguments),
         Verb::Completions { shell } => {

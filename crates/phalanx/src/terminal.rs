@@ -27,6 +27,11 @@ pub(crate) fn say(text: &str) {
     let _ = Out.flush();
 }
 
+/// Writes a line of progress to standard error.
+pub(crate) fn progress(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// Tells on standard error why a verb failed.
 pub(crate) fn complain(failure: &Failure) {
     let mut stderr = io::stderr();

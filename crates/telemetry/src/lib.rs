@@ -16,6 +16,7 @@ pub mod logs;
 pub mod registry;
 pub mod replicas;
 pub mod requests;
+pub mod scraped;
 pub mod upstream;
 mod writers;
 

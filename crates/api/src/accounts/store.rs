@@ -11,7 +11,7 @@
 
 use phalanx_auth::{PasswordHash, Role};
 use phalanx_data::{
-    AccessError, Consistency, Data, Ids, Kind, Migration, Position, Row, Statement, Value, Written,
+    AccessError, Consistency, Data, Ids, Kind, Migration, Position, Questions, Row, Statement, Value, Written,
 };
 use phalanx_shard::{Bucket, id::GenerateError};
 use phalanx_telemetry::clock;
@@ -96,6 +96,11 @@ impl Accounts {
             include_str!("../../migrations/0002_emails.postgres.sql"),
         ),
     ];
+
+    /// What an operator may ask of the databases.
+    pub(crate) fn questions() -> Questions {
+        Questions { migrations: Self::MIGRATIONS, dangling: Some(claims::dangling()) }
+    }
 
     pub(crate) fn new(data: Data, ids: Ids) -> Self {
         Self { data, ids }

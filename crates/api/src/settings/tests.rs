@@ -1,3 +1,5 @@
+use phalanx_data::{Detector, Pooler};
+
 use super::*;
 
 fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
@@ -51,6 +53,22 @@ fn each_fault_names_its_variable() {
         ("JWT_SECRET", "short"),
         ("JWT_KEYS", "{}"),
         ("DATABASE_URL", "postgres://localhost/x"),
+        ("DATABASE_CONNECTIONS", "1"),
+        ("DATABASE_CONNECTIONS", "+4"),
+        ("DATABASE_CONNECTIONS", "10001"),
+        ("DATABASE_EXCLUSIVE_CONNECTIONS", "4"),
+        ("DATABASE_EXCLUSIVE_CONNECTIONS", "0"),
+        ("DATABASE_MIGRATE", "yes"),
+        ("DATABASE_POOLER", "session"),
+        ("DATABASE_STATEMENT_TIMEOUT", "0s"),
+        ("DATABASE_STATEMENT_TIMEOUT", "500"),
+        ("DATABASE_ACQUIRE_TIMEOUT", "2 s"),
+        ("DATABASE_MAX_LIFETIME", "10ms"),
+        ("DATABASE_PRIMARY_WAIT", "25h"),
+        ("DATABASE_REPLICA_LAG_BYTES_MAX", "8MB"),
+        ("DATABASE_REPLICA_LAG_BYTES_MAX", "18446744073709551615GiB"),
+        ("DATABASE_STALE_READ_DETECTOR", "on"),
+        ("DATABASE_STALE_READ_DETECTOR", "0s"),
         ("DATABASE_SHARD_1_PRIMARY", "postgres://localhost/x"),
         ("REDIS_URL", "redis://localhost"),
         ("ACCESS_TOKEN_TTL", "0s"),
@@ -67,6 +85,49 @@ fn each_fault_names_its_variable() {
         let named: Vec<_> = error.faults.iter().map(|fault| &*fault.variable).collect();
         assert_eq!(named, [name], "{name}={value}");
     }
+}
+
+#[test]
+fn the_bounds_of_servers_are_read() {
+    let settings = read(&[
+        ("DATABASE_CONNECTIONS", "12"),
+        ("DATABASE_POOLER", "transaction"),
+        ("DATABASE_STATEMENT_TIMEOUT", "250ms"),
+        ("DATABASE_PRIMARY_WAIT", "3s"),
+        ("DATABASE_REPLICA_LAG_BYTES_MAX", "16MiB"),
+        ("DATABASE_STALE_READ_DETECTOR", "5s"),
+        ("DATABASE_MIGRATE", "true"),
+    ])
+    .unwrap();
+    let connections = &settings.data.connections;
+    assert_eq!((connections.shared_connections.get(), connections.exclusive_max.get()), (9, 3));
+    assert_eq!(connections.pooler, Pooler::Transaction);
+    assert_eq!(connections.shared_statement_timeout, Duration::from_millis(250));
+    assert_eq!(settings.data.primary_wait_max, Duration::from_secs(3));
+    assert_eq!(settings.data.lag_bytes_max, 16 << 20);
+    assert_eq!(settings.data.detector, Detector::On { window: Duration::from_secs(5) });
+    assert_eq!(settings.migrate, MigrateAtStart::Apply);
+    // The fewest leave one for each kind, and what nobody sets is what the data layer has.
+    let fewest = read(&[("DATABASE_CONNECTIONS", "2")]).unwrap().data.connections;
+    assert_eq!((fewest.shared_connections.get(), fewest.exclusive_max.get()), (1, 1));
+    let (unset, defaults) = (read(&[]).unwrap().data, phalanx_data::Settings::new());
+    assert_eq!(format!("{unset:?}"), format!("{defaults:?}"));
+    assert_eq!(unset.connections.shared_connections, defaults.connections.shared_connections);
+    assert_eq!(unset.connections.exclusive_max, defaults.connections.exclusive_max);
+}
+
+#[test]
+fn variables_that_look_like_those_of_shards_are_not_passed_over() {
+    let given = |name: &str| vec![(name.to_owned(), "postgres://web@db/shop".to_owned())];
+    for name in ["DATABASE_SHARD_01_PRIMARY", "DATABASE_SHARD_1_REPLICA", "DATABASE_SHARD_PRIMARY"] {
+        let error = Settings::from_variables(given(name)).unwrap_err();
+        assert!(error.to_string().starts_with(name), "{error}");
+    }
+    let error = Settings::from_variables(given("DATABASE_POOLR")).unwrap_err();
+    assert!(error.to_string().contains("did you mean `DATABASE_POOLER`"), "{error}");
+    // What a platform sets for others is no fault.
+    Settings::from_variables(given("DATABASE_HOST")).unwrap();
+    Settings::from_variables(given("HOME")).unwrap();
 }
 
 #[test]

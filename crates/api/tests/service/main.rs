@@ -5,6 +5,7 @@
 mod accounts;
 mod bad_requests;
 mod client;
+mod databases;
 mod http2;
 mod lifecycle;
 mod overload;

@@ -4,6 +4,8 @@
 //! A migration waits a bounded time for the locks of its tables: everybody else who wants the table queues behind it meanwhile.
 //! Elsewhere: the connection (`crate::postgres`).
 
+use std::time::Duration;
+
 use tokio_postgres::{Client, error::SqlState};
 
 use super::{History, HistoryError, Migration, OWN, PendingMigration, Store, checksum, pending};
@@ -49,6 +51,12 @@ pub enum MigrateError {
         /// What PostgreSQL said.
         source: tokio_postgres::Error,
     },
+    /// The server was asked what it has, and did not answer in time.
+    #[error("no answer within {waited:?}")]
+    Silent {
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// The tables in which migrations and the bucket map are recorded cannot be used.
     #[error("cannot use the schema `phalanx`: may this user create it?")]
     Bookkeeping(#[from] tokio_postgres::Error),
@@ -68,13 +76,26 @@ pub(crate) async fn plan(
     Ok(missing)
 }
 
+/// Whoever hears of each migration before it is applied.
+pub(crate) type Applying<'a> = &'a mut (dyn FnMut(&PendingMigration) + Send);
+
 /// Applies what the database lacks, and answers what that was.
+#[cfg(test)]
 pub(crate) async fn apply(
     client: &mut Client,
     migrations: &'static [Migration],
 ) -> Result<Vec<PendingMigration>, MigrateError> {
+    apply_told(client, migrations, &mut |_| {}).await
+}
+
+/// The same, and `applying` hears of each.
+pub(crate) async fn apply_told(
+    client: &mut Client,
+    migrations: &'static [Migration],
+    applying: Applying<'_>,
+) -> Result<Vec<PendingMigration>, MigrateError> {
     lock(client).await?;
-    let applied = apply_locked(client, migrations).await;
+    let applied = apply_locked(client, migrations, applying).await;
     // Whatever the connection is used for next, it does not keep others from migrating. If it broke, the lock went with it.
     let _ = client.batch_execute(&format!("SELECT pg_advisory_unlock({LOCK}); RESET lock_timeout")).await;
     applied
@@ -94,6 +115,7 @@ async fn lock(client: &Client) -> Result<(), MigrateError> {
 async fn apply_locked(
     client: &mut Client,
     migrations: &'static [Migration],
+    applying: Applying<'_>,
 ) -> Result<Vec<PendingMigration>, MigrateError> {
     client
         .batch_execute(&format!(
@@ -113,6 +135,7 @@ async fn apply_locked(
     // Read after the lock was taken: whoever held it may have applied them all.
     let missing = plan(client, migrations).await?;
     for migration in &missing {
+        applying(migration);
         apply_one(client, migration).await.map_err(|source| {
             let PendingMigration { number, name, .. } = *migration;
             match source.code() {

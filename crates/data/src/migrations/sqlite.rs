@@ -3,7 +3,11 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::{History, HistoryError, Migration, OWN, Store, checksum, pending};
+use super::{History, HistoryError, Migration, OWN, PendingMigration, Store, checksum, pending};
+
+/// Where each list is recorded.
+const OWN_TABLE: &str = "phalanx_own_migrations";
+const SERVICE_TABLE: &str = "phalanx_migrations";
 
 /// Why the schema is not the one this binary needs.
 #[derive(Debug)]
@@ -36,9 +40,46 @@ pub(crate) fn apply(
 ) -> Result<(), MigrationError> {
     // The lock is taken before the table is read: two replicas that start at once must not both find it empty.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    apply_list(&transaction, "phalanx", "phalanx_own_migrations", OWN)?;
-    apply_list(&transaction, "service", "phalanx_migrations", migrations)?;
+    apply_list(&transaction, "phalanx", OWN_TABLE, OWN)?;
+    apply_list(&transaction, "service", SERVICE_TABLE, migrations)?;
     Ok(transaction.commit()?)
+}
+
+/// What the file lacks; changes nothing.
+pub(crate) fn lacking(
+    connection: &Connection,
+    migrations: &'static [Migration],
+) -> Result<Vec<PendingMigration>, MigrationError> {
+    let mut lacking = pending("phalanx", OWN, &history_of(connection, OWN_TABLE)?, Store::Sqlite)?;
+    let history = history_of(connection, SERVICE_TABLE)?;
+    lacking.extend(pending("service", migrations, &history, Store::Sqlite)?);
+    Ok(lacking)
+}
+
+/// What a file lacks that is not there.
+pub(crate) fn all(migrations: &'static [Migration]) -> Vec<PendingMigration> {
+    let lists = [("phalanx", OWN), ("service", migrations)];
+    let of_list = |(list, known)| pending(list, known, &[], Store::Sqlite);
+    lists.into_iter().filter_map(|list| of_list(list).ok()).flatten().collect()
+}
+
+/// The history as it stands, where there is a table of it.
+fn history_of(connection: &Connection, table: &str) -> rusqlite::Result<History> {
+    let has = |wanted: &str| {
+        connection.query_one(
+            "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2",
+            [table, wanted],
+            |row| row.get::<_, bool>(0),
+        )
+    };
+    if !has("number")? {
+        return Ok(History::new());
+    }
+    // A version that knew no checksums has made the table.
+    let checksum = if has("checksum")? { "checksum" } else { "NULL" };
+    let text = format!("SELECT {checksum} FROM {table} ORDER BY number");
+    let mut statement = connection.prepare(&text)?;
+    statement.query_map([], |row| row.get(0))?.collect()
 }
 
 fn apply_list(

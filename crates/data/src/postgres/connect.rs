@@ -9,7 +9,7 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Pooler, ServerSettings, target::Target};
-use crate::statement::Class;
+use crate::{AccessError, statement::Class};
 
 /// The oldest that is tested against, and that its makers still maintain.
 const VERSION_MIN: u32 = 14;
@@ -64,7 +64,9 @@ pub enum ConnectError {
         user: String,
     },
     /// The server's rules (`pg_hba.conf`) forbid this user, host or database, or demand TLS.
-    #[error("{server} does not let user `{user}` in: {message}")]
+    #[error(
+        "{server} does not let user `{user}` in ({message}): correct the URL, or the rules in its pg_hba.conf"
+    )]
     Forbidden {
         /// The server.
         server: Arc<str>,
@@ -100,7 +102,7 @@ pub enum ConnectError {
         source: Arc<Error>,
     },
     /// The server is older than this program can use.
-    #[error("{server} runs PostgreSQL {found}: at least version {wanted} is needed")]
+    #[error("{server} runs PostgreSQL {found}, and at least version {wanted} is needed: upgrade it")]
     TooOld {
         /// The server.
         server: Arc<str>,
@@ -118,10 +120,18 @@ pub enum ConnectError {
         server: Arc<str>,
     },
     /// The server starts, stops or recovers.
-    #[error("{server} is starting up or shutting down")]
+    #[error("{server} is starting up or shutting down: wait until it takes connections")]
     NotReady {
         /// The server.
         server: Arc<str>,
+    },
+    /// It lets this user in, and does not say what it is.
+    #[error("{server} does not answer what it is")]
+    Unanswered {
+        /// The server.
+        server: Arc<str>,
+        /// How the question failed.
+        source: Arc<AccessError>,
     },
     /// Anything else.
     #[error("cannot connect to {server}")]
@@ -137,6 +147,14 @@ pub enum ConnectError {
         /// The server.
         server: Arc<str>,
     },
+}
+
+impl ConnectError {
+    /// Whether the URL, or a file that it names, is wrong: nobody was asked anything then.
+    #[must_use]
+    pub fn is_setting(&self) -> bool {
+        matches!(self, Self::Url { .. } | Self::Certificates { .. })
+    }
 }
 
 /// Connects, with a session as the class of statements wants it.

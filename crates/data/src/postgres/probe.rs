@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     AccessError, ColumnError, Row, Statement,
-    backend::{Probe, Role},
+    backend::{Probe, Role, ServerConnections},
 };
 
 /// The timeline of a primary is the one that it writes: the control file's is behind after a failover until the next
@@ -22,8 +22,11 @@ pub(super) const PROBE: Statement = Statement::new(
             (SELECT system_identifier FROM pg_control_system()) AS system_identifier,
             current_database()::text AS database,
             current_setting('server_version_num')::int8 AS version,
-            current_setting('max_connections')::int8
-                - current_setting('superuser_reserved_connections')::int8 AS connections_max,
+            (SELECT coalesce(sum(numbackends), 0)::int8 FROM pg_stat_database) AS connections_used,
+            (SELECT numbackends::int8 FROM pg_stat_database WHERE datname = current_database()) AS connections_here,
+            current_setting('max_connections')::int8 AS connections_max,
+            current_setting('superuser_reserved_connections')::int8
+                + coalesce(current_setting('reserved_connections', true)::int8, 0) AS connections_reserved,
             extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8 AS replay_age,
             CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() END AS received_lsn,
             (SELECT extract(epoch FROM clock_timestamp() - last_msg_receipt_time)::float8
@@ -51,7 +54,12 @@ pub(super) fn read(rows: &[Row]) -> Result<Probe, AccessError> {
         system_identifier: row.get("system_identifier")?,
         database: row.get("database")?,
         version: row.get("version")?,
-        connections_max: row.get("connections_max")?,
+        connections: Some(ServerConnections {
+            used: row.get("connections_used")?,
+            to_database: row.get("connections_here")?,
+            max: row.get("connections_max")?,
+            reserved: row.get("connections_reserved")?,
+        }),
     })
 }
 

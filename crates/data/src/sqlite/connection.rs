@@ -34,14 +34,7 @@ pub(crate) fn open(
     if mode != "wal" {
         return Err(OpenError::NoWriteAheadLog { path: path.to_owned(), mode });
     }
-    apply(&mut writer, migrations).map_err(|error| match error {
-        MigrationError::Newer { found, known } => OpenError::Newer { path: path.to_owned(), found, known },
-        MigrationError::Edited { number, name } => OpenError::Edited { path: path.to_owned(), number, name },
-        MigrationError::Failed { number, name, source } => {
-            OpenError::Migration { path: path.to_owned(), number, name, source }
-        }
-        MigrationError::Bookkeeping(source) => OpenError::of(path, source),
-    })?;
+    apply(&mut writer, migrations).map_err(|error| migration_failed(path, error))?;
     let readers = (0..reader_count)
         .map(|_| {
             let reader = connect(path, busy_timeout)?;
@@ -53,6 +46,19 @@ pub(crate) fn open(
         .collect::<Result<_, rusqlite::Error>>()
         .map_err(failed)?;
     Ok(Connections { writer, readers })
+}
+
+/// What that means for the file.
+pub(crate) fn migration_failed(path: &Path, error: MigrationError) -> OpenError {
+    let owned = path.to_owned();
+    match error {
+        MigrationError::Newer { found, known } => OpenError::Newer { path: owned, found, known },
+        MigrationError::Edited { number, name } => OpenError::Edited { path: owned, number, name },
+        MigrationError::Failed { number, name, source } => {
+            OpenError::Migration { path: owned, number, name, source }
+        }
+        MigrationError::Bookkeeping(source) => OpenError::of(path, source),
+    }
 }
 
 /// Creates the file for its owner alone, since the directory may let others in. SQLite gives its other files the same mode.

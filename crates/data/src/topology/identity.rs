@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::{
-    ConnectError,
+    ConnectError, Kind,
     backend::{Probe, Role},
 };
 
@@ -83,6 +83,20 @@ pub enum StartError {
         /// Its primary.
         second_server: String,
     },
+}
+
+impl StartError {
+    /// Whether a variable is wrong, or a file that it names: no server was asked anything then.
+    #[must_use]
+    pub fn is_setting(&self) -> bool {
+        match self {
+            Self::Server { source, .. } | Self::PrimaryUnreachable { source, .. } => source.is_setting(),
+            Self::NoPrimary { .. }
+            | Self::NotAReplica { .. }
+            | Self::TwoPrimaries { .. }
+            | Self::SameDatabase { .. } => false,
+        }
+    }
 }
 
 /// What a server answered when the topology was opened.
@@ -192,6 +206,7 @@ fn may_pass(error: &ConnectError) -> bool {
         | ConnectError::Timeout { .. }
         | ConnectError::TooManyConnections { .. }
         | ConnectError::NotReady { .. } => true,
+        ConnectError::Unanswered { source, .. } => source.verdict().kind != Kind::Fault,
         ConnectError::Url { .. }
         | ConnectError::Certificates { .. }
         | ConnectError::Password { .. }

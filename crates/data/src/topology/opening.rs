@@ -158,7 +158,8 @@ async fn candidate(url: ServerUrl, member: Arc<Member>, acquaintance: Acquaintan
     };
     let outcome = match checked {
         Ok(()) => {
-            let unanswered = |_| ConnectError::NotReady { server: url.name().into() };
+            let unanswered =
+                |error| ConnectError::Unanswered { server: url.name().into(), source: Arc::new(error) };
             member.endpoint.probe().await.map_err(unanswered)
         }
         Err(error) => Err(error),

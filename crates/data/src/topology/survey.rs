@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use phalanx_balance::health::{Event, Health, Policy, Standing};
 
-use crate::backend::{Probe, Role};
+use crate::backend::{Probe, Role, ServerConnections};
 
 /// How far behind a replica may be and still answer reads that ask for no position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +89,8 @@ pub(crate) struct Judgement {
     pub(crate) lag_bytes: Option<u64>,
     /// The age of what it replayed last.
     pub(crate) lag_age: Option<Duration>,
+    /// Those of all its clients, while it answers.
+    pub(crate) connections: Option<ServerConnections>,
 }
 
 /// The reports on the servers of one shard.
@@ -201,7 +203,13 @@ impl Survey {
 
     fn judge(&self, index: usize, end: Option<u64>) -> Judgement {
         let report = &self.reports[index];
-        let nothing = Judgement { fitness: Fitness::Unknown, replayed: None, lag_bytes: None, lag_age: None };
+        let nothing = Judgement {
+            fitness: Fitness::Unknown,
+            replayed: None,
+            lag_bytes: None,
+            lag_age: None,
+            connections: None,
+        };
         let failing = report.health.standing() != Standing::Serving;
         let Some(probe) = &report.probe else {
             let fitness = if failing { Fitness::Unreachable } else { Fitness::Unknown };
@@ -227,6 +235,7 @@ impl Survey {
             Role::Standby { .. } if is_within => Fitness::Replica,
             Role::Standby { .. } => Fitness::Lagging,
         };
-        Judgement { fitness, replayed, lag_bytes, lag_age }
+        let connections = probe.connections.filter(|_| !failing);
+        Judgement { fitness, replayed, lag_bytes, lag_age, connections }
     }
 }

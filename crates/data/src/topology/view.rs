@@ -12,7 +12,7 @@ use super::{
     member::{Member, Progress},
     survey::{Conclusion, Fitness},
 };
-use crate::ShardId;
+use crate::{ShardId, backend::ServerConnections};
 
 /// A shard's servers with what each is good for.
 pub(crate) struct View {
@@ -41,6 +41,7 @@ pub(crate) struct Server {
     pub(crate) fitness: Fitness,
     pub(crate) lag_bytes: Option<u64>,
     pub(crate) lag_age: Option<Duration>,
+    pub(crate) connections: Option<ServerConnections>,
     progress: Option<Arc<Progress>>,
 }
 
@@ -52,6 +53,7 @@ impl View {
             fitness: Fitness::Unknown,
             lag_bytes: None,
             lag_age: None,
+            connections: None,
             progress: None,
         };
         Self {
@@ -73,6 +75,7 @@ impl View {
                 fitness: judgement.fitness,
                 lag_bytes: judgement.lag_bytes,
                 lag_age: judgement.lag_age,
+                connections: judgement.connections,
                 progress: judgement
                     .replayed
                     .map(|replayed| before.progressed(replayed.timeline, replayed.lsn)),

@@ -5,6 +5,7 @@
 mod change;
 mod failover;
 mod faults;
+mod inspect;
 mod lag;
 mod moving;
 mod shards;

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use phalanx_data::{AccessError, Consistency, Position, Shard, Statement, Written};
-use phalanx_telemetry::registry::{Gauge, Registry};
+use phalanx_data::{AccessError, Consistency, DanglingRows, Position, Shard, Statement, Written};
+use phalanx_telemetry::{
+    clock,
+    registry::{Gauge, Registry},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Accounts, RegisterError, now, seconds_ago};
@@ -37,6 +40,10 @@ const DANGLING: Statement = Statement::new(
     "SELECT email, account_id FROM account_emails \
      WHERE confirmed = 0 AND claimed_at <= $1 AND email > $2 ORDER BY email LIMIT $3",
 );
+const DANGLING_COUNT: Statement = Statement::new(
+    "emails_dangling_count",
+    "SELECT count(*) FROM account_emails WHERE confirmed = 0 AND claimed_at <= $1",
+);
 const EXISTS: Statement = Statement::new("account_exists", "SELECT id FROM accounts WHERE id = $1");
 
 /// A registration that is older has ended one way or another, or died. It need not be right for the sake of uniqueness: a
@@ -44,6 +51,12 @@ const EXISTS: Statement = Statement::new("account_exists", "SELECT id FROM accou
 const DANGLING_AGE_SECONDS: u64 = 60;
 const REAP_PERIOD: Duration = Duration::from_secs(30);
 const REAPED_MAX: u16 = 100;
+
+/// How claims are counted that nobody has confirmed in time.
+pub(super) fn dangling() -> DanglingRows {
+    let until = clock::unix_seconds().saturating_sub(DANGLING_AGE_SECONDS);
+    DanglingRows { statement: DANGLING_COUNT, until: i64::try_from(until).unwrap_or(i64::MAX) }
+}
 
 impl Accounts {
     /// Claims an address for an id; the position of the claim.

@@ -67,7 +67,9 @@ async fn a_standby_refuses_writes_and_says_what_it_is_before_and_after_its_promo
         (of_standby.timeline, &*of_standby.database, of_standby.version / 10_000),
         (1, "postgres", 15)
     );
-    assert_eq!(of_standby.connections_max, 57);
+    let connections = of_standby.connections.unwrap();
+    assert_eq!((connections.max, connections.reserved), (60, 3));
+    assert!((1..=connections.used).contains(&connections.to_database), "{connections:?}");
     let Role::Standby { replay_age: Some(age), received_lsn: Some(received), heard_ago: Some(_) } =
         of_standby.role
     else {

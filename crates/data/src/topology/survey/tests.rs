@@ -21,7 +21,7 @@ fn probe(role: Role, timeline: u32, lsn: u64) -> Probe {
         system_identifier: 7,
         database: "app".to_owned(),
         version: 150_000,
-        connections_max: 97,
+        connections: None,
     }
 }
 

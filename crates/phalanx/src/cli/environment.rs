@@ -1,0 +1,85 @@
+//! What the help says of the environment.
+
+/// The help of `phalanx api`.
+pub(crate) const API: &str = "\
+Environment:
+  PORT               where it listens, unless --listen says otherwise; default 3000, on 127.0.0.1
+  DATA_DIR           where its embedded storage is; default ./.phalanx. Several replicas may share it
+  JWT_SECRET         signs the tokens, at least 32 bytes; default: a secret made once in DATA_DIR
+  ACCESS_TOKEN_TTL   how long a token is valid; default 10m
+  PHALANX_INSTANCE   its name in X-Phalanx-Instance
+
+Databases, PostgreSQL 14 or later; without any of the first three the data is in DATA_DIR:
+  DATABASE_URL                 postgres://user:password@host:port/database: one database
+  DATABASE_SHARD_1_PRIMARY     the same of the first shard, DATABASE_SHARD_2_PRIMARY of the second, and so on
+  DATABASE_SHARD_1_REPLICAS    its streaming replicas, separated by commas; they answer reads
+  DATABASE_MIGRATE             true: bring the schema forward at the start; default false: refuse an older one
+  DATABASE_POOLER              transaction: behind PgBouncer in that mode; default none
+Options of a URL: sslmode=disable, prefer (default), require or verify-full, which both prove the certificate;
+sslrootcert=FILE. A role changes from server to server by itself when one is promoted.
+
+What one replica asks of each server:
+  DATABASE_CONNECTIONS                   connections it holds; default 4. A fleet sets it from `database` in its file
+  DATABASE_EXCLUSIVE_CONNECTIONS         of these, for transactions; default a quarter. The rest is shared
+  DATABASE_STATEMENT_TIMEOUT             a statement may take; default 1s. DATABASE_EXCLUSIVE_STATEMENT_TIMEOUT, where it
+                                         has a connection of its own; default 30s
+  DATABASE_LOCK_TIMEOUT                  it may wait for a lock; default 5s
+  DATABASE_ACQUIRE_TIMEOUT               it may wait for a connection; default 2s
+  DATABASE_PRIMARY_WAIT                  it may wait for a primary, while there is none; default 5s. Then 503
+  DATABASE_CONNECT_TIMEOUT               default 2s
+  DATABASE_MAX_LIFETIME                  a connection is replaced after; default 30m
+  DATABASE_IDLE_TIMEOUT                  one for transactions that nobody uses is closed after; default 60s
+  DATABASE_PROBE_PERIOD                  each server is asked what it is every; default 1s. DATABASE_PROBE_TIMEOUT: 1s
+  DATABASE_REPLICA_LAG_MAX               a replica answers reads while it is behind by no more; default 60s
+  DATABASE_REPLICA_LAG_BYTES_MAX         or lacks no more; default 8MiB
+  DATABASE_SLOW_STATEMENT                one that takes longer is logged, now and then with its plan; default 200ms
+  DATABASE_STALE_READ_DETECTOR           for development: log reads that miss what their session wrote that long ago, as
+                                         5s; default off
+Durations have a unit (ms, s, m, h), sizes too (B, KiB, MiB, GiB).
+
+Exit codes: 3 for a variable, all of them named at once; 4 for the address; 5 for a server that cannot be used as it is.
+
+Example:
+  DATABASE_SHARD_1_PRIMARY=postgres://web:secret@db1/shop DATABASE_SHARD_1_REPLICAS=postgres://web:secret@db2/shop \\
+    JWT_SECRET=$(openssl rand -hex 32) DATABASE_MIGRATE=true phalanx api";
+
+/// The help of `phalanx data`.
+pub(crate) const DATA: &str = "\
+The databases are those that the environment names, as for `phalanx api` (`phalanx api --help` lists the variables); without
+any, the embedded one in DATA_DIR.";
+
+/// The help of `phalanx data status`.
+pub(crate) const DATA_STATUS: &str = "\
+Every server is asked once; one that does not answer is shown with its reason, and the rest is told all the same.
+
+STATE  primary      takes writes
+       replica      answers reads
+       lagging      is too far behind to answer reads that need no position
+       straying     follows an older timeline than its shard, since before a failover: make it anew
+       superseded   takes writes that nobody sends it, since another was promoted: make it a replica, or take it out
+       foreign      is a copy of another database
+       unreachable  does not answer, and the reason stands below
+       missing      is a file that the first start makes
+LAG and AGE are what a replica has yet to replay, and how old what it replayed last is; the latter grows on an idle primary.
+CONNECTIONS are those of all clients and the server's limit; KEPT are those of it that superusers alone get.
+
+Exit codes: 0 all servers can be used; 3 a variable is wrong; 5 a server cannot be used.
+
+Examples:
+  phalanx data status
+  phalanx data status --json | jq '.shards[].servers[] | select(.fault)'";
+
+/// The help of `phalanx data migrate`.
+pub(crate) const DATA_MIGRATE: &str = "\
+Shards are migrated one after the other, each migration in a transaction of its own. What was applied stays: run it again after
+a fault, and it goes on. Several processes may do so at once, since they wait for each other. Nothing is changed before every
+primary was reached and no two shards are the same database. There is no way back: take a backup first.
+
+Shards get their number and the map of buckets where they have none.
+
+Exit codes: 0 nothing is missing any more, or with --dry-run it was told; 1 a migration failed; 3 a variable is wrong; 5 a
+server cannot be used.
+
+Examples:
+  phalanx data migrate --dry-run
+  phalanx data migrate";
