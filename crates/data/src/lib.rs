@@ -19,6 +19,7 @@ mod lease;
 mod migrate;
 mod migrations;
 mod postgres;
+pub mod reshard;
 mod row;
 mod scatter;
 mod settings;

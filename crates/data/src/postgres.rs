@@ -87,6 +87,11 @@ pub(crate) async fn dedicated(
     Ok((target.name, client, driver))
 }
 
+/// The server of a URL as another server's libpq is told of it; holds the password.
+pub(crate) fn conninfo(url: &str) -> Result<String, ConnectError> {
+    target::conninfo(url)
+}
+
 /// The bounds of one kind of connections.
 #[derive(Clone, Copy)]
 struct Limits {
