@@ -14,7 +14,8 @@ INSERT INTO phalanx.meta DEFAULT VALUES;
 --
 -- `reader` is who answers reads that ask for no position, while a bucket is about to move; NULL for the owner. `since` is the
 -- place in the owner's log from which on the owner has all that was ever written to a bucket that has just moved there: its
--- replicas have to be that far for whoever has written to the bucket elsewhere.
+-- replicas have to be that far for whoever has written to the bucket elsewhere. `paused_at` is when a resharding paused the
+-- bucket, by this server's clock.
 CREATE TABLE phalanx.buckets (
     bucket         smallint PRIMARY KEY CHECK (bucket BETWEEN 0 AND 4095),
     owner          smallint NOT NULL CHECK (owner > 0),
@@ -24,6 +25,7 @@ CREATE TABLE phalanx.buckets (
     reader         smallint CHECK (reader > 0),
     since_timeline integer  CHECK (since_timeline > 0),
     since_lsn      pg_lsn,
+    paused_at      timestamptz,
     CHECK ((since_timeline IS NULL) = (since_lsn IS NULL))
 );
 -- Every process asks for the greatest epoch about once a second.
@@ -42,6 +44,34 @@ CREATE TABLE phalanx.workers (
     number  smallint PRIMARY KEY CHECK (number BETWEEN 0 AND 1023),
     holder  bigint   NOT NULL,
     horizon bigint   NOT NULL
+);
+
+-- The resharding under way, or the last one, in the first shard alone. A stage is stored before it is acted on. `map_from` and
+-- `map_to` are texts of maps, of the epochs `epoch_from` and the next. `timelines` are those of the shards, by number, when
+-- the streams began: a shard that has another since may have lost what was streamed to it. `pushed` says that the soak
+-- is to end at once.
+CREATE TABLE phalanx.reshard (
+    one         boolean     PRIMARY KEY DEFAULT true CHECK (one),
+    stage       text        NOT NULL,
+    direction   text        NOT NULL CHECK (direction IN ('onward', 'back')),
+    shards_to   integer     NOT NULL CHECK (shards_to > 0),
+    epoch_from  bigint      NOT NULL CHECK (epoch_from > 0),
+    map_from    text        NOT NULL,
+    map_to      text        NOT NULL,
+    soak        bigint      NOT NULL CHECK (soak >= 0), -- Milliseconds.
+    pushed      boolean     NOT NULL DEFAULT false,
+    fault       text,
+    timelines   integer[],
+    began_at    timestamptz NOT NULL DEFAULT now(),
+    stage_at    timestamptz NOT NULL DEFAULT now(),
+    moved_at    timestamptz
+);
+
+-- What a resharding has changed in this shard for as long as it takes, each with the statement that puts it back.
+CREATE TABLE phalanx.reshard_undo (
+    number    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind      text   NOT NULL CHECK (kind IN ('identity', 'index')),
+    statement text   NOT NULL
 );
 
 -- Lets a write to a bucket pass only where the bucket is open and at home, and keeps it so until the transaction has ended.

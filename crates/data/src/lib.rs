@@ -69,6 +69,7 @@ mod migrate;
 mod migrations;
 mod ownership;
 mod postgres;
+pub mod reshard;
 mod row;
 mod scatter;
 mod settings;

@@ -117,6 +117,11 @@ pub(crate) async fn probe_by(
     rows.and_then(|rows| probe::read(&rows)).map_err(unanswered)
 }
 
+/// The server of a URL as another server's libpq is told of it; holds the password.
+pub(crate) fn conninfo(url: &str) -> Result<String, ConnectError> {
+    target::conninfo(url)
+}
+
 /// The bounds of one kind of connections.
 #[derive(Clone, Copy)]
 struct Limits {

@@ -21,7 +21,7 @@ use std::fmt;
 
 use twox_hash::XxHash64;
 
-pub use self::set::{BucketSet, ParseBucketsError};
+pub use self::set::{BucketSet, ParseBucketsError, Run};
 
 /// How many buckets there are. Frozen: ids hold a bucket in twelve bits.
 pub const BUCKETS: u16 = 4096;

@@ -102,7 +102,9 @@ fn parts(held: &BTreeMap<ShardId, Vec<Bucket>>, buckets: usize) -> BTreeMap<Shar
     by_size.into_iter().enumerate().map(|(rank, (shard, _))| (shard, part_of(rank))).collect()
 }
 
-fn moves(map: &BucketMap, planned: &BucketMap) -> Vec<Move> {
+/// What has to move between two maps, by source and target, each pair once: the same as when it was planned.
+#[must_use]
+pub fn moves(map: &BucketMap, planned: &BucketMap) -> Vec<Move> {
     let mut pairs = BTreeMap::<_, Vec<_>>::new();
     for bucket in Bucket::all().filter(|bucket| map.owner(*bucket) != planned.owner(*bucket)) {
         pairs.entry((map.owner(bucket), planned.owner(bucket))).or_default().push(bucket);

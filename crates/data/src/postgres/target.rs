@@ -57,6 +57,38 @@ impl Target {
     }
 }
 
+/// What libpq understands as the same server, for a server that has to connect to it. How certificates are proven is what
+/// that server's own files say: those that the URL names are on this machine.
+pub(super) fn conninfo(url: &str) -> Result<String, ConnectError> {
+    let Target { user, config, .. } = Target::parse(url)?;
+    let host = match config.get_hosts().first() {
+        Some(Host::Tcp(host)) => host.clone(),
+        Some(Host::Unix(path)) => path.display().to_string(),
+        None => String::new(),
+    };
+    let mode = match config.get_ssl_mode() {
+        SslMode::Disable => "disable",
+        SslMode::Require => "require",
+        _ => "prefer",
+    };
+    let password = String::from_utf8_lossy(config.get_password().unwrap_or_default()).into_owned();
+    let port = config.get_ports().first().copied().unwrap_or(5432).to_string();
+    let database = config.get_dbname().unwrap_or(&user);
+    let pairs = [
+        ("host", host.as_str()),
+        ("port", &port),
+        ("user", &user),
+        ("password", &password),
+        ("dbname", database),
+        ("sslmode", mode),
+        ("connect_timeout", "10"),
+    ];
+    let quoted = |value: &str| value.replace('\\', "\\\\").replace('\'', "\\'");
+    let pairs = pairs.iter().filter(|(_, value)| !value.is_empty());
+    let texts: Vec<String> = pairs.map(|(name, value)| format!("{name}='{}'", quoted(value))).collect();
+    Ok(texts.join(" "))
+}
+
 /// Whose certificates are believed.
 enum Trust {
     System,
@@ -177,6 +209,14 @@ impl ServerCertVerifier for Unproven {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn libpq_gets_what_the_url_says() {
+        let text =
+            conninfo("postgres://ada:p%27%5Cw@db:6000/shop?sslmode=verify-full&sslrootcert=system").unwrap();
+        let expected = r"host='db' port='6000' user='ada' password='p\'\\w' dbname='shop' sslmode='require' connect_timeout='10'";
+        assert_eq!(text, expected);
+    }
 
     #[test]
     fn the_name_tells_where_and_never_the_password() {

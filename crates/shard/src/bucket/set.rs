@@ -34,6 +34,40 @@ impl BucketSet {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Bucket> + '_ {
         self.0.iter().copied()
     }
+
+    /// The runs that make up its text, in order.
+    pub fn runs(&self) -> impl Iterator<Item = Run> + '_ {
+        let mut rest = &self.0[..];
+        std::iter::from_fn(move || {
+            let first = *rest.first()?;
+            let (length, step) = first_run(rest);
+            let last = rest[length - 1];
+            rest = &rest[length..];
+            Some(Run { first, last, step })
+        })
+    }
+}
+
+/// Buckets at equal distances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The least of them.
+    pub first: Bucket,
+    /// The greatest; the same as the first in a run of one.
+    pub last: Bucket,
+    /// The distance between two, at least 1.
+    pub step: u16,
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, last, step } = self;
+        match step {
+            _ if first == last => write!(formatter, "{first}"),
+            1 => write!(formatter, "{first}-{last}"),
+            step => write!(formatter, "{first}-{last}/{step}"),
+        }
+    }
 }
 
 impl FromIterator<Bucket> for BucketSet {
@@ -45,19 +79,9 @@ impl FromIterator<Bucket> for BucketSet {
 
 impl fmt::Display for BucketSet {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = &self.0[..];
-        let mut separator = "";
-        while let Some(first) = rest.first() {
-            let (length, step) = first_run(rest);
-            let last = rest[length - 1];
-            formatter.write_str(separator)?;
-            match (length, step) {
-                (1, _) => write!(formatter, "{first}")?,
-                (_, 1) => write!(formatter, "{first}-{last}")?,
-                (_, step) => write!(formatter, "{first}-{last}/{step}")?,
-            }
-            rest = &rest[length..];
-            separator = ",";
+        for (number, run) in self.runs().enumerate() {
+            let separator = if number == 0 { "" } else { "," };
+            write!(formatter, "{separator}{run}")?;
         }
         Ok(())
     }

@@ -1,0 +1,137 @@
+//! Who answers reads, who takes writes, and the pause between.
+
+use phalanx_shard::map::ShardId;
+
+use super::Work;
+use crate::reshard::{
+    Fault, ReshardError,
+    buckets::{self, Handover},
+    executor::Executor,
+    stream::{self, Begin, Health, Way, ends},
+};
+
+impl Executor {
+    /// Sends reads to the targets, and makes ready what the stream back needs: with writes paused it would take too long.
+    pub(super) async fn switch_reads(&mut self) -> Result<Work, ReshardError> {
+        self.read_tables().await?;
+        let mut held = true;
+        for step in &self.moves {
+            let back = self.stream(step, Way::Back)?;
+            back.publish(&self.memory.tables).await?;
+            back.hold().await?;
+            held &= back.is_held().await?;
+        }
+        if !held {
+            return Ok(Work::Underway);
+        }
+        self.set_readers(true).await?;
+        for step in &self.moves {
+            self.stream(step, Way::Back)?.skip_to_end().await?;
+        }
+        Ok(Work::Achieved)
+    }
+
+    /// Sends reads to the owners.
+    pub(super) async fn return_reads(&mut self) -> Result<Work, ReshardError> {
+        self.set_readers(false).await?;
+        Ok(Work::Achieved)
+    }
+
+    async fn set_readers(&mut self, to_targets: bool) -> Result<(), ReshardError> {
+        for shard in self.in_order(Way::There) {
+            self.shards.connected(&[shard]).await?;
+            for step in &self.moves {
+                let reader = to_targets.then_some(step.target);
+                buckets::set_reader(self.shards.session(shard)?, &step.buckets, reader).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Pauses writes where they are.
+    pub(super) async fn pause(&mut self, way: Way, epoch_max: u64) -> Result<Work, ReshardError> {
+        self.connect_involved().await?;
+        for (shard, buckets) in self.leaving(way) {
+            let session = self.shards.session(shard)?;
+            buckets::pause(session, &buckets, epoch_max).await?;
+            let paused = "here AND state = 'paused'";
+            if let Some(bucket) = buckets::first_without(session, &buckets, paused).await? {
+                return Ok(Work::Broken(Fault::NotOwner { shard, bucket }));
+            }
+        }
+        Ok(Work::Achieved)
+    }
+
+    /// Waits until the other side has everything. What a stream has confirmed is applied and kept there.
+    pub(super) async fn drain(&mut self, way: Way) -> Result<Work, ReshardError> {
+        if self.memory.marks.is_empty() {
+            let mut marks = Vec::new();
+            for step in &self.moves {
+                marks.push(stream::mark(self.stream(step, way)?.publisher).await?);
+            }
+            self.memory.marks = marks;
+        }
+        for (step, mark) in self.moves.iter().zip(&self.memory.marks) {
+            match self.stream(step, way)?.health().await? {
+                Health::Lost(fault) => return Ok(Work::Broken(fault)),
+                Health::Whole { confirmed, .. } if confirmed < *mark => return Ok(Work::Underway),
+                Health::Whole { .. } => {}
+            }
+        }
+        Ok(Work::Achieved)
+    }
+
+    /// Gives the buckets to the other side, paused. Those that give them up do so first: no two shards own one.
+    pub(super) async fn bump_epoch(&mut self, way: Way, epoch: u64) -> Result<Work, ReshardError> {
+        self.connect_involved().await?;
+        let mut handovers = Vec::new();
+        for step in &self.moves {
+            let owner = ends(step.source, step.target, way).1;
+            let session = self.shards.session(owner)?;
+            let (since_timeline, since_lsn) = (session.timeline, buckets::log_end(session).await?);
+            handovers.push((step.buckets.clone(), Handover { owner, epoch, since_timeline, since_lsn }));
+        }
+        for shard in self.in_order(way) {
+            self.shards.connected(&[shard]).await?;
+            for (moving, handover) in &handovers {
+                buckets::hand_over(self.shards.session(shard)?, moving, *handover).await?;
+            }
+        }
+        Ok(Work::Achieved)
+    }
+
+    /// Begins the streams back, from where the ones there have ended.
+    pub(super) async fn reverse_streams(&mut self) -> Result<Work, ReshardError> {
+        self.read_tables().await?;
+        for step in &self.moves {
+            if !self.stream(step, Way::There)?.drop().await? {
+                return Ok(Work::Underway);
+            }
+        }
+        let mut held = true;
+        for step in &self.moves {
+            let back = self.stream(step, Way::Back)?;
+            back.publish(&self.memory.tables).await?;
+            back.hold().await?;
+            if !back.is_held().await? {
+                held = false;
+            } else if !back.is_subscribed().await? {
+                back.skip_to_end().await?;
+                back.subscribe(Begin::Changes).await?;
+            }
+        }
+        Ok(Work::achieved_if(held))
+    }
+
+    /// Lets writes in: first where the buckets are, which is what writers wait for.
+    pub(super) async fn open_buckets(&mut self, way: Way) -> Result<Work, ReshardError> {
+        let moving = self.moving();
+        let mut order: Vec<ShardId> = self.in_order(way.reversed());
+        order.dedup();
+        for shard in order {
+            self.shards.connected(&[shard]).await?;
+            buckets::open(self.shards.session(shard)?, &moving).await?;
+        }
+        Ok(Work::Achieved)
+    }
+}

@@ -1,0 +1,7 @@
+//! Reshardings on real servers, under writers: what is moved, what is left where it was, and what is refused.
+
+#![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
+
+mod moving;
+mod support;
+mod writers;
