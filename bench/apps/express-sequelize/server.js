@@ -24,6 +24,9 @@ const Account = sequelize.define(
   { tableName: 'accounts', timestamps: false },
 );
 
+// Rows as they come, instead of instances of the model: faster, and not what most write.
+const options = { raw: process.env.SEQUELIZE_RAW === 'true' };
+
 const app = express();
 app.disable('x-powered-by');
 app.disable('etag');
@@ -32,7 +35,7 @@ app.get('/health', (request, response) => response.json({ status: 'ok' }));
 
 app.get('/api/users/:id', async (request, response) => {
   const id = /^[1-9][0-9]{0,18}$/.test(request.params.id) ? request.params.id : null;
-  const account = id && (await Account.findByPk(id));
+  const account = id && (await Account.findByPk(id, options));
   response.set('Cache-Control', 'no-store');
   if (!account) {
     response.status(404).json({ error: 'Not found' });

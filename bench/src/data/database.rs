@@ -28,6 +28,9 @@ impl Database {
                 ..Settings::default()
             };
             let settings = settings.parameter("shared_buffers", BUFFERS).parameter("max_wal_size", "1GB");
+            // A server that was killed sends each of its thousand files to the disk before it recovers, which would be most
+            // of the time that it is away.
+            let settings = settings.parameter("recovery_init_sync_method", "syncfs");
             Self(Arc::new(Postgres::start(settings)))
         })
         .await

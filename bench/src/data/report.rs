@@ -8,7 +8,7 @@ use super::{
     database::ROWS,
     positions::{self, Reads},
     queries, replicas, restart,
-    users::{self, Stack},
+    users::{self, STACKS, Stack},
 };
 use crate::{machine::Machine, spread::Spread, wrk::Served};
 
@@ -101,7 +101,7 @@ fn users_table(windows: &[users::Window]) -> Vec<String> {
     );
     let per_cpu = |stack| spread(stack, users::Window::requests_per_cpu_second);
     let rate = |stack| spread(stack, |window| rate(window.served));
-    for stack in [Stack::Express, Stack::Phalanx] {
+    for stack in STACKS {
         let service = spread(stack, |window| micros_each(window.service_cpu, window.served));
         let database = spread(stack, |window| micros_each(window.database_cpu, window.served));
         let p99 = spread(stack, |window| window.served.latency_p99.as_secs_f64() * 1e3);
@@ -115,11 +115,13 @@ fn users_table(windows: &[users::Window]) -> Vec<String> {
             errors(windows.iter().filter(|window| window.stack == stack).map(|window| window.served)),
         ));
     }
-    lines.push(format!(
-        "| reference API ÷ Express | {:.2} | | | {:.2} | | |",
-        per_cpu(Stack::Phalanx).median / per_cpu(Stack::Express).median,
-        rate(Stack::Phalanx).median / rate(Stack::Express).median,
-    ));
+    for rival in [Stack::Express, Stack::ExpressRaw] {
+        lines.push(format!(
+            "| reference API ÷ {rival} | {:.2} | | | {:.2} | | |",
+            per_cpu(Stack::Phalanx).median / per_cpu(rival).median,
+            rate(Stack::Phalanx).median / rate(rival).median,
+        ));
+    }
     lines
 }
 

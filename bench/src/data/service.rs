@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context, ensure};
 use tokio::process::Command;
 
+use super::users::Stack;
 use crate::{
     cores::{Core, Placement},
     daemon::Daemon,
@@ -70,7 +71,12 @@ impl Site<'_> {
     }
 
     /// The app on Express and Sequelize over this server, once its libraries are there.
-    pub(super) async fn start_express(&self, url: &str, connections: u32) -> anyhow::Result<Service> {
+    pub(super) async fn start_express(
+        &self,
+        url: &str,
+        connections: u32,
+        stack: Stack,
+    ) -> anyhow::Result<Service> {
         let app = self.install().await.context("install the app's libraries")?;
         let address = free_address()?;
         let port = address.port().to_string();
@@ -80,9 +86,10 @@ impl Site<'_> {
             ("NODE_ENV", OsStr::new("production")),
             ("POOL_CONNECTIONS", OsStr::new(&connections)),
             ("PORT", OsStr::new(&port)),
+            ("SEQUELIZE_RAW", OsStr::new(if stack == Stack::ExpressRaw { "true" } else { "false" })),
         ];
         let script = app.join("server.js");
-        let directory = self.subdirectory("express")?;
+        let directory = self.subdirectory(&format!("express-{port}"))?;
         let core = self.placement.proxy;
         let daemon = Daemon::start(
             self.programs,

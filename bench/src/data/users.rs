@@ -20,18 +20,26 @@ use crate::{
 };
 
 const REQUESTS: &str = include_str!("../../configs/users.lua");
+/// Before the first round, so that what a runtime compiles under load is compiled.
+const FIRST_WARMUP_SECONDS: u32 = 5;
 
 /// What answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stack {
     Express,
+    /// With `raw: true`: rows instead of instances of the model.
+    ExpressRaw,
     Phalanx,
 }
+
+/// All of them.
+pub(super) const STACKS: [Stack; 3] = [Stack::Express, Stack::ExpressRaw, Stack::Phalanx];
 
 impl fmt::Display for Stack {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {
             Self::Express => "Express + Sequelize",
+            Self::ExpressRaw => "Express + Sequelize, `raw: true`",
             Self::Phalanx => "reference API",
         })
     }
@@ -73,9 +81,15 @@ pub(super) async fn measure(
     api.until_answers().await.context("start the reference API")?;
     database.fill_accounts().await?;
     database.checkpoint().await?;
-    let express = site.start_express(&database.url(), express_connections).await?;
+    let pool = express_connections;
+    let express = site.start_express(&database.url(), pool, Stack::Express).await?;
+    let express_raw = site.start_express(&database.url(), pool, Stack::ExpressRaw).await?;
     let wrk = wrk(site, ROWS)?;
-    let stacks = [(Stack::Express, express), (Stack::Phalanx, api)];
+    let stacks = [(Stack::Express, express), (Stack::ExpressRaw, express_raw), (Stack::Phalanx, api)];
+    for (stack, service) in &stacks {
+        let warmed = wrk.run(service.address, "/", connections, FIRST_WARMUP_SECONDS).await;
+        warmed.with_context(|| format!("warm {stack} up"))?;
+    }
     let mut windows = Vec::new();
     for round in 1..=schedule.rounds {
         for (stack, service) in rotated(&stacks, round) {
@@ -86,7 +100,7 @@ pub(super) async fn measure(
                 .with_context(|| format!("measure {stack} in round {round}"))?;
             let window = Window { round, stack: *stack, served, service_cpu, database_cpu };
             eprintln!(
-                "round {round} of {}: users {stack:<20} {:8.0} requests/s {:8.0} requests per CPU second {} errors",
+                "round {round} of {}: users {stack:<32} {:8.0} requests/s {:8.0} requests per CPU second {} errors",
                 schedule.rounds,
                 served.requests as f64 / served.elapsed.as_secs_f64(),
                 window.requests_per_cpu_second(),
