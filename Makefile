@@ -1,6 +1,6 @@
 # make up      build and run: a gateway on :8080, three replicas of the reference API, admin on 127.0.0.1:9900
 # make test    format, lints and all tests; CI runs this and nothing more
-# make bench   nginx, HAProxy and Phalanx side by side; BENCH='--rounds 9' passes options
+# make bench   nginx, HAProxy and Phalanx side by side, then the data layer; BENCH='--rounds 9' and DATA='--parts queries' pass options
 # make profile what a saturated gateway spends its CPU time on; PROFILE='--connections 64' passes options
 # make audit   licences, bans, sources and advisories of the dependencies
 # make fmt     format the sources
@@ -9,7 +9,8 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: up test bench profile audit fmt lint clean needs-build needs-test needs-bench needs-profile needs-audit
+.PHONY: up test bench bench-gateway bench-data profile audit fmt lint clean needs-build needs-test needs-bench needs-bench-data \
+  needs-profile needs-audit
 
 up: needs-build
 	cargo build --release --locked -p phalanx
@@ -23,9 +24,15 @@ test: lint needs-test
 	  cargo test --locked --workspace --lib --bins --tests --examples; \
 	fi
 
-bench: needs-bench
+bench: bench-gateway bench-data
+
+bench-gateway: needs-bench
 	cargo build --release --locked -p phalanx -p phalanx-bench
 	$${CARGO_TARGET_DIR:-target}/release/phalanx-bench gateway $(BENCH)
+
+bench-data: needs-bench-data
+	cargo build --release --locked -p phalanx -p phalanx-bench
+	$${CARGO_TARGET_DIR:-target}/release/phalanx-bench data $(DATA)
 
 profile: needs-profile
 	cargo build --release --locked -p phalanx -p phalanx-bench
@@ -53,6 +60,9 @@ needs-test: needs-build
 
 needs-bench: needs-build
 	@scripts/needs nginx haproxy wrk strace setpriv
+
+needs-bench-data: needs-build
+	@scripts/needs postgres wrk setpriv node npm
 
 needs-profile: needs-build
 	@scripts/needs nginx wrk setpriv perf

@@ -1,4 +1,4 @@
-//! The smallest HTTP/1.1 client that can check a proxy and hold connections open: `GET`, `Content-Length`, keep-alive.
+//! The smallest HTTP/1.1 client that can check a server and hold connections open: `GET`, `POST`, `Content-Length`, keep-alive.
 //!
 //! Elsewhere: load (`crate::wrk`).
 
@@ -50,11 +50,21 @@ impl Connection {
 
     /// Sends one request and reads its answer to the end.
     pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<Response> {
-        timeout(ANSWER_TIMEOUT, self.exchange(path)).await.context("answer in time")?
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        timeout(ANSWER_TIMEOUT, self.exchange(&request)).await.context("answer in time")?
     }
 
-    async fn exchange(&mut self, path: &str) -> anyhow::Result<Response> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+    /// The same with a body of JSON.
+    pub(crate) async fn post(&mut self, path: &str, json: &str) -> anyhow::Result<Response> {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}",
+            self.address,
+            json.len(),
+        );
+        timeout(ANSWER_TIMEOUT, self.exchange(&request)).await.context("answer in time")?
+    }
+
+    async fn exchange(&mut self, request: &str) -> anyhow::Result<Response> {
         self.stream.write_all(request.as_bytes()).await.context("send the request")?;
         let mut received = Vec::new();
         let (mut response, body_start) = loop {

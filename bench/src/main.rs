@@ -1,4 +1,5 @@
-//! Compares Phalanx with nginx and HAProxy on one machine, in one run, and looks into Phalanx alone.
+//! Compares Phalanx with nginx and HAProxy, and its data layer with sqlx and Sequelize, on one machine, in one run, and looks
+//! into Phalanx alone.
 //!
 //! Invariant: every process that a comparison starts is a child of this one and is gone when it returns, whatever ended
 //! it. A signal drops the running comparison, and with it the guards that own the children.
@@ -8,6 +9,7 @@
 mod check;
 mod cores;
 mod daemon;
+mod data;
 mod files;
 mod fixed_rate;
 mod gateway;
@@ -50,6 +52,11 @@ enum Comparison {
     Upstreams(upstreams::Options),
     /// System calls and functions in which a saturated Phalanx spends its CPU time
     Profile(profile::Options),
+    /// The data layer: queries, services, connections and interruptions, with real PostgreSQL servers
+    Data(data::Options),
+    /// A client under load, which `data` starts
+    #[command(hide = true)]
+    DataClient(data::client::Options),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -72,6 +79,8 @@ async fn run(comparison: Comparison) -> anyhow::Result<()> {
         Comparison::Gateway(options) => gateway::compare(options).await,
         Comparison::Upstreams(options) => upstreams::compare(options).await,
         Comparison::Profile(options) => profile::record(options).await,
+        Comparison::Data(options) => data::measure(options).await,
+        Comparison::DataClient(options) => data::client::run(options).await,
     }
 }
 

@@ -24,6 +24,10 @@ pub(crate) enum Program {
     Setpriv,
     /// Samples stacks.
     Perf,
+    /// Runs what the reference API is compared with.
+    Node,
+    /// Fetches the libraries of that.
+    Npm,
 }
 
 impl fmt::Display for Program {
@@ -42,6 +46,8 @@ impl Program {
             Self::Strace => "strace",
             Self::Setpriv => "setpriv",
             Self::Perf => "perf",
+            Self::Node => "node",
+            Self::Npm => "npm",
         }
     }
 
@@ -54,13 +60,15 @@ impl Program {
             Self::Strace => "apt-get install strace, or leave out --strace",
             Self::Setpriv => "apt-get install util-linux",
             Self::Perf => "apt-get install linux-perf",
+            Self::Node => "apt-get install nodejs",
+            Self::Npm => "apt-get install npm",
         }
     }
 
     fn version_argument(self) -> &'static str {
         match self {
             Self::Nginx | Self::Haproxy | Self::Wrk => "-v",
-            Self::Phalanx | Self::Strace | Self::Setpriv | Self::Perf => "--version",
+            Self::Phalanx | Self::Strace | Self::Setpriv | Self::Perf | Self::Node | Self::Npm => "--version",
         }
     }
 }
@@ -118,7 +126,14 @@ fn version(program: Program, path: &Path) -> String {
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().next().unwrap_or_default();
     let line = line.split(" Copyright").next().unwrap_or_default().trim();
-    if line.is_empty() { format!("{program} (version unknown)") } else { line.to_owned() }
+    match line {
+        "" => format!("{program} (version unknown)"),
+        // Some say the number alone.
+        line if line.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit()) => {
+            format!("{program} {line}")
+        }
+        line => line.to_owned(),
+    }
 }
 
 fn remedies(missing: &[Program]) -> String {

@@ -94,6 +94,20 @@ pub(crate) enum CpuSource {
     Ticks,
 }
 
+/// CPU time of a process tree since its start, in clock ticks: also that of processes which have ended and were waited for.
+/// For servers whose processes come and go.
+pub(crate) fn lifetime_cpu(root: Pid) -> anyhow::Result<Duration> {
+    let mut ticks = 0;
+    for pid in tree(root)? {
+        // One that has just ended is its parent's by the next reading.
+        if let Ok(stat) = Process::new(pid.as_raw_pid()).and_then(|process| process.stat()) {
+            let ended = u64::try_from(stat.cutime + stat.cstime).unwrap_or(0);
+            ticks += stat.utime + stat.stime + ended;
+        }
+    }
+    Ok(Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64))
+}
+
 /// Memory of the process tree in bytes, shared pages in proportion (PSS): a plain sum of RSS would count the pages that
 /// nginx's master and worker share twice.
 pub(crate) fn memory_bytes(root: Pid) -> anyhow::Result<u64> {
@@ -115,7 +129,7 @@ mod tests {
 
     use rustix::process::getpid;
 
-    use super::{CpuReading, CpuSource, CpuTime, memory_bytes, tree};
+    use super::{CpuReading, CpuSource, CpuTime, lifetime_cpu, memory_bytes, tree};
 
     fn reading(threads: Option<&[(i32, u64)]>, ticks: u64) -> CpuReading {
         CpuReading { thread_nanoseconds: threads.map(|threads| threads.iter().copied().collect()), ticks }
@@ -144,6 +158,8 @@ mod tests {
     fn this_process_has_a_tree_time_and_memory() {
         assert_eq!(tree(getpid()).unwrap().first(), Some(&getpid()));
         CpuReading::of(getpid()).unwrap();
+        let before = lifetime_cpu(getpid()).unwrap();
+        assert!(lifetime_cpu(getpid()).unwrap() >= before);
         assert!(memory_bytes(getpid()).unwrap() > 0);
     }
 }

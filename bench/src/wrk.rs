@@ -51,19 +51,36 @@ impl Errors {
 }
 
 /// A ready load generator.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Wrk {
     program: PathBuf,
     script: PathBuf,
     core: Core,
+    /// A header of every request, as a line without its end.
+    header: Option<String>,
 }
 
 impl Wrk {
     /// Writes the script that makes wrk report exact counts.
     pub(crate) fn prepare(program: &Path, directory: &Path, core: Core) -> io::Result<Self> {
+        Self::prepare_with(program, directory, core, "")
+    }
+
+    /// The same with a script that makes the requests.
+    pub(crate) fn prepare_with(
+        program: &Path,
+        directory: &Path,
+        core: Core,
+        requests: &str,
+    ) -> io::Result<Self> {
         let script = directory.join("report.lua");
-        fs::write(&script, REPORT_SCRIPT)?;
-        Ok(Self { program: program.to_path_buf(), script, core })
+        fs::write(&script, format!("{requests}\n{REPORT_SCRIPT}"))?;
+        Ok(Self { program: program.to_path_buf(), script, core, header: None })
+    }
+
+    /// This one, with a header in every request.
+    pub(crate) fn with_header(&self, name: &str, value: &str) -> Self {
+        Self { header: Some(format!("{name}: {value}")), ..self.clone() }
     }
 
     /// Asks for `path` over so many connections for `seconds`.
@@ -81,6 +98,7 @@ impl Wrk {
             .args(["--duration", &seconds.to_string()])
             .arg("--script")
             .arg(&self.script)
+            .args(self.header.iter().flat_map(|header| ["--header", header]))
             .arg(format!("http://{address}{path}"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -86,6 +86,15 @@ impl Postgres {
         self.port
     }
 
+    /// Its first process, which all others of it are below; another one after a restart.
+    ///
+    /// # Panics
+    /// It does not run.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.server.pid()
+    }
+
     /// Where its files are, until it is dropped.
     #[must_use]
     pub fn directory(&self) -> &Path {

@@ -1,0 +1,163 @@
+//! The services under load: replicas of the reference API, and what they are compared with.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, ensure};
+use tokio::process::Command;
+
+use super::users::Stack;
+use crate::{
+    cores::{Core, Placement},
+    daemon::Daemon,
+    origin::free_address,
+    programs::{Program, Programs},
+};
+
+const APP: [(&str, &str); 3] = [
+    ("package.json", include_str!("../../apps/express-sequelize/package.json")),
+    ("package-lock.json", include_str!("../../apps/express-sequelize/package-lock.json")),
+    ("server.js", include_str!("../../apps/express-sequelize/server.js")),
+];
+const HEALTH: &str = "/health";
+/// For the length of a comparison.
+const JWT_SECRET: &str = "a secret of the comparison alone";
+
+/// What services are started with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Site<'a> {
+    pub(super) programs: &'a Programs,
+    pub(super) directory: &'a Path,
+    pub(super) placement: Placement,
+}
+
+/// A service that answers.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) address: SocketAddr,
+    pub(super) daemon: Daemon,
+}
+
+impl Site<'_> {
+    /// A replica of the reference API over these servers, which it migrates. Whatever names servers to this program itself is
+    /// not for the replica.
+    pub(super) fn start_api(
+        &self,
+        name: &str,
+        primary: &str,
+        replicas: &[String],
+        core: Core,
+    ) -> anyhow::Result<Service> {
+        let address = free_address()?;
+        let listen = address.to_string();
+        let replicas = replicas.join(",");
+        let environment = [
+            ("DATABASE_URL", OsStr::new("")),
+            ("DATABASE_SHARD_1_PRIMARY", OsStr::new(primary)),
+            ("DATABASE_SHARD_1_REPLICAS", OsStr::new(&replicas)),
+            ("DATABASE_MIGRATE", OsStr::new("true")),
+            ("REDIS_URL", OsStr::new("")),
+            ("JWT_SECRET", OsStr::new(JWT_SECRET)),
+        ];
+        let arguments = [OsStr::new("api"), OsStr::new("--listen"), OsStr::new(&listen)];
+        let directory = self.subdirectory(name)?;
+        let daemon =
+            Daemon::start(self.programs, Program::Phalanx, &arguments, &environment, &directory, core)?;
+        Ok(Service { address, daemon })
+    }
+
+    /// The app on Express and Sequelize over this server, once its libraries are there.
+    pub(super) async fn start_express(
+        &self,
+        url: &str,
+        connections: u32,
+        stack: Stack,
+    ) -> anyhow::Result<Service> {
+        let app = self.install().await.context("install the app's libraries")?;
+        let address = free_address()?;
+        let port = address.port().to_string();
+        let connections = connections.to_string();
+        let environment = [
+            ("DATABASE_URL", OsStr::new(url)),
+            ("NODE_ENV", OsStr::new("production")),
+            ("POOL_CONNECTIONS", OsStr::new(&connections)),
+            ("PORT", OsStr::new(&port)),
+            ("SEQUELIZE_RAW", OsStr::new(if stack == Stack::ExpressRaw { "true" } else { "false" })),
+        ];
+        let script = app.join("server.js");
+        let directory = self.subdirectory(&format!("express-{port}"))?;
+        let core = self.placement.proxy;
+        let daemon = Daemon::start(
+            self.programs,
+            Program::Node,
+            &[script.as_os_str()],
+            &environment,
+            &directory,
+            core,
+        )?;
+        let mut service = Service { address, daemon };
+        service.until_answers().await.context("start Express")?;
+        Ok(service)
+    }
+
+    /// Beside this program, so that what was fetched once serves the next comparison as well.
+    async fn install(&self) -> anyhow::Result<PathBuf> {
+        let program = std::env::current_exe().context("find this program")?;
+        let directory = program.with_file_name("phalanx-bench-express");
+        let installed = directory.join("installed.json");
+        let [_, (_, lock), _] = APP;
+        let is_there = fs::read_to_string(&installed).is_ok_and(|found| found == lock);
+        fs::create_dir_all(&directory).with_context(|| format!("create {}", directory.display()))?;
+        for (name, text) in APP {
+            fs::write(directory.join(name), text).with_context(|| format!("write {name}"))?;
+        }
+        if !is_there {
+            let mut npm = Command::new(self.programs.path(Program::Npm));
+            npm.args(["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]);
+            npm.current_dir(&directory).kill_on_drop(true);
+            let output = npm.output().await.context("run npm")?;
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            ensure!(output.status.success(), "npm ci ended with {}: {}", output.status, complaint.trim());
+            fs::write(&installed, lock).with_context(|| format!("write {}", installed.display()))?;
+        }
+        Ok(directory)
+    }
+
+    pub(super) fn subdirectory(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let directory = self.directory.join(name);
+        fs::create_dir_all(&directory).with_context(|| format!("create {}", directory.display()))?;
+        Ok(directory)
+    }
+}
+
+impl Service {
+    /// Waits until it serves.
+    pub(super) async fn until_answers(&mut self) -> anyhow::Result<()> {
+        self.daemon.until_answers(self.address, HEALTH).await
+    }
+}
+
+/// What the libraries of the app are, for the report.
+pub(super) fn express_versions() -> String {
+    let package: serde_json::Value = serde_json::from_str(APP[0].1).expect("a file of this package");
+    let version = |name: &str| package["dependencies"][name].as_str().unwrap_or("unknown").to_owned();
+    format!("express {}, sequelize {}, pg {}", version("express"), version("sequelize"), version("pg"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_app_is_locked_and_says_nothing_of_the_machine_that_locked_it() {
+        let [_, (_, lock), _] = APP;
+        for machine in ["resolved", "http:", "https:", "file:", "/root", "/home"] {
+            assert!(!lock.contains(machine), "{machine}");
+        }
+        assert_eq!(express_versions(), "express 5.3.0, sequelize 6.37.8, pg 8.23.1");
+    }
+}
