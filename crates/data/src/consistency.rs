@@ -36,7 +36,8 @@ impl Consistency {
         Self { demand: Demand::Eventual, epoch: 0 }
     }
 
-    /// All that was written before.
+    /// All that was written before. Of a bucket that has just moved, a process that has not heard of it yet
+    /// ([`Settings::map_period`](crate::Settings)) sees what was written before the move; [`Self::at_epoch`] makes it hear of it.
     #[must_use]
     pub const fn primary() -> Self {
         Self { demand: Demand::Primary, epoch: 0 }

@@ -1,4 +1,6 @@
 //! One question to every shard.
+//!
+//! Elsewhere: whose the rows are that a shard answers with, while buckets move (`crate::ownership`).
 
 use std::{future::Future, num::NonZeroUsize, time::Duration};
 
@@ -59,7 +61,7 @@ pub struct ScatterError {
 }
 
 impl Data {
-    /// Asks every shard.
+    /// Asks every shard. What they have twice while a bucket moves [`Data::ownership`] tells apart.
     ///
     /// # Errors
     /// When one of them fails under [`Policy::All`], or all of them do.

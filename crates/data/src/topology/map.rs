@@ -24,6 +24,7 @@ use phalanx_telemetry::clock;
 use tokio::time;
 
 use super::{
+    member::Member,
     shared::{Changing, Shards, Shared},
     state::ShardState,
 };
@@ -129,9 +130,10 @@ fn take(shared: &Shared, changing: &mut Changing, newest: Routes) {
     publish(shared, Shards { states: shards.states.clone(), routes: Arc::new(newest) });
 }
 
-/// What a shard has, if that is newer and it says so in time.
+/// What a shard has, if that is newer and it says so; a shard without a primary has nothing to say.
 async fn asked(state: &ShardState, version: MapVersion) -> Option<Routes> {
-    match time::timeout(TIMEOUT, newer(state, version)).await {
+    let primary = state.view().primary.clone()?;
+    match time::timeout(TIMEOUT, newer(&primary, version)).await {
         Ok(Ok(newer)) => newer,
         Ok(Err(error)) => {
             let error: &dyn std::error::Error = &error;
@@ -145,8 +147,13 @@ async fn asked(state: &ShardState, version: MapVersion) -> Option<Routes> {
     }
 }
 
-async fn newer(state: &ShardState, version: MapVersion) -> Result<Option<Routes>, AccessError> {
-    let Some(primary) = state.view().primary.clone() else { return Ok(None) };
+/// The same for whoever cannot go on without the answer.
+pub(crate) async fn ask(state: &ShardState, version: MapVersion) -> Result<Option<Routes>, AccessError> {
+    let primary = state.view().primary.clone().ok_or(AccessError::Unreachable)?;
+    time::timeout(TIMEOUT, newer(&primary, version)).await.unwrap_or(Err(AccessError::Unreachable))
+}
+
+async fn newer(primary: &Member, version: MapVersion) -> Result<Option<Routes>, AccessError> {
     // Files have no map of their own: nothing moves between them.
     if let Endpoint::Sqlite(_) = primary.endpoint {
         return Ok(None);

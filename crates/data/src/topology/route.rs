@@ -1,7 +1,9 @@
 //! Where a read goes, by the map of buckets and by what the read has to see.
 //!
-//! Invariant: a read goes by a map that is no older than the one its positions were written by. Where no shard has such a map, the
-//! owner by the newest there is knows of none either, so it has not given the bucket away: its primary shows all there is.
+//! Invariant: a read goes by a map that is no older than the one its positions were written by. Where there is none, as after a
+//! backup was restored, it goes to the primary of the owner by the newest there is, once that has said that it knows no newer one:
+//! a shard that has given a bucket away knows that.
+//! How it fails: where the owner cannot be asked, or is a shard that the topology has not; then nothing stale is read.
 
 use std::sync::Arc;
 
@@ -64,13 +66,28 @@ impl Shared {
                 return shards.route(by, consistency);
             }
         }
-        Box::pin(self.reach_epoch(consistency.epoch())).await;
-        let shards = self.shards.load();
-        let mut route = shards.route(by, consistency)?;
-        if shards.epoch() < consistency.epoch() {
-            route.demand = ShardDemand::Primary(Reason::Epoch);
+        // In a box, so that reads that need none of it are no larger for it.
+        Box::pin(self.route_anew(by, consistency)).await
+    }
+
+    async fn route_anew(&self, by: By, consistency: &Consistency) -> Result<Route, AccessError> {
+        let epoch = consistency.epoch();
+        self.reach_epoch(epoch).await;
+        let shards = self.shards.load_full();
+        if shards.epoch() >= epoch {
+            return shards.route(by, consistency);
         }
-        Ok(route)
+        let owner = shards.route(by, &Consistency::primary())?.state;
+        // There is a newer one, and it cannot be used, if it names a shard that the topology has not. Other buckets are where it says.
+        let newest = match map::ask(&owner, shards.routes.version()).await? {
+            Some(routes) => Arc::new(Shards { states: shards.states.clone(), routes: Arc::new(routes) }),
+            None => shards,
+        };
+        if newest.epoch() >= epoch {
+            return newest.route(by, consistency);
+        }
+        let Route { state, .. } = newest.route(by, &Consistency::primary())?;
+        Ok(Route { state, demand: ShardDemand::Primary(Reason::Epoch) })
     }
 
     /// Looks for a map of this epoch, if the one in use is older.

@@ -1,6 +1,12 @@
 //! A bucket that moves from one shard to another while clients use it, step by step as a resharding takes them, by hand.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use phalanx_data::{
@@ -12,7 +18,7 @@ use phalanx_telemetry::clock;
 use phalanx_test_servers::{Postgres, Settings as Server};
 use tokio::task::JoinSet;
 
-use crate::support::{INSERT, PATIENCE, Running, TABLE, bodies, servers, settings};
+use crate::support::{BY_ID, INSERT, PATIENCE, Running, TABLE, bodies, servers, settings};
 
 const MIGRATIONS: &[Migration] =
     &[Migration::new("notes", TABLE), Migration::new("fence", "SELECT phalanx.fence_table('notes', 'id')")];
@@ -73,23 +79,25 @@ impl Two {
         self.set("state = 'paused'");
     }
 
-    /// The stream of changes: the same rows on both shards.
-    fn copy(&self) {
-        let rows = self.source.query_one_text(
+    /// The stream of changes: the new owner has all that the old one has.
+    fn copy(&self, owner: u16) {
+        let (from, to) = if owner == 2 { (&self.source, &self.target) } else { (&self.target, &self.source) };
+        let rows = from.query_one_text(
             "SELECT coalesce(string_agg(format('(%s, %L)', id, body), ','), '') FROM notes WHERE id % 4096 = 5",
         );
         if !rows.is_empty() {
-            self.target.execute(&format!(
+            to.execute(&format!(
                 "SET session_replication_role = replica; INSERT INTO notes VALUES {rows} ON CONFLICT DO NOTHING"
             ));
         }
     }
 
     /// The owner changes, with the place from which on the new one has everything.
-    fn give(&self, epoch: u64) {
-        let since = self.target.query_one_text("SELECT pg_current_wal_insert_lsn()");
+    fn give(&self, owner: u16, epoch: u64) {
+        let server = if owner == 2 { &self.target } else { &self.source };
+        let since = server.query_one_text("SELECT pg_current_wal_insert_lsn()");
         self.set(&format!(
-            "owner = 2, reader = NULL, epoch = {epoch}, since_timeline = 1, since_lsn = '{since}'"
+            "owner = {owner}, reader = NULL, epoch = {epoch}, since_timeline = 1, since_lsn = '{since}'"
         ));
     }
 
@@ -97,10 +105,10 @@ impl Two {
         self.set("state = 'open'");
     }
 
-    fn move_to_the_target(&self, epoch: u64) {
+    fn move_to(&self, owner: u16, epoch: u64) {
         self.pause();
-        self.copy();
-        self.give(epoch);
+        self.copy(owner);
+        self.give(owner, epoch);
         self.open();
     }
 }
@@ -130,7 +138,8 @@ async fn inserted(shard: &Shard, number: i64, isolation: Isolation) -> Result<Po
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_wait_through_a_pause_and_write_at_the_new_owner() {
     let two = Two::start().await;
-    let running = Running::open(&two.servers, settings()).await.unwrap();
+    let patient = Settings { primary_wait_max: PATIENCE, ..settings() };
+    let running = Running::open(&two.servers, patient).await.unwrap();
     written(&shard(&running.data), id(1), "before").await;
     two.pause();
 
@@ -143,11 +152,11 @@ async fn writers_wait_through_a_pause_and_write_at_the_new_owner() {
     let levels = [Isolation::ReadCommitted, Isolation::RepeatableRead, Isolation::Serializable];
     let transactions = (20..).zip(levels).map(|(number, isolation)| inserted(&shard, number, isolation));
     let moving = async {
-        let refusals = "SELECT xact_rollback >= 40 FROM pg_stat_database WHERE datname = current_database()";
+        let refusals = "SELECT xact_rollback >= 30 FROM pg_stat_database WHERE datname = current_database()";
         until("all of them are refused", async || two.source.query_one_text(refusals) == "t").await;
         assert!(writers.try_join_next().is_none(), "nobody can have written");
-        two.copy();
-        two.give(2);
+        two.copy(2);
+        two.give(2, 2);
         two.open();
         writers.join_all().await
     };
@@ -191,7 +200,7 @@ async fn a_process_with_an_old_map_writes_where_the_bucket_is_and_reads_what_oth
     let writer = Running::open(&two.servers, unaware()).await.unwrap();
     let reader = Running::open(&two.servers, unaware()).await.unwrap();
     let before = written(&shard(&writer.data), id(1), "before").await;
-    two.move_to_the_target(2);
+    two.move_to(2, 2);
     assert_eq!((writer.data.map().epoch(), reader.data.map().epoch()), (1, 1));
 
     let position = written(&shard(&writer.data), id(2), "after").await;
@@ -219,7 +228,7 @@ async fn what_moved_is_seen_behind_a_replica_that_has_it_not_yet() {
     running.until(&["primary", "primary", "replica"]).await;
     let before = written(&shard(&running.data), id(1), "mine").await;
     replica.set_apply_delay(Duration::from_secs(600));
-    two.move_to_the_target(2);
+    two.move_to(2, 2);
     running.data.refresh_map().await;
 
     let mine = Consistency::after([before]);
@@ -259,13 +268,30 @@ async fn an_epoch_that_no_shard_knows_is_read_from_the_primary() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_on_a_shard_that_the_topology_has_not_is_not_read_from_the_one_before() {
+    let two = Two::start().await;
+    let running = Running::open(&two.servers, unaware()).await.unwrap();
+    let position = written(&shard(&running.data), id(1), "before").await;
+    two.set("owner = 9, epoch = 2");
+    let token = Consistency::after([position]).at_epoch(2);
+    let refused = shard(&running.data).read(&token, &BY_ID, &[id(1).into()]).await;
+    assert!(matches!(refused, Err(AccessError::Unreachable)), "{refused:?}");
+    // Nothing else is lost.
+    let elsewhere = running.data.shard_for(Bucket::try_from(4000).unwrap());
+    written(&elsewhere, 4000, "mine").await;
+    assert_eq!(bodies(&elsewhere, &token, 4000).await, ["mine"]);
+    assert_eq!(running.data.map().epoch(), 1);
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn switched_reads_go_to_the_reader_unless_they_ask_for_more() {
     let two = Two::start().await;
     let soon = Settings { map_period: Duration::from_millis(50), ..settings() };
     let running = Running::open(&two.servers, soon).await.unwrap();
     let shard = shard(&running.data);
     let position = written(&shard, id(1), "owner's").await;
-    two.copy();
+    two.copy(2);
     two.target.execute("SET session_replication_role = replica; UPDATE notes SET body = 'reader''s'");
     let anybody = Consistency::eventual();
     assert_eq!(bodies(&shard, &anybody, id(1)).await, ["owner's"]);
@@ -284,4 +310,47 @@ async fn switched_reads_go_to_the_reader_unless_they_ask_for_more() {
     until("reads return to the owner", async || shows("owner's").await).await;
     assert_eq!(running.data.map().epoch(), 1, "nobody was given anything");
     running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_writes_reads_it_at_any_process_while_the_bucket_moves_to_and_fro() {
+    let two = Two::with_replica().await;
+    two.replica.as_ref().unwrap().set_apply_delay(Duration::from_millis(200));
+    let patient = Settings { primary_wait_max: PATIENCE, replica_wait_max: PATIENCE, ..settings() };
+    // The last one never writes, so it hears of a move by what its clients bring along and in no other way.
+    let processes = [
+        Running::open(&two.servers, patient.clone()).await.unwrap(),
+        Running::open(&two.servers, Settings { map_period: NEVER, ..patient.clone() }).await.unwrap(),
+        Running::open(&two.servers, Settings { map_period: NEVER, ..patient }).await.unwrap(),
+    ];
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut clients = JoinSet::new();
+    for client in 0..8_usize {
+        let [first, second, reader] = processes.each_ref().map(|process| process.data.clone());
+        let stop = Arc::clone(&stop);
+        clients.spawn(async move {
+            let mut count = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let id = id(i64::try_from(1 + client + 8 * count).unwrap());
+                let writer = [&first, &second][(client + count) % 2];
+                let position = written(&shard(writer), id, "mine").await;
+                let token = Consistency::after([position]).at_epoch(writer.map().epoch());
+                assert_eq!(bodies(&shard(&reader), &token, id).await, ["mine"], "{id} {position:?}");
+                count += 1;
+            }
+            count
+        });
+    }
+    for (epoch, owner) in (2..).zip([2, 1, 2, 1, 2]) {
+        let before = processes[0].data.statements().iter().map(|statement| statement.calls).sum::<u64>();
+        two.move_to(owner, epoch);
+        let calls = || processes[0].data.statements().iter().map(|statement| statement.calls).sum::<u64>();
+        until("clients go on after the move", async || calls() > before + 50).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let count: usize = clients.join_all().await.iter().sum();
+    assert_eq!(two.target.query_one_text("SELECT count(*) FROM notes"), count.to_string());
+    for process in processes {
+        process.close().await;
+    }
 }
