@@ -78,7 +78,8 @@ impl Shard {
         }
         let rows = outcome.as_ref().map(|written| written.rows.len());
         self.shared.ended(self.id(), statement, begun, rows);
-        let written = outcome?;
+        let mut written = outcome?;
+        written.position = self.or_end(written.position).await;
         self.shared.session_wrote(written.position);
         Ok(written)
     }
@@ -97,9 +98,10 @@ impl Shard {
         let mut pause = TRANSACTION_PAUSE;
         for attempt in 1.. {
             match self.attempt(isolation, &run).await {
-                Ok(done) => {
-                    self.shared.session_wrote(done.1);
-                    return Ok(done);
+                Ok((done, position)) => {
+                    let position = self.or_end(position).await;
+                    self.shared.session_wrote(position);
+                    return Ok((done, position));
                 }
                 Err(Failed::Run(error)) => return Err(error),
                 Err(Failed::Access(error)) => {
@@ -175,6 +177,24 @@ impl Shard {
             match primary.endpoint.begin(isolation).await {
                 Ok(transaction) => return Ok(transaction),
                 Err(error) => attempts.failed(error).await?,
+            }
+        }
+    }
+
+    /// The position of a write, or where the shard's log ends now if the connection broke before the write could tell: all that
+    /// was written is before that.
+    async fn or_end(&self, position: Option<Position>) -> Option<Position> {
+        if position.is_some() {
+            return position;
+        }
+        let mut attempts = Attempts::new(&self.shared, self.id());
+        loop {
+            let primary = attempts.primary().await.ok()?;
+            match primary.endpoint.end().await {
+                // It waited for a connection, and got one to a server that was the primary: its log has another end.
+                Ok(_) if attempts.has_moved() => {}
+                Ok(end) => return end,
+                Err(error) => attempts.failed(error).await.ok()?,
             }
         }
     }
