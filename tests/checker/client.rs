@@ -23,8 +23,33 @@ const PAUSE: Range<u64> = 20..220;
 const RIVALS: usize = 3;
 /// A read that nobody answers is sent again for so long.
 const PATIENCE: Duration = Duration::from_secs(15);
+const AWAITED: Duration = Duration::from_mins(1);
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 const PAGE: usize = 200;
+
+/// What the clients of a trial share.
+#[derive(Default)]
+pub(crate) struct Common {
+    pub(crate) stop: Stop,
+    /// Attempts to get an address that others want too.
+    races: AtomicUsize,
+    refusals: AtomicUsize,
+    /// Accounts that were seen by a login, and in the pages of all.
+    logins: AtomicUsize,
+    pages: AtomicUsize,
+}
+
+impl Common {
+    /// Waits until each of what happens seldom has come about once, or until nobody can expect it any more: the machine may be
+    /// slow, and a trial without it would prove little.
+    pub(crate) fn await_one_of_each(&self) {
+        let begun = clock::now();
+        let counts = [&self.refusals, &self.logins, &self.pages];
+        while begun.elapsed() < AWAITED && counts.iter().any(|count| count.load(Ordering::Relaxed) == 0) {
+            self.stop.told_within(TRY_AGAIN);
+        }
+    }
+}
 
 /// How a client brings back what the answer to its write said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +66,7 @@ pub(crate) struct Client<'a> {
     pub(crate) admin: Option<String>,
     pub(crate) replicas: &'a Replicas,
     pub(crate) begun: Instant,
-    pub(crate) stop: &'a Stop,
-    /// Attempts to get an address that others want too.
-    pub(crate) races: &'a AtomicUsize,
+    pub(crate) common: &'a Common,
     pub(crate) http: Http,
     /// Of the last write.
     pub(crate) position: Option<String>,
@@ -64,7 +87,7 @@ impl Client<'_> {
     /// Goes on until it is stopped.
     pub(crate) fn run(mut self) -> History {
         let mut attempt = 0;
-        while !self.stop.told_within(Duration::from_millis(self.random.u64(PAUSE))) {
+        while !self.common.stop.told_within(Duration::from_millis(self.random.u64(PAUSE))) {
             attempt += 1;
             let Some(own) = self.register(attempt) else { continue };
             self.look(&own, How::Id);
@@ -84,7 +107,7 @@ impl Client<'_> {
         if self.random.u8(..10) < 7 {
             return format!("client{}.{attempt}@example.com", self.number);
         }
-        format!("race{}@example.com", self.races.fetch_add(1, Ordering::Relaxed) / RIVALS)
+        format!("race{}@example.com", self.common.races.fetch_add(1, Ordering::Relaxed) / RIVALS)
     }
 
     fn register(&mut self, attempt: u32) -> Option<Own> {
@@ -112,7 +135,10 @@ impl Client<'_> {
                 }
                 id.map(|id| Ok(Own { id, email: email.clone(), name: name.clone(), token, writer }))
             }
-            Ok(answer) if answer.status == 409 => Some(Err(Outcome::Refused)),
+            Ok(answer) if answer.status == 409 => {
+                self.common.refusals.fetch_add(1, Ordering::Relaxed);
+                Some(Err(Outcome::Refused))
+            }
             Ok(answer) => {
                 self.expect_unavailable(&answer, &name);
                 None
@@ -139,10 +165,15 @@ impl Client<'_> {
             if let Some(seen) = self.ask(replica, own, how) {
                 break seen;
             }
-            if tries.elapsed() > PATIENCE || self.stop.told_within(TRY_AGAIN) {
+            if tries.elapsed() > PATIENCE || self.common.stop.told_within(TRY_AGAIN) {
                 break (String::new(), Sight::NoAnswer);
             }
         };
+        match (how, &sight) {
+            (How::Login, Sight::Account) => drop(self.common.logins.fetch_add(1, Ordering::Relaxed)),
+            (How::Pages, Sight::Account) => drop(self.common.pages.fetch_add(1, Ordering::Relaxed)),
+            _ => {}
+        }
         let span = Span { began, ended: self.begun.elapsed() };
         self.history.reads.push(OwnRead { id: own.id, how, instance, span, sight });
     }

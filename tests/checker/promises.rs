@@ -7,7 +7,7 @@ use phalanx_telemetry::clock;
 use crate::{
     history::{How, Outcome},
     schedule::Standby,
-    trial::{self, Outcomes},
+    trial::{self, Outcomes, Trial},
 };
 
 /// How long faults go on in a trial unless the environment says otherwise. Starting and judging come on top.
@@ -15,21 +15,22 @@ const SECONDS: u64 = 15;
 
 #[test]
 fn with_a_synchronous_standby_nothing_acknowledged_is_lost_and_all_see_what_they_wrote() {
-    for_seeds(Standby::Synchronous);
+    for_seeds(Standby::Synchronous, 0);
 }
 
 #[test]
 fn an_asynchronous_standby_loses_what_it_had_not_received_and_nothing_else_goes_wrong() {
-    for_seeds(Standby::Asynchronous);
+    // Two of four shards own nothing: those that were added to be moved to are asked for pages and sums all the same.
+    for_seeds(Standby::Asynchronous, 2);
 }
 
-fn for_seeds(standby: Standby) {
+fn for_seeds(standby: Standby, empty_shards: usize) {
     let first = variable("SEED").unwrap_or_else(|| fastrand::u64(..1_000_000_000));
     let length = Duration::from_secs(variable("SECONDS").unwrap_or(SECONDS));
     for seed in first..first + variable("SEEDS").unwrap_or(1) {
         println!("{standby:?}: PHALANX_CHECKER_SEED={seed}");
         let begun = clock::now();
-        let outcomes = trial::run(seed, length, standby);
+        let outcomes = trial::run(Trial { seed, length, standby, empty_shards });
         println!("  {} in {:.0?}", outcomes.summary(), begun.elapsed());
         println!("{}", outcomes.story());
         let violations = &outcomes.judgement.violations;
@@ -42,7 +43,7 @@ fn for_seeds(standby: Standby) {
 fn assert_something_happened(outcomes: &Outcomes, length: Duration) {
     let acknowledged = outcomes.count(|outcome| matches!(outcome, Outcome::Acknowledged { .. }));
     let summary = outcomes.summary();
-    assert!(acknowledged as u64 >= length.as_secs() / 2, "{summary}");
+    assert!(acknowledged as u64 >= length.as_secs() / 3, "{summary}");
     let refused = outcomes.count(|outcome| outcome == Outcome::Refused);
     let looks = [How::Id, How::Profile, How::Login, How::Pages];
     assert!(refused > 0 && looks.iter().all(|how| outcomes.seen(*how) > 0), "{summary}");

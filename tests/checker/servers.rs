@@ -1,4 +1,4 @@
-//! The databases of a trial: a first shard that fails over and lags, and a second one that is plain.
+//! The databases of a trial: a first shard that fails over and lags, a second one that is plain, and others that own nothing.
 
 use std::{collections::BTreeMap, thread, time::Duration};
 
@@ -14,7 +14,9 @@ const LAG: Duration = Duration::from_secs(2);
 const LAGGING: &str = "lagging";
 const DATABASE: &str = "postgres";
 /// How long a server that was made to fail may take to be back.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a replica may take to follow another primary.
+const FOLLOWING: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Rows that a shard does not own are what a move of buckets has left behind.
@@ -30,6 +32,8 @@ pub(crate) struct Servers {
     pub(crate) heir: Postgres,
     pub(crate) lagging: Postgres,
     second: Postgres,
+    /// The shards behind the second.
+    empty: Vec<Postgres>,
     leader: Leader,
 }
 
@@ -41,9 +45,12 @@ enum Leader {
 }
 
 impl Servers {
-    pub(crate) fn start(standby: Standby) -> Self {
+    /// Two shards that own all buckets, and so many empty ones.
+    pub(crate) fn start(standby: Standby, empty: usize) -> Self {
         thread::scope(|scope| {
-            let second = scope.spawn(|| Postgres::start(Settings::default()));
+            let start = || Postgres::start(Settings::default());
+            let second = scope.spawn(start);
+            let empty: Vec<_> = (0..empty).map(|_| scope.spawn(start)).collect();
             let old = Postgres::start(Settings::default());
             let heir = ReplicaSettings::named("heir");
             let heir = match standby {
@@ -52,12 +59,14 @@ impl Servers {
             };
             let heir = old.replica_with(&heir);
             let lagging = old.replica_with(&ReplicaSettings::named(LAGGING));
-            Self { old, heir, lagging, second: second.join().unwrap(), leader: Leader::Old }
+            let second = second.join().unwrap();
+            let empty = empty.into_iter().map(|server| server.join().unwrap()).collect();
+            Self { old, heir, lagging, second, empty, leader: Leader::Old }
         })
     }
 
-    /// What a replica of the API has to be told.
-    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+    /// What a replica of the API has to be told as long as there are two shards.
+    pub(crate) fn environment_of_two(&self) -> Vec<(String, String)> {
         let replicas = format!("{},{}", self.heir.url(), self.lagging.url());
         [
             ("DATABASE_SHARD_1_PRIMARY", self.old.url()),
@@ -67,6 +76,13 @@ impl Servers {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec()
+    }
+
+    /// The same with the empty shards, which own nothing where a topology of two was there before.
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        let empty = (3..).zip(&self.empty);
+        let empty = empty.map(|(number, server)| (format!("DATABASE_SHARD_{number}_PRIMARY"), server.url()));
+        self.environment_of_two().into_iter().chain(empty).collect()
     }
 
     pub(crate) fn at(&self, place: Place) -> &Postgres {
@@ -85,8 +101,8 @@ impl Servers {
     }
 
     /// The primary of each shard, by number.
-    fn primaries(&self) -> [(usize, &Postgres); 2] {
-        [(1, self.first_primary()), (2, &self.second)]
+    fn primaries(&self) -> impl Iterator<Item = (usize, &Postgres)> {
+        (1..).zip([self.first_primary(), &self.second].into_iter().chain(&self.empty))
     }
 
     pub(crate) fn make_admin(&self, id: i64) {
@@ -123,7 +139,7 @@ impl Servers {
             "SELECT 1 FROM pg_stat_replication WHERE application_name = '{LAGGING}' AND state = 'streaming'"
         );
         let begun = clock::now();
-        while begun.elapsed() < PATIENCE {
+        while begun.elapsed() < FOLLOWING {
             if self.first_primary().query_one_text(&asked) == "1" {
                 return true;
             }
@@ -132,7 +148,7 @@ impl Servers {
         false
     }
 
-    /// Everything that is stored, once both shards answer.
+    /// Everything that is stored, once all shards answer.
     pub(crate) fn stored(&self) -> Stored {
         let mut stored = Stored::default();
         for (shard, primary) in self.primaries() {

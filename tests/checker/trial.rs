@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    sync::{Mutex, atomic::AtomicUsize},
+    sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
@@ -12,7 +12,7 @@ use phalanx_telemetry::clock;
 use serde_json::json;
 
 use crate::{
-    client::{Carrier, Client, id_of, password, text},
+    client::{Carrier, Client, Common, id_of, password, text},
     faults::{Sabotage, Saboteur},
     history::{History, How, Login, Outcome, Registration, Sight, Span, Stored},
     http::{Answer, Fields, Http},
@@ -20,7 +20,7 @@ use crate::{
     replicas::Replicas,
     schedule::{Standby, plan},
     servers::Servers,
-    stop::{Stop, ToldAtLast},
+    stop::ToldAtLast,
 };
 
 const REPLICAS: usize = 3;
@@ -42,25 +42,42 @@ pub(crate) struct Outcomes {
     logged: Vec<String>,
 }
 
-/// Runs the trial of a seed.
-pub(crate) fn run(seed: u64, length: Duration, standby: Standby) -> Outcomes {
+/// What is put to the proof.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trial {
+    pub(crate) seed: u64,
+    /// How long faults go on.
+    pub(crate) length: Duration,
+    pub(crate) standby: Standby,
+    /// Shards that have joined the two that own everything.
+    pub(crate) empty_shards: usize,
+}
+
+/// Runs a trial.
+pub(crate) fn run(trial: Trial) -> Outcomes {
+    let Trial { seed, length, standby, empty_shards } = trial;
     let mut random = Rng::with_seed(seed);
-    let mut servers = Servers::start(standby);
+    let mut servers = Servers::start(standby, empty_shards);
+    if empty_shards > 0 {
+        // The first to start spreads the buckets over the shards that it knows.
+        drop(Replicas::start(1, servers.environment_of_two()));
+    }
     let replicas = Replicas::start(REPLICAS, servers.environment());
     let (admin, token) = admin(&servers, &replicas);
     servers.lag();
     let plan = plan(&mut random, length, standby, REPLICAS);
 
-    let (stop, races, begun) = (Stop::default(), AtomicUsize::new(0), clock::now());
+    let (common, begun) = (Common::default(), clock::now());
     let (mut history, sabotage) = thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
-                let client = client(number, random.fork(), &token, &replicas, (begun, &stop, &races));
+                let client = client(number, random.fork(), &token, &replicas, begun, &common);
                 scope.spawn(move || client.run())
             })
             .collect();
-        let stop_at_last = ToldAtLast(&stop);
+        let stop_at_last = ToldAtLast(&common.stop);
         let sabotage = Saboteur::new(&mut servers, &replicas, begun).run(&plan, length);
+        common.await_one_of_each();
         drop(stop_at_last);
         let mut history = History::default();
         clients.into_iter().for_each(|client| history.merge(client.join().unwrap()));
@@ -85,7 +102,8 @@ fn client<'a>(
     random: Rng,
     admin: &str,
     replicas: &'a Replicas,
-    (begun, stop, races): (Instant, &'a Stop, &'a AtomicUsize),
+    begun: Instant,
+    common: &'a Common,
 ) -> Client<'a> {
     Client {
         number,
@@ -94,8 +112,7 @@ fn client<'a>(
         admin: (number == 0).then(|| admin.to_owned()),
         replicas,
         begun,
-        stop,
-        races,
+        common,
         http: Http::new(),
         position: None,
         history: History::default(),

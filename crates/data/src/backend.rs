@@ -193,6 +193,14 @@ impl Endpoint {
         }
     }
 
+    /// Where the log of a primary ends now; `None` for a file, of which every write tells its position.
+    pub(crate) async fn end(&self) -> Result<Option<Position>, AccessError> {
+        match self {
+            Self::Postgres(server) => server.end().await,
+            Self::Sqlite(_) => Ok(None),
+        }
+    }
+
     /// What its connections are doing.
     pub(crate) fn pool_status(&self) -> PoolStatus {
         match self {

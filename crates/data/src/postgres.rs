@@ -269,6 +269,12 @@ impl Server {
         probe::read(&self.read(Query { statement: &probe::PROBE, values: &[] }).await?)
     }
 
+    /// Where the log of a primary ends now.
+    pub(crate) async fn end(&self) -> Result<Option<Position>, AccessError> {
+        let rows = self.read(Query { statement: &POSITION, values: &[] }).await?;
+        Ok(self.inner.position(&rows))
+    }
+
     pub(crate) fn pool_status(&self) -> PoolStatus {
         PoolStatus { shared: self.inner.shared.occupancy(), exclusive: self.inner.exclusive.occupancy() }
     }
@@ -350,7 +356,7 @@ impl Inner {
             outcome => (outcome, position),
         };
         let (rows, count) = outcome.map_err(fault)?;
-        // Done is done: without its position, readers are sent to the primary.
+        // Done is done: that the connection broke behind it only leaves open how far readers have to be.
         let position = position.ok().and_then(|(rows, _)| self.position(&rows));
         Ok(Written { rows, count, position })
     }

@@ -135,8 +135,8 @@ pub struct Written {
     pub rows: Vec<Row>,
     /// How many rows it inserted, changed or deleted.
     pub count: u64,
-    /// From here on every reader sees it. `None` where the connection broke between the commit and that question: then
-    /// only the primary is sure to show it.
+    /// From here on every reader sees it. `None` where the connection broke between the commit and that question, and no primary
+    /// could be asked instead: then only the primary is sure to show it.
     pub position: Option<Position>,
 }
 

@@ -80,7 +80,8 @@ impl Shard {
         let outcome = self.admitted(query, begun).await;
         let rows = outcome.as_ref().map(|written| written.rows.len());
         self.shared.ended(self.id(), statement, begun, rows);
-        let written = outcome?;
+        let mut written = outcome?;
+        written.position = self.or_end(written.position).await;
         self.shared.session_wrote(written.position);
         Ok(written)
     }
@@ -100,9 +101,10 @@ impl Shard {
         loop {
             let version = self.version();
             let error = match self.attempt(isolation, &run).await {
-                Ok(done) => {
-                    self.shared.session_wrote(done.1);
-                    return Ok(done);
+                Ok((done, position)) => {
+                    let position = self.or_end(position).await;
+                    self.shared.session_wrote(position);
+                    return Ok((done, position));
                 }
                 Err(Failed::Run(error)) => return Err(error),
                 Err(Failed::Access(error)) => error,
@@ -183,6 +185,24 @@ impl Shard {
             match primary.endpoint.begin(isolation).await {
                 Ok(transaction) => return Ok(transaction),
                 Err(error) => attempts.failed(error).await?,
+            }
+        }
+    }
+
+    /// The position of a write, or where the shard's log ends now if the connection broke before the write could tell: all that
+    /// was written is before that.
+    async fn or_end(&self, position: Option<Position>) -> Option<Position> {
+        if position.is_some() {
+            return position;
+        }
+        let mut attempts = Attempts::new(&self.shared, self.id());
+        loop {
+            let primary = attempts.primary().await.ok()?;
+            match primary.endpoint.end().await {
+                // It waited for a connection, and got one to a server that was the primary: its log has another end.
+                Ok(_) if attempts.has_moved() => {}
+                Ok(end) => return end,
+                Err(error) => attempts.failed(error).await.ok()?,
             }
         }
     }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use phalanx_data::{AccessError, Consistency, Shard};
+use phalanx_data::{AccessError, Consistency, Isolation, Shard, Transaction};
 use phalanx_test_servers::{Postgres, Settings as Server};
 use tokio::task::JoinSet;
 
@@ -88,5 +88,39 @@ async fn writes_whose_backends_are_killed_happen_once_or_are_of_unknown_outcome(
         let found = primary.query_one_text(&format!("SELECT count(*) FROM notes WHERE id IN ({list})"));
         assert_eq!(found, ids.len().to_string());
     }
+    running.close().await;
+}
+
+/// Breaks the connection of a write behind its commit, when it asks where that is.
+const BREAK_BEHIND_WRITES: &str = "
+    CREATE SCHEMA breaking;
+    CREATE FUNCTION breaking.pg_current_wal_insert_lsn() RETURNS pg_lsn LANGUAGE plpgsql AS $$ BEGIN
+        PERFORM pg_terminate_backend(pg_backend_pid());
+        PERFORM pg_sleep(60);
+        RETURN NULL;
+    END $$;
+    CREATE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        PERFORM set_config('search_path', 'breaking, pg_catalog, public', false);
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER break AFTER INSERT ON notes FOR EACH ROW EXECUTE FUNCTION break()";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_whose_connection_breaks_behind_its_commit_still_has_a_position() {
+    let primary = Postgres::start(Server::default());
+    primary.execute(TABLE);
+    primary.execute(BREAK_BEHIND_WRITES);
+    let running = Running::open(&servers(&[(&primary, &[])]), settings()).await.unwrap();
+    let shard = running.shard();
+    let written = shard.write(&INSERT, &[1.into(), "one".into()]).await.unwrap();
+    assert_eq!(written.count, 1);
+    let position = written.position.expect("the primary can be asked by another connection");
+    assert_eq!((position.shard, position.timeline), (shard.id(), 1));
+
+    let insert =
+        async |transaction: &mut Transaction| transaction.execute(&INSERT, &[2.into(), "two".into()]).await;
+    let (_, position) = shard.transaction::<_, AccessError>(Isolation::default(), insert).await.unwrap();
+    assert!(position.is_some());
+    assert_eq!(primary.query_one_text("SELECT count(*) FROM notes"), "2");
     running.close().await;
 }
