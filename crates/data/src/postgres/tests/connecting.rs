@@ -120,7 +120,8 @@ async fn puppet(version: &str, answer: &'static [u8]) -> (u16, JoinSet<()>) {
 async fn a_server_that_is_too_old_is_named() {
     let (port, _puppet) = puppet("13.22", b"").await;
     let error = fault(&format!("postgres://web@127.0.0.1:{port}/shop?sslmode=disable")).await;
-    let expected = format!("127.0.0.1:{port}/shop runs PostgreSQL 13.22: at least version 14 is needed");
+    let expected =
+        format!("127.0.0.1:{port}/shop runs PostgreSQL 13.22, and at least version 14 is needed: upgrade it");
     assert_eq!(error.to_string(), expected);
 }
 
