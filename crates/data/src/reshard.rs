@@ -169,7 +169,7 @@ impl Resharding {
         self.executor.board.report()
     }
 
-    /// Runs it to its end, reporting at every step and four times a second.
+    /// Runs it to its end, reporting every stage and four times a second.
     ///
     /// `stop` ends it at once, but while writes are paused: then when they are let in again, which takes half a minute
     /// at most as long as the shards answer. Dropping the future is as good as a crash.
@@ -183,14 +183,17 @@ impl Resharding {
         stop: CancellationToken,
     ) -> Result<Outcome, ReshardError> {
         let board = self.executor.board.clone();
-        let mut ticks = time::interval(REPORT_PERIOD);
+        let (mut changes, mut ticks) = (board.watch(), time::interval(REPORT_PERIOD));
         let mut work = std::pin::pin!(self.executor.run(&stop));
         let outcome = loop {
             tokio::select! {
                 biased;
                 outcome = &mut work => break outcome,
-                _ = ticks.tick() => report(&board.report()),
+                // The board is there as long as the executor is.
+                _ = changes.changed() => {}
+                _ = ticks.tick() => {}
             }
+            report(&board.report());
         };
         report(&board.report());
         outcome

@@ -8,9 +8,10 @@ use phalanx_shard::{Bucket, BucketMap, BucketSet, map::ShardId};
 
 use super::{ReshardError, filter, session::Session, state::seconds};
 
-/// What an owner takes over with.
-#[derive(Clone, Copy, Debug)]
+/// What an owner takes over, and with what.
+#[derive(Clone, Debug)]
 pub(super) struct Handover {
+    pub(super) buckets: BucketSet,
     pub(super) owner: ShardId,
     pub(super) epoch: u64,
     /// Where the owner's log is at or after all that was ever written to the buckets.
@@ -18,15 +19,17 @@ pub(super) struct Handover {
     pub(super) since_lsn: u64,
 }
 
-/// Sends reads that ask for no position to `reader`, or to the owner again.
-pub(super) async fn set_reader(
+/// Sends reads that ask for no position to other shards than the owners, or to the owners again.
+pub(super) async fn set_readers(
     session: &Session,
-    buckets: &BucketSet,
-    reader: Option<ShardId>,
+    readers: &[(&BucketSet, Option<ShardId>)],
 ) -> Result<(), ReshardError> {
-    let reader = reader.map_or_else(|| "NULL".to_owned(), |reader| reader.to_string());
-    let set = format!("reader = {reader}");
-    change(session, "switch reads", buckets, &set, &format!("reader IS DISTINCT FROM {reader}")).await
+    let changes = readers.iter().map(|(buckets, reader)| {
+        let reader = reader.map_or_else(|| "NULL".to_owned(), |reader| reader.to_string());
+        let (set, expected) = (format!("reader = {reader}"), format!("reader IS DISTINCT FROM {reader}"));
+        Change { buckets, set, expected }
+    });
+    change(session, "switch reads", &changes.collect::<Vec<_>>()).await
 }
 
 /// Lets no more writes to buckets of this shard in; those that were let in have ended when it answers.
@@ -35,56 +38,62 @@ pub(super) async fn pause(
     buckets: &BucketSet,
     epoch_max: u64,
 ) -> Result<(), ReshardError> {
-    let set = "state = 'paused', paused_at = clock_timestamp()";
+    let set = "state = 'paused', paused_at = clock_timestamp()".to_owned();
     let expected = format!("here AND state = 'open' AND epoch <= {epoch_max}");
-    change(session, "pause writes", buckets, set, &expected).await
+    change(session, "pause writes", &[Change { buckets, set, expected }]).await
 }
 
-/// Gives buckets to another owner, paused.
-pub(super) async fn hand_over(
-    session: &Session,
-    buckets: &BucketSet,
-    to: Handover,
-) -> Result<(), ReshardError> {
-    let Handover { owner, epoch, since_timeline, since_lsn } = to;
-    let since = phalanx_shard::Lsn(since_lsn);
-    let set = format!(
-        "owner = {owner}, epoch = {epoch}, reader = NULL, state = 'paused',
-         paused_at = coalesce(paused_at, clock_timestamp()),
-         since_timeline = {since_timeline}, since_lsn = '{since}'"
-    );
-    change(session, "give buckets to their owner", buckets, &set, &format!("epoch < {epoch}")).await
+/// Gives buckets to other owners, paused. All in one: who reads a map of the new epoch reads all of it, since he looks no more for
+/// one of that epoch.
+pub(super) async fn hand_over(session: &Session, handovers: &[Handover]) -> Result<(), ReshardError> {
+    let changes = handovers.iter().map(|handover| {
+        let Handover { buckets, owner, epoch, since_timeline, since_lsn } = handover;
+        let since = phalanx_shard::Lsn(*since_lsn);
+        let set = format!(
+            "owner = {owner}, epoch = {epoch}, reader = NULL, state = 'paused',
+             paused_at = coalesce(paused_at, clock_timestamp()),
+             since_timeline = {since_timeline}, since_lsn = '{since}'"
+        );
+        Change { buckets, set, expected: format!("epoch < {epoch}") }
+    });
+    change(session, "give buckets to their owners", &changes.collect::<Vec<_>>()).await
 }
 
 /// Lets writes in.
 pub(super) async fn open(session: &Session, buckets: &BucketSet) -> Result<(), ReshardError> {
-    change(session, "open buckets", buckets, "state = 'open', paused_at = NULL", "state = 'paused'").await
+    let set = "state = 'open', paused_at = NULL".to_owned();
+    change(session, "open buckets", &[Change { buckets, set, expected: "state = 'paused'".to_owned() }]).await
 }
 
 /// Forgets from where on owners have all: replicas and positions of clients are past it.
 pub(super) async fn forget_since(session: &Session, buckets: &BucketSet) -> Result<(), ReshardError> {
-    let set = "since_timeline = NULL, since_lsn = NULL";
-    change(session, "forget where buckets moved", buckets, set, "since_lsn IS NOT NULL").await
+    let set = "since_timeline = NULL, since_lsn = NULL".to_owned();
+    let expected = "since_lsn IS NOT NULL".to_owned();
+    change(session, "forget where buckets moved", &[Change { buckets, set, expected }]).await
 }
 
-async fn change(
-    session: &Session,
-    action: &'static str,
-    buckets: &BucketSet,
-    set: &str,
-    expected: &str,
-) -> Result<(), ReshardError> {
-    let array = filter::array(buckets);
-    let is_due =
-        format!("SELECT EXISTS (SELECT FROM phalanx.buckets WHERE bucket = ANY ({array}) AND {expected})");
+/// What is set where something is expected.
+struct Change<'a> {
+    buckets: &'a BucketSet,
+    set: String,
+    expected: String,
+}
+
+async fn change(session: &Session, action: &'static str, changes: &[Change<'_>]) -> Result<(), ReshardError> {
+    let found = |change: &Change<'_>| {
+        format!("bucket = ANY ({}) AND {}", filter::array(change.buckets), change.expected)
+    };
+    let any: Vec<String> = changes.iter().map(|change| format!("({})", found(change))).collect();
+    let is_due = format!("SELECT EXISTS (SELECT FROM phalanx.buckets WHERE {})", any.join(" OR "));
     if !session.one(action, &is_due, &[]).await?.get::<_, bool>(0) {
         return Ok(());
     }
-    let text = format!(
-        "SELECT phalanx.close_buckets({array});
-         UPDATE phalanx.buckets SET {set} WHERE bucket = ANY ({array}) AND {expected};
-         UPDATE phalanx.meta SET revision = revision + 1"
-    );
+    let all: BucketSet = changes.iter().flat_map(|change| change.buckets.iter()).collect();
+    let mut text = format!("SELECT phalanx.close_buckets({});", filter::array(&all));
+    for change in changes {
+        text.push_str(&format!("UPDATE phalanx.buckets SET {} WHERE {};", change.set, found(change)));
+    }
+    text.push_str("UPDATE phalanx.meta SET revision = revision + 1");
     session.execute(action, &text).await
 }
 

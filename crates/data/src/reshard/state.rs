@@ -134,7 +134,7 @@ pub(super) async fn enter(
     // The time of the move is when its writers are about to be let in, wherever they go.
     let text = "UPDATE phalanx.reshard
                    SET stage = $2, stage_at = clock_timestamp(), direction = coalesce($3, direction),
-                       fault = coalesce($4, fault), pushed = pushed AND $2 = 'soak',
+                       fault = coalesce($4, fault), pushed = pushed AND $2 <> 'pause_back',
                        moved_at = CASE WHEN $2 IN ('open', 'resume') THEN clock_timestamp() ELSE moved_at END
                  WHERE stage = $1 RETURNING true";
     let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
@@ -168,7 +168,10 @@ pub(super) async fn ask_back(first: &Session) -> Result<Stage, ReshardError> {
 /// Stores that the soak is to end; answers the stage.
 pub(super) async fn finish_soak(first: &Session) -> Result<Stage, ReshardError> {
     let stored = read(first).await?.filter(|stored| !stored.is_over()).ok_or(ReshardError::NotUnderWay)?;
-    let text = "UPDATE phalanx.reshard SET soak = 0, pushed = true WHERE stage = $1 RETURNING true";
+    // In the soak it is what was wanted last; before it, going back may be under way already.
+    let text = "UPDATE phalanx.reshard
+                   SET pushed = true, direction = CASE WHEN stage = 'soak' THEN 'onward' ELSE direction END
+                 WHERE stage = $1 RETURNING true";
     match first.optional("end the soak", text, &[&stored.stage.name()]).await? {
         Some(_) => Ok(stored.stage),
         None => Err(ReshardError::Superseded { expected: stored.stage.to_string() }),

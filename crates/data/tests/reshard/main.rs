@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
 
+mod back;
 mod moving;
+mod refused;
+mod resumed;
 mod support;
 mod writers;

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Every row that was acknowledged is there, on the shard of its bucket alone, and no other.
-fn check(cluster: &Cluster, shards: u16, known: &Known) {
+pub(crate) fn check(cluster: &Cluster, shards: u16, known: &Known) {
     let mut found: Vec<String> = (1..=shards).flat_map(|shard| cluster.bodies(shard)).collect();
     found.sort_unstable();
     let alive = known.iter().filter_map(|(name, body)| Some(format!("{name}={}", body.as_ref()?)));
@@ -26,7 +26,10 @@ async fn moves_under_writers(from: u16, to: u16, shards: u16) -> (Cluster, Vec<R
     let mut reports = Vec::new();
     let outcome = run(cluster.begin(to).await.unwrap(), |report| reports.push(report.clone())).await;
     let known = writers.end().await;
-    assert_eq!(outcome.unwrap(), Outcome::Done, "{:?}", reports.last());
+    let fault = reports
+        .iter()
+        .find_map(|report| report.fault.as_ref().map(|fault| (report.stage, fault.to_string())));
+    assert_eq!((outcome.unwrap(), fault), (Outcome::Done, None));
     check(&cluster, shards, &known);
     assert_eq!(cluster.remains(), "");
     assert!(known.len() > 200, "they wrote {} rows", known.len());
@@ -41,4 +44,16 @@ async fn one_shard_becomes_two() {
     assert_eq!((last.stage, &last.fault, &last.trouble), (Stage::Done, &None, &None));
     assert_eq!((last.verified.buckets, last.verified.buckets_all), (4096, 4096));
     assert!(last.verified.rows > 0 && last.verified.rows_read > 0, "{last:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_shards_become_four() {
+    let (cluster, _) = moves_under_writers(2, 4, 4).await;
+    assert_eq!(cluster.map(), "1:1024@1 2:1024@1 3:1024@2 4:1024@2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_shards_become_two() {
+    let (cluster, _) = moves_under_writers(3, 2, 3).await;
+    assert!(cluster.map().starts_with("1:1366@1 1:682@2 2:1365@1 2:683@2"), "{}", cluster.map());
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use phalanx_data::{
     MigrateMode, Migration, ServerSettings, ServerUrl, Servers, ShardServers, migrate,
-    reshard::{Options, Outcome, Report, ReshardError, Resharding},
+    reshard::{self, Options, Outcome, Report, ReshardError, Resharding, Status},
 };
-use phalanx_shard::Placement;
+use phalanx_shard::{Placement, reshard::Stage};
 use phalanx_test_servers::{Postgres, Settings as Server};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// How long anything may take that is waited for.
@@ -37,13 +38,15 @@ impl Cluster {
     }
 
     pub(crate) async fn start_with(holding: u16, shards: u16, settings: Server) -> Self {
-        let settings = settings
+        let mut roomy = Server::default()
             .parameter("max_replication_slots", "40")
             .parameter("max_wal_senders", "40")
             .parameter("max_logical_replication_workers", "16")
             .parameter("max_worker_processes", "24");
+        // The last one that names a parameter wins.
+        roomy.parameters.extend(settings.parameters);
         let server = tokio::task::spawn_blocking(move || {
-            let server = Postgres::start(settings);
+            let server = Postgres::start(roomy);
             (1..=shards).for_each(|number| server.create_database(&format!("shard_{number}")));
             server
         });
@@ -71,6 +74,55 @@ impl Cluster {
     /// Statements in one shard, as an administrator; what they answer as text.
     pub(crate) fn ask(&self, shard: u16, sql: &str) -> String {
         self.server.query_one_text_in(&format!("shard_{shard}"), sql)
+    }
+
+    /// Statements past the fence.
+    pub(crate) fn force(&self, shard: u16, sql: &str) {
+        self.server
+            .execute_in(&format!("shard_{shard}"), &format!("SET session_replication_role = replica; {sql}"));
+    }
+
+    /// Statements that may fail.
+    pub(crate) fn try_ask(&self, shard: u16, sql: &str) {
+        let _ = self.server.try_query(&format!("shard_{shard}"), sql);
+    }
+
+    /// Runs statements in a transaction that stays open until what this answers is dropped.
+    pub(crate) async fn hold(&self, shard: u16, sql: &str) -> JoinSet<()> {
+        let url = self.server.url_for(&format!("shard_{shard}"));
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { drop(connection.await) });
+        client.batch_execute(&format!("BEGIN; {sql}")).await.unwrap();
+        tasks.spawn(async move {
+            let _open = client;
+            std::future::pending::<()>().await;
+        });
+        tasks
+    }
+
+    /// Waits until something holds, looking at what is stored of a resharding.
+    pub(crate) async fn until(&self, holds: impl AsyncFn(Status) -> bool) {
+        let looking = async {
+            loop {
+                let status = reshard::status(&self.servers(), &connections()).await.unwrap();
+                if holds(status.unwrap()).await {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, looking).await.expect("it never comes");
+    }
+
+    /// Begins, or goes on, and runs to the end.
+    pub(crate) async fn finish(&self, options: Options, expected: Outcome) {
+        let outcome = match self.begin_with(options).await {
+            // An earlier run has come to the end.
+            Err(ReshardError::NothingToMove { .. }) => Outcome::Done,
+            begun => run(begun.unwrap(), |_| {}).await.unwrap(),
+        };
+        assert_eq!(outcome, expected);
     }
 
     pub(crate) async fn begin(&self, shards_to: u16) -> Result<Resharding, ReshardError> {
@@ -124,11 +176,41 @@ pub(crate) fn connections() -> ServerSettings {
     ServerSettings { connect_timeout: PATIENCE, ..ServerSettings::new("") }
 }
 
+/// Runs as far as a stage, and ends as by a crash a little later; answers how it ended if it was sooner. What is going on in the databases
+/// then goes on without it.
+pub(crate) async fn run_until(
+    resharding: Resharding,
+    stage: Stage,
+    later: Duration,
+) -> Option<Result<Outcome, ReshardError>> {
+    let reached = CancellationToken::new();
+    let watch = |report: &Report| {
+        if report.stage == stage {
+            reached.cancel();
+        }
+    };
+    let crash = async {
+        reached.cancelled().await;
+        tokio::time::sleep(later).await;
+    };
+    tokio::select! {
+        biased;
+        () = crash => None,
+        ended = run(resharding, watch) => Some(ended),
+    }
+}
+
 /// Runs to the end, or until the reports were enough.
 pub(crate) async fn run(
     resharding: Resharding,
-    watch: impl FnMut(&Report) + Send,
+    mut watch: impl FnMut(&Report) + Send,
 ) -> Result<Outcome, ReshardError> {
+    let mut last = None;
+    let watch = |report: &Report| {
+        watch(report);
+        last = Some(report.clone());
+    };
     let running = resharding.run(watch, CancellationToken::new());
-    tokio::time::timeout(PATIENCE, running).await.expect("a resharding of little data ends soon")
+    let ended = tokio::time::timeout(PATIENCE, running).await;
+    ended.unwrap_or_else(|_| panic!("a resharding of little data ends soon, this one is at {last:?}"))
 }

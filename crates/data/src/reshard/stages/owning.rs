@@ -1,6 +1,6 @@
 //! Who answers reads, who takes writes, and the pause between.
 
-use phalanx_shard::map::ShardId;
+use phalanx_shard::{map::ShardId, plan::Move};
 
 use super::Work;
 use crate::reshard::{
@@ -40,10 +40,9 @@ impl Executor {
     async fn set_readers(&mut self, to_targets: bool) -> Result<(), ReshardError> {
         for shard in self.in_order(Way::There) {
             self.shards.connected(&[shard]).await?;
-            for step in &self.moves {
-                let reader = to_targets.then_some(step.target);
-                buckets::set_reader(self.shards.session(shard)?, &step.buckets, reader).await?;
-            }
+            let reader = |step: &'_ Move| to_targets.then_some(step.target);
+            let readers: Vec<_> = self.moves.iter().map(|step| (&step.buckets, reader(step))).collect();
+            buckets::set_readers(self.shards.session(shard)?, &readers).await?;
         }
         Ok(())
     }
@@ -89,13 +88,17 @@ impl Executor {
             let owner = ends(step.source, step.target, way).1;
             let session = self.shards.session(owner)?;
             let (since_timeline, since_lsn) = (session.timeline, buckets::log_end(session).await?);
-            handovers.push((step.buckets.clone(), Handover { owner, epoch, since_timeline, since_lsn }));
+            handovers.push(Handover {
+                buckets: step.buckets.clone(),
+                owner,
+                epoch,
+                since_timeline,
+                since_lsn,
+            });
         }
         for shard in self.in_order(way) {
             self.shards.connected(&[shard]).await?;
-            for (moving, handover) in &handovers {
-                buckets::hand_over(self.shards.session(shard)?, moving, *handover).await?;
-            }
+            buckets::hand_over(self.shards.session(shard)?, &handovers).await?;
         }
         Ok(Work::Achieved)
     }
