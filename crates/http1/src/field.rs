@@ -183,6 +183,11 @@ impl ConnectionOptions {
         if self.value_bytes > CONNECTION_BYTES_MAX {
             return Err(ConnectionTooLong);
         }
+        // Mostly this is all it says, and no list to be taken apart.
+        if value.eq_ignore_ascii_case(b"keep-alive") {
+            self.keep_alive = true;
+            return Ok(());
+        }
         for option in elements(value) {
             if option.eq_ignore_ascii_case(b"close") {
                 self.close = true;
