@@ -55,17 +55,28 @@ enum Burst {
 ///
 /// What serving takes is allocated when bytes come and freed when none have come for a moment: a busy connection allocates
 /// nothing for a request, and an idle one keeps nothing but its socket.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr, _place: Place) {
+pub(crate) fn serve(
+    worker: Rc<Worker>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+) -> impl Future<Output = ()> {
     // Answers are written whole, so waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     let mut client = Client::new(&worker, stream, peer);
-    // Who connects has something to say: a connection on which nothing comes is a scan, or was opened in advance.
-    let mut idle_max = HEAD_TIMEOUT;
-    while let Waited::Received = client.wait(idle_max).await {
-        if Box::pin(serve_burst(&worker, &mut client)).await == Burst::Last {
-            return;
+    // A block, which keeps what it is given where it was put: an `async fn` would hold room in every idle connection for its
+    // arguments too.
+    async move {
+        // Who connects has something to say: a connection on which nothing comes is a scan, or was opened in advance.
+        let mut idle_max = HEAD_TIMEOUT;
+        while let Waited::Received = client.wait(idle_max).await {
+            if Box::pin(serve_burst(&worker, &mut client)).await == Burst::Last {
+                break;
+            }
+            idle_max = IDLE_MAX;
         }
-        idle_max = IDLE_MAX;
+        // The socket is closed before its place is free.
+        drop((client, place));
     }
 }
 
@@ -84,7 +95,7 @@ pub(crate) async fn refuse(worker: Rc<Worker>, stream: TcpStream, peer: SocketAd
 async fn serve_burst(worker: &Rc<Worker>, client: &mut Client) -> Burst {
     loop {
         let after = match client.receive(worker).await {
-            Some((mut request, plan)) => answer_to(worker, client, &mut request, plan).await,
+            Some((mut request, mut plan)) => answer_to(worker, client, &mut request, &mut plan).await,
             None => return Burst::Last,
         };
         match after {
@@ -103,7 +114,7 @@ async fn serve_burst(worker: &Rc<Worker>, client: &mut Client) -> Burst {
     }
 }
 
-async fn answer_to(worker: &Worker, client: &mut Client, request: &mut Request, plan: Plan) -> After {
+async fn answer_to(worker: &Worker, client: &mut Client, request: &mut Request, plan: &mut Plan) -> After {
     match plan {
         Plan::Forward(forward) if announced_bytes(request) > forward.policy.max_body => {
             // Before an endpoint hears of it, and could ask for it with a 100. What is sent all the same is not waited for.
@@ -112,7 +123,7 @@ async fn answer_to(worker: &Worker, client: &mut Client, request: &mut Request, 
             respond(worker, client, request, &answer).await
         }
         Plan::Forward(forward) => exchange::forward(worker, client, request, forward).await,
-        Plan::Answer(answer) => respond(worker, client, request, &answer).await,
+        Plan::Answer(answer) => respond(worker, client, request, answer).await,
     }
 }
 

@@ -57,9 +57,9 @@ pub(crate) async fn forward(
     worker: &Worker,
     client: &mut Client,
     request: &mut Request,
-    forward: Forward,
+    forward: &mut Forward,
 ) -> After {
-    let Admitted { pass, mut slot } = match room::find(worker, client, &forward).await {
+    let Admitted { pass, mut slot } = match room::find(worker, client, forward).await {
         Ok(admitted) => admitted,
         Err(NotAdmitted::TurnedAway(answer)) => return respond(worker, client, request, &answer).await,
         Err(NotAdmitted::ClientGone) => return After::Abandon,
@@ -74,19 +74,19 @@ pub(crate) async fn forward(
         Sending::Stream => Repeatable::No,
     };
     let mut connections = Connections::IdleOrFresh(repeatable);
-    let mut retries = Retries::new(worker, &forward);
+    let mut retries = Retries::new(worker, forward);
     loop {
-        let attempt = Attempt { worker, client, request, forward: &forward, slot: &slot, sending };
+        let attempt = Attempt { worker, client, request, forward, slot: &slot, sending };
         let failure = match attempt.run(connections).await {
             Ok(Attempted::Over(after)) => {
                 conclude(request, pass);
                 return after;
             }
             Ok(Attempted::Switch(tunnel)) => {
-                // A tunnel stands for long: it keeps its room at the endpoint, and nobody else's.
+                // A tunnel stands for long: it keeps its room at the endpoint, and nobody else's, and no buffer.
                 conclude(request, pass);
                 let timeouts = forward.policy.timeouts;
-                drop(forward);
+                forward.head = worker.buffers.output();
                 // In a place of its own: every busy connection would make room for it.
                 Box::pin(tunnel.run(worker, client, timeouts)).await;
                 return After::Abandon;
@@ -101,7 +101,7 @@ pub(crate) async fn forward(
             connections = Connections::Fresh;
             continue;
         }
-        let Some(other) = retries.other(&forward, slot, &failure, repeatable) else {
+        let Some(other) = retries.other(forward, slot, &failure, repeatable) else {
             if matches!(failure, Failure::TooManyPending) {
                 forward.service.counters.shed(Shed::Full);
             }

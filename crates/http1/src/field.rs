@@ -25,59 +25,108 @@ pub(crate) enum FieldKind {
 }
 
 /// The kind of a field, by its name.
+///
+/// By length first: most fields of most requests are told apart by that alone, and what is left to compare has a length that
+/// the compiler knows, so that a name is three words and not a loop.
 pub(crate) fn kind_of(name: &[u8]) -> FieldKind {
-    known_of_length(name.len())
-        .iter()
-        .find(|(known, _)| name.eq_ignore_ascii_case(known))
-        .map_or(FieldKind::Plain, |(_, kind)| *kind)
+    match name.len() {
+        2 => among(name, &[(b"te", FieldKind::HopByHop)]),
+        4 => among(name, &[(b"host", FieldKind::Host)]),
+        6 => among(name, &[(b"cookie", FieldKind::Protected), (b"expect", FieldKind::Expect)]),
+        7 => among(name, &[(b"upgrade", FieldKind::Upgrade)]),
+        9 => among(name, &[(b"x-real-ip", FieldKind::Forwarding), (b"forwarded", FieldKind::Forwarding)]),
+        10 => among(
+            name,
+            &[
+                (b"connection", FieldKind::Connection),
+                (b"keep-alive", FieldKind::HopByHop),
+                (b"tracestate", FieldKind::TraceState),
+                (b"set-cookie", FieldKind::Protected),
+            ],
+        ),
+        11 => among(name, &[(b"traceparent", FieldKind::TraceParent)]),
+        12 => among(
+            name,
+            &[
+                (b"content-type", FieldKind::Protected),
+                (b"x-request-id", FieldKind::RequestId),
+                (b"x-auth-roles", FieldKind::Forwarding),
+            ],
+        ),
+        13 => {
+            among(name, &[(b"authorization", FieldKind::Protected), (b"cache-control", FieldKind::Protected)])
+        }
+        14 => among(
+            name,
+            &[
+                (b"content-length", FieldKind::ContentLength),
+                (b"x-auth-subject", FieldKind::Forwarding),
+                (b"x-auth-session", FieldKind::Forwarding),
+                (b"http2-settings", FieldKind::HopByHop),
+            ],
+        ),
+        15 => among(
+            name,
+            &[(b"x-forwarded-for", FieldKind::Forwarding), (b"x-forwarded-ssl", FieldKind::Forwarding)],
+        ),
+        16 => among(
+            name,
+            &[
+                (b"x-forwarded-host", FieldKind::Forwarding),
+                (b"x-forwarded-port", FieldKind::Forwarding),
+                (b"proxy-connection", FieldKind::HopByHop),
+                (b"content-encoding", FieldKind::Protected),
+            ],
+        ),
+        17 => among(
+            name,
+            &[
+                (b"transfer-encoding", FieldKind::TransferEncoding),
+                (b"x-forwarded-proto", FieldKind::Forwarding),
+            ],
+        ),
+        18 => among(
+            name,
+            &[
+                (b"x-forwarded-prefix", FieldKind::Forwarding),
+                (b"x-forwarded-server", FieldKind::Forwarding),
+                (b"proxy-authenticate", FieldKind::HopByHop),
+            ],
+        ),
+        19 => among(name, &[(b"proxy-authorization", FieldKind::HopByHop)]),
+        _ => FieldKind::Plain,
+    }
 }
 
-/// The names that mean something, by length: most fields of most requests are told apart by that alone.
-fn known_of_length(length: usize) -> &'static [(&'static [u8], FieldKind)] {
-    match length {
-        2 => &[(b"te", FieldKind::HopByHop)],
-        4 => &[(b"host", FieldKind::Host)],
-        6 => &[(b"cookie", FieldKind::Protected), (b"expect", FieldKind::Expect)],
-        7 => &[(b"upgrade", FieldKind::Upgrade)],
-        9 => &[(b"x-real-ip", FieldKind::Forwarding), (b"forwarded", FieldKind::Forwarding)],
-        10 => &[
-            (b"connection", FieldKind::Connection),
-            (b"keep-alive", FieldKind::HopByHop),
-            (b"tracestate", FieldKind::TraceState),
-            (b"set-cookie", FieldKind::Protected),
-        ],
-        11 => &[(b"traceparent", FieldKind::TraceParent)],
-        12 => &[
-            (b"content-type", FieldKind::Protected),
-            (b"x-request-id", FieldKind::RequestId),
-            (b"x-auth-roles", FieldKind::Forwarding),
-        ],
-        13 => &[(b"authorization", FieldKind::Protected), (b"cache-control", FieldKind::Protected)],
-        14 => &[
-            (b"content-length", FieldKind::ContentLength),
-            (b"x-auth-subject", FieldKind::Forwarding),
-            (b"x-auth-session", FieldKind::Forwarding),
-            (b"http2-settings", FieldKind::HopByHop),
-        ],
-        15 => &[(b"x-forwarded-for", FieldKind::Forwarding), (b"x-forwarded-ssl", FieldKind::Forwarding)],
-        16 => &[
-            (b"x-forwarded-host", FieldKind::Forwarding),
-            (b"x-forwarded-port", FieldKind::Forwarding),
-            (b"proxy-connection", FieldKind::HopByHop),
-            (b"content-encoding", FieldKind::Protected),
-        ],
-        17 => &[
-            (b"transfer-encoding", FieldKind::TransferEncoding),
-            (b"x-forwarded-proto", FieldKind::Forwarding),
-        ],
-        18 => &[
-            (b"x-forwarded-prefix", FieldKind::Forwarding),
-            (b"x-forwarded-server", FieldKind::Forwarding),
-            (b"proxy-authenticate", FieldKind::HopByHop),
-        ],
-        19 => &[(b"proxy-authorization", FieldKind::HopByHop)],
-        _ => &[],
+/// The kind of a name of `N` bytes, by those known of that length, which are in lower case.
+fn among<const N: usize>(name: &[u8], known: &[(&[u8; N], FieldKind)]) -> FieldKind {
+    let Ok(name) = <&[u8; N]>::try_from(name) else { return FieldKind::Plain };
+    // Of the characters of a token only letters become one of a known name by this bit, each that of its own lower case.
+    let name = words(name).map(|word| word | BLANK);
+    known.iter().find(|(known, _)| name == words(known)).map_or(FieldKind::Plain, |(_, kind)| *kind)
+}
+
+/// The bytes of a name in three words that may overlap.
+const fn words<const N: usize>(name: &[u8; N]) -> [u64; 3] {
+    match N {
+        16.. => [word(name, 0, 8), word(name, 8, 8), word(name, N - 8, 8)],
+        8.. => [word(name, 0, 8), word(name, N - 8, 8), BLANK],
+        4.. => [word(name, 0, 4), word(name, N - 4, 4), BLANK],
+        _ => [word(name, 0, N), BLANK, BLANK],
     }
+}
+
+/// What takes the place of bytes that a name does not have: the bit that tells the cases of a letter apart, in each.
+const BLANK: u64 = 0x2020_2020_2020_2020;
+
+const fn word(name: &[u8], start: usize, length: usize) -> u64 {
+    let mut bytes = BLANK.to_le_bytes();
+    let mut index = 0;
+    while index < length {
+        bytes[index] = name[start + index];
+        index += 1;
+    }
+    u64::from_le_bytes(bytes)
 }
 
 /// Whether a name is written with an underscore. A request loses such a field, whatever it is: many servers read an underscore
@@ -133,6 +182,11 @@ impl ConnectionOptions {
         self.value_bytes += value.len();
         if self.value_bytes > CONNECTION_BYTES_MAX {
             return Err(ConnectionTooLong);
+        }
+        // Mostly this is all it says, and no list to be taken apart.
+        if value.eq_ignore_ascii_case(b"keep-alive") {
+            self.keep_alive = true;
+            return Ok(());
         }
         for option in elements(value) {
             if option.eq_ignore_ascii_case(b"close") {

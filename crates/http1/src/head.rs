@@ -76,6 +76,11 @@ impl HeadScan {
         Self::default()
     }
 
+    /// Whether a part of the head has been looked at that was not all of it.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.scanned > 0
+    }
+
     /// The length of the head with its empty line, once that has arrived. `bytes` begins with the head and only grows.
     pub(crate) fn end(&mut self, bytes: &[u8]) -> Result<Option<usize>, LineEndFault> {
         // One byte back: a CR at the end of what was seen before is judged with the byte after it.
@@ -99,6 +104,18 @@ impl HeadScan {
         self.scanned = bytes.len();
         Ok(None)
     }
+}
+
+/// Whether every line of a head that a lenient parser has taken ends in CRLF.
+///
+/// No name and no value holds a line feed. So those of a head stand before a name and at its end, and before its first line:
+/// to look there costs less than to look at every byte.
+pub(crate) fn is_strict(head: &[u8], headers: &[httparse::Header<'_>]) -> bool {
+    let mut starts = headers.iter().map(|header| header.name.as_ptr() as usize - head.as_ptr() as usize);
+    let empty_lines = head.chunks_exact(2).take_while(|pair| pair == b"\r\n").count();
+    !matches!(head.get(2 * empty_lines), Some(b'\r' | b'\n'))
+        && head.ends_with(b"\r\n\r\n")
+        && starts.all(|start| head[..start].ends_with(b"\r\n"))
 }
 
 /// The lines of a parsed head, as ranges of the bytes it was parsed from.

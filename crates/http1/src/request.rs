@@ -3,7 +3,7 @@
 use crate::{
     fault::RequestFault,
     field::{self, ConnectionOptions, FieldKind},
-    head::{FieldSlots, HeadLimits, HeadScan, LineEndFault, Lines, Version},
+    head::{self, FieldSlots, HeadLimits, HeadScan, LineEndFault, Lines, Version},
     target::{self, Target},
     upgrade,
 };
@@ -100,18 +100,46 @@ pub fn parse<'s, 'b>(
     if bytes.first() == Some(&0x16) {
         return Err(RequestFault::TlsOnPlainPort);
     }
+    // What comes in parts is parsed once it has all come: a head that grows by the byte would be parsed for each.
+    if scan.has_begun() && end_of(bytes, scan, limits)?.is_none() {
+        return Ok(None);
+    }
+    let FieldSlots { headers, kinds } = slots;
+    let fields_max = limits.fields_max.min(headers.len());
+    let mut parsed = httparse::Request::new(&mut []);
+    let outcome = parsed.parse_with_uninit_headers(bytes, &mut headers[..fields_max]);
+    match outcome {
+        Ok(httparse::Status::Complete(head_bytes))
+            if head::is_strict(&bytes[..head_bytes], parsed.headers) =>
+        {
+            if head_bytes > limits.head_bytes_max {
+                return Err(too_large(bytes, limits));
+            }
+            let head = judge(&bytes[..head_bytes], parsed, kinds, limits)?;
+            Ok(Some((head, head_bytes)))
+        }
+        outcome => {
+            // How it ends decides first what is wrong with it, and whether anything is.
+            let Some(head_bytes) = end_of(bytes, scan, limits)? else { return Ok(None) };
+            Err(match outcome {
+                Err(error) => fault_of(error, &bytes[..head_bytes], fields_max),
+                Ok(_) => RequestFault::RequestLine,
+            })
+        }
+    }
+}
+
+/// The length of the head, once all of it has arrived.
+fn end_of(bytes: &[u8], scan: &mut HeadScan, limits: &HeadLimits) -> Result<Option<usize>, RequestFault> {
     let end = scan.end(bytes).map_err(|fault| match fault {
         LineEndFault::LineFeedAlone => RequestFault::BareLineFeed,
         LineEndFault::CarriageReturnAlone => RequestFault::BareCarriageReturn,
     })?;
-    let Some(head_bytes) = end else {
-        return if bytes.len() < limits.head_bytes_max { Ok(None) } else { Err(too_large(bytes, limits)) };
-    };
-    if head_bytes > limits.head_bytes_max {
-        return Err(too_large(bytes, limits));
+    match end {
+        None if bytes.len() < limits.head_bytes_max => Ok(None),
+        Some(head_bytes) if head_bytes <= limits.head_bytes_max => Ok(Some(head_bytes)),
+        _ => Err(too_large(bytes, limits)),
     }
-    let head = judge(&bytes[..head_bytes], slots, limits)?;
-    Ok(Some((head, head_bytes)))
 }
 
 fn too_large(bytes: &[u8], limits: &HeadLimits) -> RequestFault {
@@ -125,18 +153,12 @@ fn too_large(bytes: &[u8], limits: &HeadLimits) -> RequestFault {
 
 fn judge<'s, 'b>(
     bytes: &'b [u8],
-    slots: &'s mut FieldSlots<'b>,
+    parsed: httparse::Request<'s, 'b>,
+    kinds: &'s mut [FieldKind],
     limits: &HeadLimits,
 ) -> Result<RequestHead<'s, 'b>, RequestFault> {
-    let FieldSlots { headers, kinds } = slots;
-    let fields_max = limits.fields_max.min(headers.len());
-    let mut parsed = httparse::Request::new(&mut []);
-    let status = parsed
-        .parse_with_uninit_headers(bytes, &mut headers[..fields_max])
-        .map_err(|error| fault_of(error, bytes, fields_max))?;
-    let (httparse::Status::Complete(_), Some(method), Some(target), Some(version)) =
-        (status, parsed.method, parsed.path, parsed.version)
-    else {
+    let httparse::Request { method, path, version, headers } = parsed;
+    let (Some(method), Some(target), Some(version)) = (method, path, version) else {
         return Err(RequestFault::RequestLine);
     };
     if target.len() > limits.target_bytes_max {
@@ -146,7 +168,7 @@ fn judge<'s, 'b>(
     let method = method.as_bytes();
     let target = target::parse(method, target.as_bytes())?;
 
-    let headers = &*parsed.headers;
+    let headers: &'s [_] = headers;
     let mut fields = Fields::default();
     for (header, kind) in headers.iter().zip(kinds.iter_mut()) {
         *kind = fields.read(header, version)?;

@@ -3,7 +3,7 @@
 use crate::{
     fault::ResponseFault,
     field::{self, ConnectionOptions, FieldKind},
-    head::{FieldSlots, HeadLimits, HeadScan, Lines, Version},
+    head::{self, FieldSlots, HeadLimits, HeadScan, Lines, Version},
 };
 
 /// Where the body of a response ends.
@@ -62,48 +62,79 @@ pub fn parse<'s, 'b>(
     limits: &HeadLimits,
     request: RequestKind,
 ) -> Result<Option<(ResponseHead<'s, 'b>, usize)>, ResponseFault> {
-    let too_large = ResponseFault::HeadTooLarge { head_bytes_max: limits.head_bytes_max };
     if bytes.len() >= 5 && !bytes.starts_with(b"HTTP/") {
         return Err(ResponseFault::StatusLine);
     }
-    let Some(head_bytes) = scan.end(bytes).map_err(|_| ResponseFault::LineEnd)? else {
-        return if bytes.len() < limits.head_bytes_max { Ok(None) } else { Err(too_large) };
-    };
-    if head_bytes > limits.head_bytes_max {
-        return Err(too_large);
+    // What comes in parts is parsed once it has all come: a head that grows by the byte would be parsed for each.
+    if scan.has_begun() && end_of(bytes, scan, limits)?.is_none() {
+        return Ok(None);
     }
-    let head = judge(&bytes[..head_bytes], slots, limits, request)?;
-    Ok(Some((head, head_bytes)))
+    let FieldSlots { headers, kinds } = slots;
+    let fields_max = limits.fields_max.min(headers.len());
+    let mut parsed = httparse::Response::new(&mut []);
+    let outcome = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut parsed,
+        bytes,
+        &mut headers[..fields_max],
+    );
+    match outcome {
+        Ok(httparse::Status::Complete(head_bytes))
+            if head::is_strict(&bytes[..head_bytes], parsed.headers) =>
+        {
+            if head_bytes > limits.head_bytes_max {
+                return Err(ResponseFault::HeadTooLarge { head_bytes_max: limits.head_bytes_max });
+            }
+            let head = judge(&bytes[..head_bytes], parsed, kinds, request)?;
+            Ok(Some((head, head_bytes)))
+        }
+        outcome => {
+            // How it ends decides first what is wrong with it, and whether anything is.
+            if end_of(bytes, scan, limits)?.is_none() {
+                return Ok(None);
+            }
+            Err(match outcome {
+                Err(error) => fault_of(error, fields_max),
+                Ok(_) => ResponseFault::StatusLine,
+            })
+        }
+    }
+}
+
+/// The length of the head, once all of it has arrived.
+fn end_of(bytes: &[u8], scan: &mut HeadScan, limits: &HeadLimits) -> Result<Option<usize>, ResponseFault> {
+    match scan.end(bytes).map_err(|_| ResponseFault::LineEnd)? {
+        None if bytes.len() < limits.head_bytes_max => Ok(None),
+        Some(head_bytes) if head_bytes <= limits.head_bytes_max => Ok(Some(head_bytes)),
+        _ => Err(ResponseFault::HeadTooLarge { head_bytes_max: limits.head_bytes_max }),
+    }
+}
+
+fn fault_of(error: httparse::Error, fields_max: usize) -> ResponseFault {
+    match error {
+        httparse::Error::TooManyHeaders => ResponseFault::TooManyFields { fields_max },
+        httparse::Error::HeaderName | httparse::Error::HeaderValue => ResponseFault::Field,
+        httparse::Error::NewLine => ResponseFault::LineEnd,
+        httparse::Error::Status | httparse::Error::Token | httparse::Error::Version => {
+            ResponseFault::StatusLine
+        }
+    }
 }
 
 fn judge<'s, 'b>(
     bytes: &'b [u8],
-    slots: &'s mut FieldSlots<'b>,
-    limits: &HeadLimits,
+    parsed: httparse::Response<'s, 'b>,
+    kinds: &'s mut [FieldKind],
     request: RequestKind,
 ) -> Result<ResponseHead<'s, 'b>, ResponseFault> {
-    let FieldSlots { headers, kinds } = slots;
-    let fields_max = limits.fields_max.min(headers.len());
-    let mut parsed = httparse::Response::new(&mut []);
-    let outcome = httparse::ParserConfig::default()
-        .parse_response_with_uninit_headers(&mut parsed, bytes, &mut headers[..fields_max])
-        .map_err(|error| match error {
-            httparse::Error::TooManyHeaders => ResponseFault::TooManyFields { fields_max },
-            httparse::Error::HeaderName | httparse::Error::HeaderValue => ResponseFault::Field,
-            httparse::Error::NewLine => ResponseFault::LineEnd,
-            httparse::Error::Status | httparse::Error::Token | httparse::Error::Version => {
-                ResponseFault::StatusLine
-            }
-        })?;
-    let (httparse::Status::Complete(_), Some(version), Some(status)) = (outcome, parsed.version, parsed.code)
-    else {
+    let httparse::Response { version, code, reason, headers } = parsed;
+    let (Some(version), Some(status)) = (version, code) else {
         return Err(ResponseFault::StatusLine);
     };
     if !(100..600).contains(&status) {
         return Err(ResponseFault::Status { status });
     }
     let version = if version == 1 { Version::Http11 } else { Version::Http10 };
-    let headers = &*parsed.headers;
+    let headers: &'s [_] = headers;
     let mut fields = Fields::default();
     for (header, kind) in headers.iter().zip(kinds.iter_mut()) {
         *kind = fields.read(header, version)?;
@@ -121,7 +152,7 @@ fn judge<'s, 'b>(
     Ok(ResponseHead {
         lines: Lines { bytes, headers, kinds: &kinds[..headers.len()] },
         connection,
-        reason: parsed.reason.unwrap_or_default(),
+        reason: reason.unwrap_or_default(),
         // RFC 9110, section 8.6.
         content_length: fields.content_length.filter(|_| !has_no_content),
         status,

@@ -90,7 +90,7 @@ impl EncodedSet {
 /// Reads the target of `method`.
 pub(crate) fn parse<'b>(method: &[u8], target: &'b [u8]) -> Result<Target<'b>, RequestFault> {
     // One look at every byte, before anything is taken apart.
-    if !target.iter().all(u8::is_ascii_graphic) || target.contains(&b'#') {
+    if !target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
         return Err(RequestFault::TargetByte);
     }
     match (method, target.first()) {
@@ -130,27 +130,38 @@ fn resource<'b>(authority: Option<&'b [u8]>, target: &'b [u8]) -> Result<Target<
 /// The host in `host[:port]`, or `None` when it is none (RFC 9110, section 7.2; no user, no list, port within 16 bits).
 #[must_use]
 pub fn host_of(authority: &[u8]) -> Option<&[u8]> {
-    let host_end = match authority.first()? {
-        b'[' => memchr::memchr(b']', authority)? + 1,
-        _ => memchr::memchr(b':', authority).unwrap_or(authority.len()),
-    };
-    let (host, port) = authority.split_at(host_end);
-    let host_is_valid = match host {
-        [b'[', address @ .., b']'] => {
-            std::str::from_utf8(address).is_ok_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok())
+    let (host, port) = match authority.first()? {
+        b'[' => {
+            let (host, port) = authority.split_at(memchr::memchr(b']', authority)? + 1);
+            let address = std::str::from_utf8(&host[1..host.len() - 1]).ok()?;
+            address.parse::<std::net::Ipv6Addr>().ok()?;
+            (host, port)
         }
         _ => {
-            !host.is_empty() && host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(byte))
+            let host_end = authority.iter().position(|byte| !is_unreserved(*byte)).unwrap_or(authority.len());
+            authority.split_at(host_end)
         }
     };
     let port_is_valid = match port {
         [] | [b':'] => true,
-        [b':', digits @ ..] => std::str::from_utf8(digits).is_ok_and(|digits| {
-            digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.parse::<u16>().is_ok()
-        }),
+        [b':', digits @ ..] => is_port(digits),
         _ => false,
     };
-    (host_is_valid && port_is_valid).then_some(host)
+    (!host.is_empty() && port_is_valid).then_some(host)
+}
+
+/// Whether these are decimal digits of a number within 16 bits.
+fn is_port(digits: &[u8]) -> bool {
+    let port = digits.iter().try_fold(0_u32, |port, byte| {
+        let digit = byte.is_ascii_digit().then(|| u32::from(byte - b'0'))?;
+        Some(port.saturating_mul(10).saturating_add(digit))
+    });
+    port.is_some_and(|port| port <= u32::from(u16::MAX))
+}
+
+/// Whether a byte needs no encoding anywhere (RFC 3986, section 2.3).
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 /// Normalises a path that begins with `/` and is ASCII (RFC 3986, section 6.2.2, and empty segments merged).
@@ -191,7 +202,7 @@ fn decode_unreserved(path: &[u8], hidden: &mut EncodedSet) -> Result<Vec<u8>, Re
         match decoded {
             0..=0x1F | 0x7F => return Err(RequestFault::TargetByte),
             _ if is_overlong(decoded, rest) => return Err(RequestFault::TargetByte),
-            _ if decoded.is_ascii_alphanumeric() || b"-._~".contains(&decoded) => out.push(decoded),
+            _ if is_unreserved(decoded) => out.push(decoded),
             _ => {
                 hidden.insert(decoded);
                 out.extend_from_slice(&[b'%', upper_hex(decoded >> 4), upper_hex(decoded & 0xF)]);

@@ -6,6 +6,7 @@ use std::{
     io,
     rc::Rc,
     sync::Arc,
+    task::{Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -139,16 +140,16 @@ impl Client {
             return Waited::Received;
         }
         let (input, stream) = (&mut self.input, &mut self.stream);
-        let first_bytes = async {
+        let first_bytes = std::future::poll_fn(|context| {
             loop {
-                let count = input.fill(stream).await?;
+                let count = ready!(input.poll_fill(stream, context))?;
                 if input.filled() != EMPTY_LINE {
-                    return io::Result::Ok(count);
+                    return Poll::Ready(io::Result::Ok(count));
                 }
                 // Old clients send one behind a body (RFC 9112, section 2.2): no request has begun.
                 input.consume(EMPTY_LINE.len());
             }
-        };
+        });
         match self.reading.within_unless_draining(idle_max, first_bytes).await {
             Ok(Ok(1..)) => Waited::Received,
             Ok(Ok(0) | Err(_)) => Waited::Closed,
@@ -159,29 +160,29 @@ impl Client {
     /// Waits for the whole of a request of which the first bytes are here; `None` when the client has left.
     pub(super) async fn receive(&mut self, worker: &Worker) -> Option<(Request, Plan)> {
         let (stream, peer, input) = (&mut self.stream, &self.peer, &mut self.input);
-        let head = async {
-            let mut scan = HeadScan::new();
+        let mut scan = HeadScan::new();
+        let head = std::future::poll_fn(|context| {
             loop {
                 if !input.filled().is_empty() {
                     match admit(worker, peer, input.filled(), &mut scan) {
                         Ok(None) => {}
                         Ok(Some((request, plan, consumed))) => {
                             input.consume(consumed);
-                            return Some((request, plan));
+                            return Poll::Ready(Some((request, plan)));
                         }
                         Err(fault) => {
                             tracing::debug!(client = %peer.ip, %fault, "refused a request");
                             let plan = Plan::Answer(refusal(fault));
-                            return Some((Request::refused(&worker.table()), plan));
+                            return Poll::Ready(Some((Request::refused(&worker.table()), plan)));
                         }
                     }
                 }
-                match input.fill(stream).await {
-                    Ok(0) | Err(_) => return None,
+                match ready!(input.poll_fill(stream, context)) {
+                    Ok(0) | Err(_) => return Poll::Ready(None),
                     Ok(_) => {}
                 }
             }
-        };
+        });
         self.reading.within(HEAD_TIMEOUT, head).await.unwrap_or_else(|Elapsed| {
             let answer = Answer::problem(408, "the head of the request did not arrive in time");
             Some((Request::refused(&worker.table()), Plan::Answer(answer)))

@@ -117,7 +117,10 @@ impl Download<'_> {
         let mut scan = HeadScan::new();
         let mut interim_responses = 0;
         loop {
-            let parsed = self.parse(pipe.input.filled(), &mut scan, &mut pipe.out);
+            let parsed = match pipe.input.filled() {
+                [] => Ok(None),
+                received => self.parse(received, &mut scan, &mut pipe.out),
+            };
             match parsed.map_err(|fault| RelayError::Endpoint(Failure::Malformed(fault)))? {
                 None => {
                     let has_answered = interim_responses > 0 || !pipe.input.filled().is_empty();

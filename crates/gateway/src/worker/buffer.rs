@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{
         TcpStream,
         tcp::{ReadHalf, WriteHalf},
@@ -37,13 +37,17 @@ pub(crate) trait Source: AsyncRead + Unpin {
 
 impl Source for TcpStream {
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_read_ready(context)
+        // Whoever finds it ready reads at once, and asks in earnest then; only who has to wait needs to be noted here.
+        match self.try_io(Interest::READABLE, || Ok(())) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(_) => self.poll_read_ready(context),
+        }
     }
 }
 
 impl Source for ReadHalf<'_> {
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.as_ref().poll_read_ready(context)
+        self.as_ref().poll_readable(context)
     }
 }
 

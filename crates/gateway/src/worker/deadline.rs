@@ -3,15 +3,17 @@
 //! A worker sweeps the deadlines of its connections a few times a second and wakes those that have passed. A deadline is
 //! therefore met late by up to two ticks, and never early.
 
+mod limited;
+
 use std::{
     cell::{Cell, RefCell},
     future::Future,
-    pin::pin,
     rc::Rc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
+use limited::{OrElapsed, OrGivenUp};
 use slab::Slab;
 
 /// The time between two sweeps.
@@ -124,6 +126,10 @@ impl Deadline {
         self.slot.at.set(Some(self.deadlines.after(limit)));
     }
 
+    fn disarm(&self) {
+        self.slot.at.set(None);
+    }
+
     /// Ready once the deadline has passed.
     pub(crate) fn poll_elapsed(&self, context: &mut Context<'_>) -> Poll<()> {
         if self.slot.at.get().is_some_and(|at| at <= self.deadlines.now.get()) {
@@ -136,14 +142,10 @@ impl Deadline {
         Poll::Pending
     }
 
-    /// The output of `future`, if it comes within `limit`.
-    pub(crate) async fn within<T>(
-        &self,
-        limit: Duration,
-        future: impl Future<Output = T>,
-    ) -> Result<T, Elapsed> {
+    /// The output of `future`, if it comes within `limit` from this call.
+    pub(crate) fn within<F: Future>(&self, limit: Duration, future: F) -> OrElapsed<'_, F> {
         self.arm(limit);
-        self.or_elapsed(future).await
+        self.or_elapsed(future)
     }
 
     /// Like [`Deadline::within`], and it elapses soon when the worker drains.
@@ -160,40 +162,18 @@ impl Deadline {
     }
 
     /// The output of `future`, unless the deadline passes before it; whoever makes progress arms it anew.
-    pub(crate) async fn or_elapsed<T>(&self, future: impl Future<Output = T>) -> Result<T, Elapsed> {
-        let mut future = pin!(future);
-        let outcome = std::future::poll_fn(|context| match future.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => self.poll_elapsed(context).map(|()| Err(Elapsed)),
-        })
-        .await;
-        self.slot.at.set(None);
-        outcome
+    pub(crate) fn or_elapsed<F: Future>(&self, future: F) -> OrElapsed<'_, F> {
+        OrElapsed::new(self, future)
     }
 
     /// Like [`Deadline::or_elapsed`], and given up when it is in vain, which is asked at every sweep: `future` is mostly ready
     /// before the first.
-    pub(crate) async fn or_given_up<T>(
-        &self,
-        future: impl Future<Output = T>,
-        is_in_vain: impl Fn(Duration) -> bool,
-    ) -> Result<T, GivenUp> {
-        let mut future = pin!(future);
-        let mut asked_at = self.deadlines.now.get();
-        let or_in_vain = std::future::poll_fn(|context| {
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
-                return Poll::Ready(Some(output));
-            }
-            self.slot.wakes_at_sweep.set(true);
-            let now = self.deadlines.now.get();
-            let is_asked = std::mem::replace(&mut asked_at, now) != now;
-            if is_asked && is_in_vain(now) { Poll::Ready(None) } else { Poll::Pending }
-        });
-        match self.or_elapsed(or_in_vain).await {
-            Ok(Some(output)) => Ok(output),
-            Ok(None) => Err(GivenUp::InVain),
-            Err(Elapsed) => Err(GivenUp::Elapsed),
-        }
+    pub(crate) fn or_given_up<F, V>(&self, future: F, is_in_vain: V) -> OrGivenUp<'_, F, V>
+    where
+        F: Future,
+        V: Fn(Duration) -> bool,
+    {
+        OrGivenUp::new(self, future, is_in_vain)
     }
 
     /// Time since the worker began, as of the last sweep.

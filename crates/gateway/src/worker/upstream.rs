@@ -3,18 +3,15 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
-    future::Future as _,
-    pin::pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Waker},
     time::Duration,
 };
 
 use phalanx_balance::ResponseTime;
 use phalanx_config::Protocol;
 use phalanx_telemetry::{clock, upstream::EndpointCounters};
-use tokio::{net::TcpStream, task::coop};
+use tokio::{io::Interest, net::TcpStream};
 
 use super::{
     Worker,
@@ -211,10 +208,8 @@ impl UpstreamConnection {
     /// Whether the peer has sent nothing as of the last turn of the event loop, neither bytes, which would answer a request
     /// that nobody made, nor an end. Costs no system call.
     fn is_quiet(&self) -> bool {
-        let readable = std::future::poll_fn(|context| self.stream.poll_read_ready(context));
-        // A task that has used up its budget would be told that nothing is ready, whatever is.
-        let readable = pin!(coop::unconstrained(readable));
-        readable.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+        // Nobody is woken by it, and a task's budget has no say in it: the endpoint's next answer is waited for by whoever reads.
+        self.stream.try_io(Interest::READABLE, || Ok(())).is_err()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Writing to a socket: two pieces in one system call, and a deadline that moves with every byte that goes out.
 
 use std::{
+    future::{Future, poll_fn},
     io::{self, IoSlice},
     pin::Pin,
     task::{Poll, ready},
@@ -22,49 +23,60 @@ pub(crate) enum WriteError {
     InVain,
 }
 
-/// Writes `first` and then `second`; `stall_max` is the longest time without progress.
-pub(crate) async fn write_all(
-    stream: &mut (impl AsyncWrite + Unpin),
-    first: &[u8],
-    second: &[u8],
-    deadline: &Deadline,
+/// Writes `first` and then `second`; `stall_max` is the longest time without progress, from this call on.
+pub(crate) fn write_all<'a, S>(
+    stream: &'a mut S,
+    first: &'a [u8],
+    second: &'a [u8],
+    deadline: &'a Deadline,
     stall_max: Duration,
-) -> Result<(), WriteError> {
-    match deadline.or_elapsed(writing(stream, first, second, deadline, stall_max)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(WriteError::Io),
-        Err(Elapsed) => Err(WriteError::Stalled),
-    }
+) -> impl Future<Output = Result<(), WriteError>> + 'a
+where
+    S: AsyncWrite + Unpin,
+{
+    let mut writing = deadline.or_elapsed(writing(stream, first, second, deadline, stall_max));
+    poll_fn(move |context| match ready!(Pin::new(&mut writing).poll(context)) {
+        Ok(Ok(())) => Poll::Ready(Ok(())),
+        Ok(Err(_)) => Poll::Ready(Err(WriteError::Io)),
+        Err(Elapsed) => Poll::Ready(Err(WriteError::Stalled)),
+    })
 }
 
 /// Like [`write_all`], and given up when it is in vain, as [`Deadline::or_given_up`] is.
-pub(crate) async fn write_all_unless_in_vain(
-    stream: &mut (impl AsyncWrite + Unpin),
-    first: &[u8],
-    second: &[u8],
-    deadline: &Deadline,
+pub(crate) fn write_all_unless_in_vain<'a, S>(
+    stream: &'a mut S,
+    first: &'a [u8],
+    second: &'a [u8],
+    deadline: &'a Deadline,
     stall_max: Duration,
-    is_in_vain: impl Fn(Duration) -> bool,
-) -> Result<(), WriteError> {
+    is_in_vain: impl Fn(Duration) -> bool + Unpin + 'a,
+) -> impl Future<Output = Result<(), WriteError>> + 'a
+where
+    S: AsyncWrite + Unpin,
+{
     let writing = writing(stream, first, second, deadline, stall_max);
-    match deadline.or_given_up(writing, is_in_vain).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(WriteError::Io),
-        Err(GivenUp::Elapsed) => Err(WriteError::Stalled),
-        Err(GivenUp::InVain) => Err(WriteError::InVain),
-    }
+    let mut writing = deadline.or_given_up(writing, is_in_vain);
+    poll_fn(move |context| match ready!(Pin::new(&mut writing).poll(context)) {
+        Ok(Ok(())) => Poll::Ready(Ok(())),
+        Ok(Err(_)) => Poll::Ready(Err(WriteError::Io)),
+        Err(GivenUp::Elapsed) => Poll::Ready(Err(WriteError::Stalled)),
+        Err(GivenUp::InVain) => Poll::Ready(Err(WriteError::InVain)),
+    })
 }
 
 /// Writes, and arms the deadline with every byte that goes.
-async fn writing(
-    stream: &mut (impl AsyncWrite + Unpin),
-    mut first: &[u8],
-    mut second: &[u8],
-    deadline: &Deadline,
+fn writing<'a, S>(
+    stream: &'a mut S,
+    mut first: &'a [u8],
+    mut second: &'a [u8],
+    deadline: &'a Deadline,
     stall_max: Duration,
-) -> io::Result<()> {
+) -> impl Future<Output = io::Result<()>> + Unpin + 'a
+where
+    S: AsyncWrite + Unpin,
+{
     deadline.arm(stall_max);
-    std::future::poll_fn(|context| {
+    poll_fn(move |context| {
         while !(first.is_empty() && second.is_empty()) {
             let count = if first.is_empty() {
                 ready!(Pin::new(&mut *stream).poll_write(context, second))?
@@ -84,7 +96,6 @@ async fn writing(
         }
         Poll::Ready(Ok(()))
     })
-    .await
 }
 
 #[cfg(test)]
