@@ -8,7 +8,7 @@
 //! Elsewhere: what the values mean (`phalanx-gateway`, `phalanx-fleet`).
 //! Fails with [`Faults`], which miette paints.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use toml::de::ValueDeserializer;
@@ -39,6 +39,14 @@ pub const FILE_BYTES_MAX: usize = 1 << 20;
 
 /// The topology that runs where there is no file, as a file.
 pub const BUILTIN: &str = include_str!("builtin.toml");
+
+/// Reads a duration as the file writes them: `5s`, `100ms`, `1h30m`; at most 30 days.
+///
+/// # Errors
+/// With what is wrong and how to write it.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    text::duration::parse(text).map_err(|refusal| format!("{}: {}", refusal.problem, refusal.help))
+}
 
 impl Config {
     /// Reads `source`, the text of the file `name`.

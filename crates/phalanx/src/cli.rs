@@ -7,7 +7,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use self::data::{DataArguments, DataMigrateArguments, DataOperation, DataStatusArguments};
+pub(crate) use self::data::{
+    DataArguments, DataMigrateArguments, DataOperation, DataReshardArguments, DataStatusArguments,
+};
 
 /// Takes an HTTP API from one server to many identical replicas: gateway, fleet and reference API in one binary.
 #[derive(Debug, Parser)]

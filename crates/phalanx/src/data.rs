@@ -4,6 +4,7 @@
 
 mod migrate;
 mod report;
+mod reshard;
 mod status;
 mod table;
 
@@ -20,6 +21,7 @@ pub(crate) fn run(operation: &DataOperation) -> Result<(), Failure> {
     match operation {
         DataOperation::Status(arguments) => block_on(status::run(&settings, arguments)),
         DataOperation::Migrate(arguments) => block_on(migrate::run(&settings, arguments)),
+        DataOperation::Reshard(arguments) => block_on(reshard::run(&settings, arguments)),
     }
 }
 

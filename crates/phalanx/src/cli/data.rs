@@ -1,5 +1,7 @@
 //! The arguments of `phalanx data`.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 
 use super::environment;
@@ -18,6 +20,9 @@ pub(crate) enum DataOperation {
     /// Bring every shard to the schema of this version
     #[command(after_help = environment::DATA_MIGRATE)]
     Migrate(DataMigrateArguments),
+    /// Move buckets until the shards from 1 to N hold all rows evenly, while everything serves
+    #[command(after_help = environment::DATA_RESHARD)]
+    Reshard(DataReshardArguments),
 }
 
 #[derive(Debug, Args)]
@@ -33,6 +38,32 @@ pub(crate) struct DataMigrateArguments {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Print JSON, the statements of each migration included
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub(crate) struct DataReshardArguments {
+    /// Begin, or go on with the one under way if it leads to as many shards
+    #[arg(long, value_name = "N", group = "what")]
+    pub(crate) to: Option<u16>,
+    /// Go on with the one under way, wherever it leads
+    #[arg(long, group = "what")]
+    pub(crate) resume: bool,
+    /// Take the way back of the one under way: possible until rows are deleted at the old owners
+    #[arg(long, group = "what")]
+    pub(crate) back: bool,
+    /// End the soak of the one under way, and with it the way back
+    #[arg(long, group = "what")]
+    pub(crate) finish: bool,
+    /// With --to: say what would move, and change nothing
+    #[arg(long, requires = "to", conflicts_with = "soak")]
+    pub(crate) dry_run: bool,
+    /// With --to: how long all is served from the new owners, with the way back open, before rows are deleted at the old ones
+    #[arg(long, value_name = "DURATION", requires = "to", default_value = "1h", value_parser = phalanx_config::parse_duration)]
+    pub(crate) soak: Duration,
+    /// Print a line of JSON whenever something changes
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -83,3 +83,24 @@ server cannot be used.
 Examples:
   phalanx data migrate --dry-run
   phalanx data migrate";
+
+/// The help of `phalanx data reshard`.
+pub(crate) const DATA_RESHARD: &str = "\
+Name all shards in the environment, those that are and those that are to be, give the new ones their tables (phalanx data
+migrate), and start the replicas of the API anew with the same variables; then:
+
+  phalanx data reshard --to 4 --dry-run     what would move
+  phalanx data reshard --to 4               moves it, and says how far it is
+
+It goes through these stages: provision, stream, copy, catch_up, verify, switch_reads, pause, drain, bump_epoch, reverse_stream,
+open, soak, clean_up, done. Rows travel by logical replication; writes of the moving buckets wait for as long as the stages from
+pause to open take, usually well under a second and never more than about 30 s: then the old state returns.
+
+Until clean_up there is a way back, which loses nothing: --back. What is wrong (a row that differs, a stream that is lost) takes
+it by itself. The process may be killed anywhere: run it again with --to or --resume, and it goes on. INT and TERM end it as
+soon as no writes wait.
+
+It needs PostgreSQL 15 or newer, wal_level = logical, and URLs with a superuser, which subscriptions want.
+
+Exit codes: 0 the buckets have moved, or are back as was asked; 1 it was not possible, or went back by itself; 3 a variable or N is
+wrong; 5 a server cannot be reached; 130 or 143 stopped by a signal.";
