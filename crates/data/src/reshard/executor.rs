@@ -29,6 +29,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const TRY_AGAIN: Duration = Duration::from_millis(250);
 /// While writes are paused, nothing is waited for longer than this without looking at the clock.
 const WORK_MAX_PAUSED: Duration = Duration::from_secs(5);
+/// What is stored is read and written within this, or its shard hangs.
+const STORED_MAX: Duration = Duration::from_secs(10);
 /// A shard that does not tell in time for how long writes are paused is left out.
 const CLOCK_MAX: Duration = Duration::from_secs(2);
 
@@ -61,9 +63,13 @@ impl Executor {
     /// Until it is over, told to stop, or cannot go on.
     pub(super) async fn run(&mut self, stop: &CancellationToken) -> Result<Outcome, ReshardError> {
         loop {
-            let stored = match self.stored().await {
-                Ok(stored) => stored,
-                Err(error) => {
+            let stored = match time::timeout(STORED_MAX, self.stored()).await {
+                Ok(Ok(stored)) => stored,
+                failed => {
+                    let error = match failed {
+                        Ok(Err(error)) => error,
+                        _ => self.stalled("read what is stored").await,
+                    };
                     self.bear(error)?;
                     // Nothing is known to be paused by this process if it cannot even read the stage.
                     if stop.is_cancelled() && self.paused.0.is_zero() {
@@ -123,8 +129,12 @@ impl Executor {
         };
         match step {
             Step::Enter(to) | Step::EnterOnward(to) => {
-                let stored = self.enter(stage, to, direction, fault.as_ref()).await;
-                stored.or_else(|error| self.bear(error))?;
+                let entered =
+                    match time::timeout(STORED_MAX, self.enter(stage, to, direction, fault.as_ref())).await {
+                        Ok(entered) => entered,
+                        Err(_) => Err(self.stalled("store the stage").await),
+                    };
+                entered.or_else(|error| self.bear(error))?;
             }
             Step::Work | Step::Hold => {
                 let pause = if self.trouble.is_some() || step == Step::Hold { TRY_AGAIN } else { LOOK_AGAIN };
@@ -143,10 +153,23 @@ impl Executor {
         if let Ok(worked) = time::timeout(WORK_MAX_PAUSED, self.work(stored)).await {
             return worked;
         }
-        // What was sent to a server that hangs is done when it wakes. It is done under the lock of a session that has ended by
-        // then, and nothing else is done there before that lock is free again.
+        Err(self.stalled("go on while writes are paused").await)
+    }
+
+    /// Lets go of the shards that hang, and reaches for those that do not.
+    ///
+    /// What was sent to a server that hangs is done when it wakes. It is done under the lock of a session that has ended by then,
+    /// and nothing else is done there before that lock is free again.
+    async fn stalled(&mut self, action: &'static str) -> ReshardError {
         let silent = self.shards.drop_silent().await.join(", ");
-        Err(ReshardError::Stalled { action: "go on while writes are paused", server: silent })
+        for step in self.moves.clone() {
+            for shard in [step.source, step.target] {
+                // Whoever is not reached is tried again by the work that needs him.
+                let _ = time::timeout(CLOCK_MAX, self.shards.connected(&[shard])).await;
+            }
+        }
+        let server = if silent.is_empty() { "a shard".to_owned() } else { silent };
+        ReshardError::Stalled { action, server }
     }
 
     /// What the work says of the stage.

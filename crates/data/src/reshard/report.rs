@@ -20,7 +20,7 @@ pub struct Report {
     pub reason: Reason,
     /// What moves.
     pub moves: Vec<Move>,
-    /// The copies of the tables, by move and name; empty before and after.
+    /// The copies of the tables, by move and name; empty before the copy, and in a run that began after it.
     pub tables: Vec<TableProgress>,
     /// What the streams have yet to bring, all together, in bytes of log.
     pub lag_bytes: u64,

@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
-use phalanx_data::reshard::{self, Fault, Options, Outcome, Report};
-use phalanx_shard::reshard::{Direction, Reason, Stage};
+use phalanx_data::{
+    ServerUrl, Servers,
+    reshard::{self, Fault, Options, Outcome, Report, Resharding},
+};
+use phalanx_shard::{
+    ShardId,
+    reshard::{Direction, Reason, Stage},
+};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -130,4 +136,51 @@ async fn writes_are_let_in_again_when_a_stream_takes_too_long() {
     assert!(reasons.iter().any(too_long), "{reasons:?}");
     assert_eq!((cluster.bodies(1).len(), cluster.bodies(2).len()), (6001, 0));
     assert_eq!((cluster.map().as_str(), cluster.remains().as_str()), ("1:4096@1", ""));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_are_let_in_again_when_a_target_hangs() {
+    let cluster = Cluster::start_apart(3, 3).await;
+    cluster.force(3, "INSERT INTO notes SELECT 8191, 'note'");
+    // From shard 3 to the others, of which one hangs.
+    let early = run_until(cluster.begin(2).await.unwrap(), Stage::Drain, Duration::ZERO).await;
+    assert!(early.is_none(), "{early:?}");
+    cluster.server(2).pause();
+    cluster.ask(3, "UPDATE phalanx.buckets SET paused_at = paused_at - interval '1 minute'");
+    let mut running = JoinSet::new();
+    running.spawn(run(cluster.begin(2).await.unwrap(), |_| {}));
+    cluster
+        .until(async |_| {
+            cluster.ask(3, "SELECT count(*) FROM phalanx.buckets WHERE here AND state = 'open'") == "1365"
+        })
+        .await;
+    cluster.ask(3, "UPDATE notes SET body = 'written'");
+    cluster.server(2).resume();
+    assert_eq!(running.join_next().await.unwrap().unwrap().unwrap(), Outcome::Aborted);
+    assert_eq!((cluster.bodies(3).concat().as_str(), cluster.remains().as_str()), ("8191=written", ""));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_fails_over_is_not_trusted() {
+    let cluster = Cluster::start_apart(1, 2).await;
+    cluster.force(1, "INSERT INTO notes SELECT id, 'note ' || id FROM generate_series(1, 6000) AS id");
+    let early = run_until(cluster.begin(2).await.unwrap(), Stage::Verify, Duration::ZERO).await;
+    assert!(early.is_none(), "{early:?}");
+    let standby = cluster.server(2).replica();
+    standby.wait_until_caught_up(cluster.server(2));
+    cluster.server(2).kill();
+    standby.promote();
+    let replica = ServerUrl::parse(&standby.url_for("shard_2")).unwrap();
+    let mut shards = cluster.servers().shards().to_vec();
+    shards[1].replicas.push(replica);
+    let servers = Servers::new(shards).unwrap();
+    let mut faults = Vec::new();
+    let watch = |report: &Report| faults.extend(report.fault.clone());
+    let resharding = Resharding::resume(&servers, &connections()).await.unwrap();
+    assert_eq!(run(resharding, watch).await.unwrap(), Outcome::Aborted);
+    let shard = ShardId::try_from(2).unwrap();
+    assert_eq!(faults.first(), Some(&Fault::FailedOver { shard }));
+    assert_eq!(cluster.bodies(1).len(), 6000);
+    let left = "SELECT (SELECT count(*) FROM notes) + (SELECT count(*) FROM pg_subscription)";
+    assert_eq!(standby.query_one_text_in("shard_2", left), "0");
 }

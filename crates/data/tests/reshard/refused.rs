@@ -16,12 +16,12 @@ async fn refusal(cluster: &Cluster, servers: &Servers, shards_to: u16) -> String
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shards_that_cannot_stream_are_named_with_what_to_do() {
-    let cluster = Cluster::start_with(1, 2, Server::default().parameter("wal_level", "replica")).await;
+    let cluster = Cluster::start_with(1, 2, 1, Server::default().parameter("wal_level", "replica")).await;
     let text = refusal(&cluster, &cluster.servers(), 2).await;
     assert!(text.contains("/shard_1 has wal_level = replica: set wal_level = logical"), "{text}");
 
     let small = Server::default().parameter("max_logical_replication_workers", "1");
-    let cluster = Cluster::start_with(1, 2, small).await;
+    let cluster = Cluster::start_with(1, 2, 1, small).await;
     let text = refusal(&cluster, &cluster.servers(), 2).await;
     let expected =
         "/shard_2 has max_logical_replication_workers = 1, of which 0 are taken: set it to at least 2";

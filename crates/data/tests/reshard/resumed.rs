@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use phalanx_data::reshard::{self, Options, Outcome};
+use phalanx_data::reshard::{self, Options, Outcome, Report};
 use phalanx_shard::reshard::Stage;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     moving::check,
@@ -87,4 +88,22 @@ async fn what_an_earlier_attempt_left_on_a_target_is_no_hindrance() {
         (cluster.ask(2, "SELECT count(*) FROM names").as_str(), cluster.remains().as_str()),
         ("0", "")
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_told_to_stop_leaves_no_writes_paused() {
+    let cluster = Cluster::start(1, 2).await;
+    let options = Options { shards_to: 2, soak: Duration::from_secs(3600), patience: PATIENCE };
+    for (asked_in, ended_in) in [(Stage::Copy, Stage::Copy), (Stage::Pause, Stage::Soak)] {
+        let stop = CancellationToken::new();
+        let watch = |report: &Report| {
+            if report.stage == asked_in {
+                stop.cancel();
+            }
+        };
+        let outcome = cluster.begin_with(options).await.unwrap().run(watch, stop.clone()).await;
+        assert_eq!(outcome.unwrap(), Outcome::Stopped(ended_in));
+        let paused = "SELECT count(*) FROM phalanx.buckets WHERE state = 'paused'";
+        assert_eq!((cluster.ask(1, paused), cluster.ask(2, paused)), ("0".to_owned(), "0".to_owned()));
+    }
 }

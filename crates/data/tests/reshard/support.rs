@@ -27,17 +27,23 @@ pub(crate) const MIGRATIONS: &[Migration] = &[Migration::new(
 
 /// Some shards, of which the first ones hold everything.
 pub(crate) struct Cluster {
-    server: Postgres,
+    /// One for all shards, as databases of it, or one for each.
+    servers: Vec<Postgres>,
     shards: u16,
 }
 
 impl Cluster {
-    /// `holding` of `shards` shards hold buckets.
+    /// `holding` of `shards` shards hold buckets; all are in one server.
     pub(crate) async fn start(holding: u16, shards: u16) -> Self {
-        Self::start_with(holding, shards, Server::default()).await
+        Self::start_with(holding, shards, 1, Server::default()).await
     }
 
-    pub(crate) async fn start_with(holding: u16, shards: u16, settings: Server) -> Self {
+    /// Each shard has a server.
+    pub(crate) async fn start_apart(holding: u16, shards: u16) -> Self {
+        Self::start_with(holding, shards, shards, Server::default()).await
+    }
+
+    pub(crate) async fn start_with(holding: u16, shards: u16, servers: u16, settings: Server) -> Self {
         let mut roomy = Server::default()
             .parameter("max_replication_slots", "40")
             .parameter("max_wal_senders", "40")
@@ -45,16 +51,24 @@ impl Cluster {
             .parameter("max_worker_processes", "24");
         // The last one that names a parameter wins.
         roomy.parameters.extend(settings.parameters);
-        let server = tokio::task::spawn_blocking(move || {
-            let server = Postgres::start(roomy);
-            (1..=shards).for_each(|number| server.create_database(&format!("shard_{number}")));
-            server
+        let starting = tokio::task::spawn_blocking(move || {
+            let started = (0..servers).map(|_| Postgres::start(roomy.clone())).collect();
+            let cluster = Self { servers: started, shards };
+            for shard in 1..=shards {
+                cluster.server(shard).create_database(&format!("shard_{shard}"));
+            }
+            cluster
         });
-        let cluster = Self { server: server.await.unwrap(), shards };
+        let cluster = starting.await.unwrap();
         for known in [holding, shards] {
             migrate(&cluster.first(known), &connections(), MIGRATIONS, MigrateMode::Apply).await.unwrap();
         }
         cluster
+    }
+
+    /// The server of a shard.
+    pub(crate) fn server(&self, shard: u16) -> &Postgres {
+        &self.servers[usize::from(shard - 1) % self.servers.len()]
     }
 
     /// All shards.
@@ -65,7 +79,7 @@ impl Cluster {
     /// The first shards.
     pub(crate) fn first(&self, count: u16) -> Servers {
         let shard = |number| ShardServers {
-            primary: ServerUrl::parse(&self.server.url_for(&format!("shard_{number}"))).unwrap(),
+            primary: ServerUrl::parse(&self.server(number).url_for(&format!("shard_{number}"))).unwrap(),
             replicas: vec![],
         };
         Servers::new((1..=count).map(shard).collect()).unwrap()
@@ -73,23 +87,23 @@ impl Cluster {
 
     /// Statements in one shard, as an administrator; what they answer as text.
     pub(crate) fn ask(&self, shard: u16, sql: &str) -> String {
-        self.server.query_one_text_in(&format!("shard_{shard}"), sql)
+        self.server(shard).query_one_text_in(&format!("shard_{shard}"), sql)
     }
 
     /// Statements past the fence.
     pub(crate) fn force(&self, shard: u16, sql: &str) {
-        self.server
+        self.server(shard)
             .execute_in(&format!("shard_{shard}"), &format!("SET session_replication_role = replica; {sql}"));
     }
 
     /// Statements that may fail.
     pub(crate) fn try_ask(&self, shard: u16, sql: &str) {
-        let _ = self.server.try_query(&format!("shard_{shard}"), sql);
+        let _ = self.server(shard).try_query(&format!("shard_{shard}"), sql);
     }
 
     /// Runs statements in a transaction that stays open until what this answers is dropped.
     pub(crate) async fn hold(&self, shard: u16, sql: &str) -> JoinSet<()> {
-        let url = self.server.url_for(&format!("shard_{shard}"));
+        let url = self.server(shard).url_for(&format!("shard_{shard}"));
         let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { drop(connection.await) });

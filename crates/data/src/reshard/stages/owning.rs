@@ -1,6 +1,6 @@
 //! Who answers reads, who takes writes, and the pause between.
 
-use phalanx_shard::{map::ShardId, plan::Move};
+use phalanx_shard::plan::Move;
 
 use super::Work;
 use crate::reshard::{
@@ -129,9 +129,7 @@ impl Executor {
     /// Lets writes in: first where the buckets are, which is what writers wait for.
     pub(super) async fn open_buckets(&mut self, way: Way) -> Result<Work, ReshardError> {
         let moving = self.moving();
-        let mut order: Vec<ShardId> = self.in_order(way.reversed());
-        order.dedup();
-        for shard in order {
+        for shard in self.in_order(way.reversed()) {
             self.shards.connected(&[shard]).await?;
             buckets::open(self.shards.session(shard)?, &moving).await?;
         }

@@ -68,10 +68,39 @@ struct Seen {
     version: String,
 }
 
-/// Looks at rows until each has been seen to agree; answers how many never rested, or the first that differs at rest.
+/// What one look at a row says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Agrees,
+    Differs,
+    /// It changed meanwhile.
+    Changes,
+}
+
+/// The row on the source, then on the target when everything is there that the source had by then, then on the source again; and on
+/// the target at the look before, if there was one.
 ///
-/// A row is read on the source, then on the target when everything is there that the source had by then, then on the source
-/// again. If the source has the same version both times, the target has to have it too.
+/// A version that the source has both times was not changed between, so the target has it, or differs. A row that the source
+/// has at neither time may have come and gone between. But what the target had at the look before is gone from the source since
+/// before this one, so it must be gone from the target too.
+fn judge(
+    before: Option<&Seen>,
+    there: Option<&Seen>,
+    after: Option<&Seen>,
+    earlier: Option<&Seen>,
+) -> Verdict {
+    let print = |seen: Option<&Seen>| seen.map(|seen| seen.fingerprint);
+    if print(there) == print(before) || print(there) == print(after) {
+        return Verdict::Agrees;
+    }
+    match (before, after) {
+        (Some(before), Some(after)) if before == after => Verdict::Differs,
+        (None, None) if there == earlier => Verdict::Differs,
+        _ => Verdict::Changes,
+    }
+}
+
+/// Looks at rows until each has been seen to agree; answers how many never rested, or the first that differs.
 pub(super) async fn settle(
     stream: &Stream<'_>,
     table: &Table,
@@ -79,48 +108,42 @@ pub(super) async fn settle(
 ) -> Result<Result<u64, Fault>, ReshardError> {
     let mut restless = 0;
     for chunk in suspects.0.chunks(CHUNK) {
-        let mut open = chunk.to_vec();
+        let (mut open, mut earlier) = (chunk.to_vec(), HashMap::new());
         for _ in 0..LOOKS_MAX {
             if open.is_empty() {
                 break;
             }
-            open = match look(stream, table, &open).await? {
-                Ok(changing) => changing,
-                Err(key) => {
-                    let (source, target) = (stream.publisher.shard, stream.subscriber.shard);
-                    return Ok(Err(Fault::RowDiffers { table: table.name.clone(), key, source, target }));
-                }
-            };
+            let (verdicts, there) = look(stream, table, &open, &earlier).await?;
+            if let Some(place) = verdicts.iter().position(|verdict| *verdict == Verdict::Differs) {
+                let (source, target) = (stream.publisher.shard, stream.subscriber.shard);
+                let (table, key) = (table.name.clone(), open.swap_remove(place));
+                return Ok(Err(Fault::RowDiffers { table, key, source, target }));
+            }
+            let changing = open.into_iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Changes);
+            open = changing.map(|(key, _)| key).collect();
+            earlier = there;
         }
         restless += open.len() as u64;
     }
     Ok(Ok(restless))
 }
 
-/// The keys of rows that changed while they were looked at, or the key of one that differs.
+/// The verdict on each key, and what the target has.
 async fn look(
     stream: &Stream<'_>,
     table: &Table,
     keys: &[Key],
-) -> Result<Result<Vec<Key>, Key>, ReshardError> {
+    earlier: &HashMap<Key, Seen>,
+) -> Result<(Vec<Verdict>, HashMap<Key, Seen>), ReshardError> {
     let before = by_keys(stream.publisher, table, keys).await?;
     brought(stream, stream::mark(stream.publisher).await?).await?;
     let there = by_keys(stream.subscriber, table, keys).await?;
     let after = by_keys(stream.publisher, table, keys).await?;
-    let mut changing = Vec::new();
-    for key in keys {
-        let (before, after) = (before.get(key), after.get(key));
-        let print = |seen: Option<&Seen>| seen.map(|seen| seen.fingerprint);
-        let there = print(there.get(key));
-        if there == print(before) || there == print(after) {
-            continue;
-        }
-        if before == after {
-            return Ok(Err(key.clone()));
-        }
-        changing.push(key.clone());
-    }
-    Ok(Ok(changing))
+    let verdicts = keys
+        .iter()
+        .map(|key| judge(before.get(key), there.get(key), after.get(key), earlier.get(key)))
+        .collect();
+    Ok((verdicts, there))
 }
 
 /// Waits until the stream has brought everything up to a position.
@@ -163,5 +186,29 @@ mod tests {
         let mut keys = Suspects::between(&source, &target).0;
         keys.sort();
         assert_eq!(keys, [["b"], ["c"], ["d"]]);
+    }
+
+    #[test]
+    fn a_row_differs_only_where_nothing_explains_it() {
+        let seen = |fingerprint, version: &str| Seen { fingerprint, version: version.to_owned() };
+        let (one, again, two, there) = (seen(1, "a"), seen(1, "b"), seen(2, "c"), seen(2, "x"));
+        let other = seen(2, "y");
+        for (before, target, after, earlier, expected) in [
+            (Some(&one), Some(&one), Some(&one), None, Verdict::Agrees),
+            (Some(&one), Some(&there), Some(&two), None, Verdict::Agrees),
+            (None, None, None, None, Verdict::Agrees),
+            (Some(&one), Some(&there), Some(&one), None, Verdict::Differs),
+            (Some(&one), None, Some(&one), None, Verdict::Differs),
+            // Changed and changed back; the target may have the version between.
+            (Some(&one), Some(&there), Some(&again), None, Verdict::Changes),
+            (Some(&one), None, Some(&again), None, Verdict::Changes),
+            // Inserted and deleted between, for all that one look tells.
+            (None, Some(&there), None, None, Verdict::Changes),
+            (None, Some(&there), None, Some(&other), Verdict::Changes),
+            (None, Some(&there), None, Some(&there), Verdict::Differs),
+        ] {
+            let verdict = judge(before, target, after, earlier);
+            assert_eq!(verdict, expected, "{before:?} {target:?} {after:?} {earlier:?}");
+        }
     }
 }
