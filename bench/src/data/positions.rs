@@ -19,6 +19,8 @@ use crate::{
 };
 
 const HEADER: &str = "Phalanx-Position";
+/// One that nobody reads, as long as the other: wrk itself pays for each header that it sends.
+const HEADER_UNREAD: &str = "Unread-Positions";
 const IGNORED: &str = "phalanx_position_tokens_ignored_total ";
 
 /// What the reads bring along.
@@ -96,7 +98,7 @@ async fn measure_window(
     // Both kinds write: only what the reads say of it is to differ.
     let token = write(cost.service).await.context("write")?;
     let wrk = match reads {
-        Reads::Eventual => wrk.clone(),
+        Reads::Eventual => wrk.with_header(HEADER_UNREAD, &token),
         Reads::OwnWrites => wrk.with_header(HEADER, &token),
     };
     let (served, service_cpu, databases_cpu) = cost.of_window(&wrk, connections, schedule).await?;
