@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io,
     net::SocketAddr,
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
@@ -94,20 +95,25 @@ impl Replicas {
     }
 
     /// Its log goes to a file of this start.
-    fn spawn(&self, replica: &Replica) -> std::path::PathBuf {
+    fn spawn(&self, replica: &Replica) -> PathBuf {
         let mut life = replica.life();
         assert!(life.child.is_none(), "{} runs", replica.name);
         life.starts += 1;
         let log = self.folder.path().join(format!("{}.{}.log", replica.name, life.starts));
-        let mut command = Command::new(PROGRAM);
-        command.args(["api", "--listen", "127.0.0.1:0"]).current_dir(self.folder.path()).env_clear();
-        command.env("PATH", env::var_os("PATH").unwrap_or_default());
+        let mut command = self.command(&["api", "--listen", "127.0.0.1:0"]);
         command.env("PHALANX_INSTANCE", &replica.name).env("JWT_SECRET", SECRET);
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        let file = File::create(&log).unwrap();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        command.stdout(Stdio::null()).stderr(File::create(&log).unwrap());
         life.child = Some(command.spawn().unwrap());
         log
+    }
+
+    /// The program, told of the same databases.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null()).env_clear();
+        command.env("PATH", env::var_os("PATH").unwrap_or_default());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
     }
 
     /// The lines of all logs that have this in them.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use phalanx_data::{AccessError, Consistency, Isolation, Kind, Settings, Transaction};
-use phalanx_test_servers::{Postgres, ReplicaSettings, Settings as Server};
+use phalanx_data::{AccessError, Consistency, Isolation, Kind, Reason, Settings, Target, Transaction};
+use phalanx_test_servers::{PASSWORD, Postgres, ReplicaSettings, Settings as Server, USER};
 use tokio::task::JoinSet;
 
 use crate::support::{INSERT, PATIENCE, Running, TABLE, bodies, servers, settings};
@@ -94,6 +94,43 @@ async fn what_waits_for_a_connection_to_the_old_primary_goes_to_the_new_one() {
     }
     assert_eq!(primary.query_one_text("SELECT count(*) FROM notes"), "0");
     assert_eq!(replica.query_one_text("SELECT count(*) FROM notes"), "9");
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_written_what_a_failover_lost_reads_at_the_new_primary() {
+    let primary = Postgres::start(Server::default());
+    primary.execute(TABLE);
+    let heir = primary.replica();
+    let other = primary.replica_with(&ReplicaSettings::named("other"));
+    let running = Running::open(&servers(&[(&primary, &[&heir, &other])]), settings()).await.unwrap();
+    running.until(&["primary", "replica", "replica"]).await;
+    let shard = running.shard();
+    shard.write(&INSERT, &[1.into(), "kept".into()]).await.unwrap();
+    heir.wait_until_caught_up(&primary);
+    other.wait_until_caught_up(&primary);
+    for replica in [&heir, &other] {
+        replica.set("primary_conninfo", "");
+    }
+    let lost = shard.write(&INSERT, &[2.into(), "lost".into()]).await.unwrap().position.unwrap();
+    primary.kill();
+    heir.promote();
+    let port = heir.port();
+    let followed =
+        format!("host=127.0.0.1 port={port} user={USER} password={PASSWORD} application_name=other");
+    other.set("primary_conninfo", &followed);
+    running.until(&["unreachable", "primary", "replica"]).await;
+
+    // Further on the old timeline than the new primary was when it began: nobody but that one can say what is left.
+    let before = running.data.reads().count(Target::Primary, Reason::Timeline);
+    let after_lost = Consistency::after([lost]);
+    assert_eq!(bodies(&shard, &after_lost, 1).await, ["kept"]);
+    assert!(bodies(&shard, &after_lost, 2).await.is_empty());
+    let new = shard.write(&INSERT, &[2.into(), "again".into()]).await.unwrap().position.unwrap();
+    assert_eq!(new.timeline, lost.timeline + 1);
+    assert_eq!(bodies(&shard, &Consistency::after([lost, new]), 2).await, ["again"]);
+    let on_primary = running.data.reads().count(Target::Primary, Reason::Timeline) - before;
+    assert!(on_primary >= 2, "{:?}", running.data.reads());
     running.close().await;
 }
 
