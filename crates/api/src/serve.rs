@@ -174,7 +174,7 @@ async fn settle_schema(settings: &Settings, servers: &Servers) -> Result<(), Ser
         MigrateAtStart::Apply => MigrateMode::Apply,
         MigrateAtStart::Refuse => MigrateMode::DryRun,
     };
-    let shards = migrate(servers, &settings.data.connections, Accounts::MIGRATIONS, mode).await?;
+    let shards = migrate(servers, &settings.data, Accounts::MIGRATIONS, mode).await?;
     let lacking =
         shards.into_iter().find(|shard| mode == MigrateMode::DryRun && !shard.migrations.is_empty());
     lacking.map_or(Ok(()), |lacking| {

@@ -117,6 +117,27 @@ BEGIN
         HINT = 'read phalanx.buckets, and write to the owner of the bucket once it is open';
 END $$;
 
+-- A session with an old map may look for rows where they have been: it finds none, no row passes the fence, and it would take that
+-- for an answer. So its statements are refused before they look.
+CREATE FUNCTION phalanx.refuse_old_map() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    known_epoch bigint := nullif(current_setting('phalanx.epoch', true), '')::bigint;
+    found_epoch bigint;
+BEGIN
+    IF known_epoch IS NULL THEN
+        RETURN NULL;
+    END IF;
+    SELECT max(epoch) INTO found_epoch FROM phalanx.buckets;
+    IF known_epoch < found_epoch THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'PX001',
+            MESSAGE = format('this session knows the bucket map of epoch %s, this shard has epoch %s',
+                             known_epoch, found_epoch),
+            HINT = 'read phalanx.buckets, and write to the owner of the bucket';
+    END IF;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION phalanx.refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION USING
@@ -151,6 +172,8 @@ BEGIN
     $f$, fence, bucket_column, bucket_modulus);
     EXECUTE format('CREATE OR REPLACE TRIGGER phalanx_fence BEFORE INSERT OR UPDATE OR DELETE ON %s '
                    'FOR EACH ROW EXECUTE FUNCTION %s()', fenced, fence);
+    EXECUTE format('CREATE OR REPLACE TRIGGER phalanx_fence_map BEFORE UPDATE OR DELETE ON %s '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION phalanx.refuse_old_map()', fenced);
     EXECUTE format('CREATE OR REPLACE TRIGGER phalanx_fence_truncate BEFORE TRUNCATE ON %s '
                    'FOR EACH STATEMENT EXECUTE FUNCTION phalanx.refuse_truncate()', fenced);
     INSERT INTO phalanx.fenced_tables (relation, column_name, modulus) VALUES (fenced, bucket_column, bucket_modulus)

@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
-use phalanx_shard::map::ShardId;
+use phalanx_shard::{Placement, map::ShardId};
 use tokio_postgres::Client;
 
 use crate::{
-    ConnectError, MigrateError, Migration, PendingMigration, ServerSettings, ServerUrl, Servers,
+    ConnectError, MigrateError, Migration, PendingMigration, ServerSettings, Servers, Settings, ShardServers,
     migrations::{map, postgres as migrations},
     postgres,
 };
@@ -84,11 +84,11 @@ type Told<'a> = &'a mut (dyn FnMut(MigrateStep<'_>) + Send);
 /// When a shard's primary cannot be reached, or its schema not be brought forward.
 pub async fn migrate(
     servers: &Servers,
-    connections: &ServerSettings,
+    settings: &Settings,
     migrations: &'static [Migration],
     mode: MigrateMode,
 ) -> Result<Vec<ShardMigrations>, TopologyMigrateError> {
-    migrate_told(servers, connections, migrations, mode, &mut |_| {}).await
+    migrate_told(servers, settings, migrations, mode, &mut |_| {}).await
 }
 
 /// The same, and `told` hears of each step.
@@ -97,7 +97,7 @@ pub async fn migrate(
 /// As [`migrate`]; shards that have ended before were migrated.
 pub async fn migrate_told(
     servers: &Servers,
-    connections: &ServerSettings,
+    settings: &Settings,
     migrations: &'static [Migration],
     mode: MigrateMode,
     told: Told<'_>,
@@ -105,7 +105,7 @@ pub async fn migrate_told(
     let mut shards = Vec::new();
     let mut reports = Vec::new();
     for (number, urls) in (1_u16..).zip(servers.shards()) {
-        let mut primary = Primary::find(number, urls.all().map(ServerUrl::secret), connections).await?;
+        let mut primary = Primary::find(number, urls, &settings.connections).await?;
         told(MigrateStep::Begun { shard: number, server: &primary.server });
         let applied = match mode {
             MigrateMode::Apply => {
@@ -123,18 +123,18 @@ pub async fn migrate_told(
         shards.push(primary);
     }
     if mode == MigrateMode::Apply {
-        give_maps(&mut shards).await?;
+        give_maps(&mut shards, settings.placement).await?;
     }
     Ok(reports)
 }
 
 /// Writes numbers and maps where they are missing, when all shards have the tables for them.
-async fn give_maps(shards: &mut [Primary]) -> Result<(), TopologyMigrateError> {
+async fn give_maps(shards: &mut [Primary], placement: Placement) -> Result<(), TopologyMigrateError> {
     let mut stated = Vec::new();
     for shard in shards.iter_mut() {
         stated.push(shard.run(async |client| map::read(client).await).await?);
     }
-    let spread = map::to_spread(&stated);
+    let spread = map::to_spread(&stated, placement);
     for (shard, stated) in shards.iter_mut().zip(&stated) {
         if stated.shard.is_none() || stated.map.is_none() {
             let id = ShardId::try_from(shard.number).expect("a topology has at most 256 shards");
@@ -152,29 +152,36 @@ struct Primary {
     driver: postgres::Driver,
 }
 
+const TIMELINE: &str = "SELECT NOT pg_is_in_recovery(),
+    CASE WHEN NOT pg_is_in_recovery()
+         THEN ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int8 END";
+
 impl Primary {
-    async fn find<'a>(
+    /// Of the servers that take writes the one that was promoted last: what is written to another nobody sees.
+    async fn find(
         number: u16,
-        urls: impl Iterator<Item = &'a str>,
+        urls: &ShardServers,
         connections: &ServerSettings,
     ) -> Result<Self, TopologyMigrateError> {
-        let mut refused = None;
-        for url in urls {
-            let settings = ServerSettings { url: url.to_owned(), ..connections.clone() };
+        let (mut newest, mut refused) = (None::<(i64, Self)>, None);
+        for url in urls.all() {
+            let settings = ServerSettings { url: url.secret().to_owned(), ..connections.clone() };
             match postgres::dedicated(&settings).await {
                 Ok((server, client, driver)) => {
                     let mut found = Self { number, server, client, driver };
-                    let is_standby = async |client: &mut Client| {
-                        Ok(client.query_one("SELECT pg_is_in_recovery()", &[]).await?.get::<_, bool>(0))
+                    let timeline = found.run(async |client| Ok(timeline(client).await?)).await?;
+                    newest = match (timeline, newest) {
+                        (Some(timeline), known) if known.as_ref().is_none_or(|known| known.0 < timeline) => {
+                            Some((timeline, found))
+                        }
+                        (_, known) => known,
                     };
-                    if !found.run(is_standby).await? {
-                        return Ok(found);
-                    }
                 }
                 Err(error) => refused = Some(error),
             }
         }
-        Err(TopologyMigrateError::Connect { shard: number, source: refused })
+        let found = newest.map(|(_, found)| found);
+        found.ok_or(TopologyMigrateError::Connect { shard: number, source: refused })
     }
 
     /// Drives the connection for as long as `work` takes.
@@ -190,4 +197,10 @@ impl Primary {
             source,
         })
     }
+}
+
+/// That of the writes that the server takes; `None` if it takes none.
+async fn timeline(client: &Client) -> Result<Option<i64>, tokio_postgres::Error> {
+    let row = client.query_one(TIMELINE, &[]).await?;
+    Ok(if row.get(0) { row.get(1) } else { None })
 }

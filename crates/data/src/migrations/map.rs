@@ -1,9 +1,9 @@
 //! The number of a shard and the bucket map, as its tables hold them: read anywhere, and written where they are missing.
 //!
-//! The map of a topology that never had one is the even one, the same whoever writes it. A shard that joins others gets theirs, in
+//! The map of a topology that never had one follows from its placement and its shards, the same whoever writes it. A shard that joins others gets theirs, in
 //! which it owns nothing yet.
 
-use phalanx_shard::{Bucket, BucketMap, map::ShardId};
+use phalanx_shard::{Bucket, BucketMap, Placement, map::ShardId};
 use tokio_postgres::Client;
 
 use super::postgres::MigrateError;
@@ -34,11 +34,12 @@ pub(crate) async fn read(client: &Client) -> Result<Stated, MigrateError> {
     Ok(Stated { shard: shard.and_then(number), map })
 }
 
-/// The map that the shards without one get: the one with the greatest epoch, or the even one.
-pub(crate) fn to_spread(stated: &[Stated]) -> BucketMap {
+/// The map that the shards without one get: the one with the greatest epoch, else that of a database which was divided before,
+/// or the even one.
+pub(crate) fn to_spread(stated: &[Stated], placement: Placement) -> BucketMap {
     let shards = u16::try_from(stated.len()).unwrap_or(u16::MAX);
     let known = stated.iter().filter_map(|shard| shard.map.clone()).max_by_key(BucketMap::epoch);
-    known.unwrap_or_else(|| {
+    known.or_else(|| placement.adopted_map()).unwrap_or_else(|| {
         BucketMap::evenly(FIRST_EPOCH, shards).expect("a topology has at least one shard and at most 256")
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use phalanx_data::{
-    MigrateMode, Migration, ServerSettings, ServerUrl, Servers, ShardServers, migrate,
+    MigrateMode, Migration, ServerSettings, ServerUrl, Servers, Settings, ShardServers, migrate,
     reshard::{self, Options, Outcome, Report, ReshardError, Resharding, Status},
 };
 use phalanx_shard::{Placement, reshard::Stage};
@@ -61,7 +61,8 @@ impl Cluster {
         });
         let cluster = starting.await.unwrap();
         for known in [holding, shards] {
-            migrate(&cluster.first(known), &connections(), MIGRATIONS, MigrateMode::Apply).await.unwrap();
+            let settings = Settings { connections: connections(), ..Settings::new() };
+            migrate(&cluster.first(known), &settings, MIGRATIONS, MigrateMode::Apply).await.unwrap();
         }
         cluster
     }

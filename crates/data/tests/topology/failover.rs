@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use phalanx_data::{AccessError, Consistency, Isolation, Kind, Reason, Settings, Target, Transaction};
+use phalanx_data::{
+    AccessError, Consistency, Isolation, Kind, MigrateMode, Reason, Settings, Target, Transaction, migrate,
+};
 use phalanx_test_servers::{PASSWORD, Postgres, ReplicaSettings, Settings as Server, USER};
 use tokio::task::JoinSet;
 
@@ -47,6 +49,12 @@ async fn writes_go_on_at_the_promoted_server_and_never_again_at_the_old_one() {
         assert_eq!(bodies(&shard, &Consistency::eventual(), id).await, ["after"]);
     }
     assert_eq!(primary.query_one_text("SELECT count(*) FROM notes WHERE id >= 10"), "0");
+    migrate(&servers(&[(&primary, &[&replica])]), &settings(), &[], MigrateMode::Apply).await.unwrap();
+    let migrated = "SELECT to_regclass('phalanx.buckets') IS NOT NULL";
+    assert_eq!(
+        (primary.query_one_text(migrated), replica.query_one_text(migrated)),
+        ("f".into(), "t".into())
+    );
     assert_eq!(replica.query_one_text("SELECT count(*) FROM notes WHERE id >= 10"), "30");
     running.close().await;
 

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use phalanx_data::{
-    DanglingRows, Inspection, MigrateMode, MigrateStep, Migration, Questions, ServerSettings, Statement,
-    Tables, inspect, migrate, migrate_told,
+    DanglingRows, Inspection, MigrateMode, MigrateStep, Migration, Questions, Settings, Statement, Tables,
+    inspect, migrate, migrate_told,
 };
 use phalanx_test_servers::{Postgres, Settings as Server};
 
@@ -49,7 +49,7 @@ async fn servers_tell_their_part_and_those_that_are_down_their_reason() {
     let connections = empty.shards[0].servers[0].connections.unwrap();
     assert!(connections.used >= 1 && connections.max == 60 && connections.reserved == 3, "{connections:?}");
 
-    migrate(&topology, &ServerSettings::new(""), MIGRATIONS, MigrateMode::Apply).await.unwrap();
+    migrate(&topology, &Settings::new(), MIGRATIONS, MigrateMode::Apply).await.unwrap();
     first.execute("INSERT INTO claims VALUES (1, 49), (2, 50), (3, 51)");
     second.execute("UPDATE phalanx.buckets SET state = 'paused' WHERE bucket BETWEEN 4000 AND 4003");
     first.execute(
@@ -94,7 +94,7 @@ async fn each_step_of_a_migration_is_told() {
         };
         steps.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     };
-    let settings = ServerSettings::new("");
+    let settings = Settings::new();
     for mode in [MigrateMode::DryRun, MigrateMode::Apply, MigrateMode::Apply] {
         migrate_told(&topology, &settings, MIGRATIONS, mode, &mut told).await.unwrap();
     }

@@ -54,7 +54,7 @@ impl Two {
     async fn start() -> Self {
         let (source, target) = (Postgres::start(Server::default()), Postgres::start(Server::default()));
         let servers = servers(&[(&source, &[]), (&target, &[])]);
-        migrate(&servers, &settings().connections, MIGRATIONS, MigrateMode::Apply).await.unwrap();
+        migrate(&servers, &settings(), MIGRATIONS, MigrateMode::Apply).await.unwrap();
         Self { source, target, replica: None, servers }
     }
 

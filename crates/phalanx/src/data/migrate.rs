@@ -51,7 +51,7 @@ async fn of_servers(
         }
         MigrateStep::Ended(_) => {}
     };
-    let migrating = migrate_told(servers, &settings.data.connections, migrations, mode, &mut told);
+    let migrating = migrate_told(servers, &settings.data, migrations, mode, &mut told);
     migrating.await.map_err(|error| match error {
         TopologyMigrateError::Connect { .. } => Failure::Unreachable(error.into()),
         _ => Failure::Runtime(error.into()),

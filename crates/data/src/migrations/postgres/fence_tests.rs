@@ -85,8 +85,13 @@ async fn a_session_with_an_old_map_is_refused_and_one_without_goes_by_ownership(
     for (number, (epoch, expected)) in
         [("2", "PX001"), ("3", "ok"), ("4", "ok"), ("", "ok")].into_iter().enumerate()
     {
-        let text = format!("SET phalanx.epoch = '{epoch}'; INSERT INTO fenced VALUES (4096 * {number})");
+        assert_eq!(run(&client, &format!("SET phalanx.epoch = '{epoch}'")).await, "ok");
+        let text = format!("INSERT INTO fenced VALUES (4096 * {number})");
         assert_eq!(run(&client, &text).await, expected, "{epoch:?}");
+        // Whether a row is there or not: what is not there may be where it has moved to.
+        for text in ["UPDATE fenced SET text = 'x' WHERE id = 77", "DELETE FROM fenced WHERE id = 77"] {
+            assert_eq!(run(&client, text).await, expected, "{epoch:?} {text}");
+        }
     }
 }
 

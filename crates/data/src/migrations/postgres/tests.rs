@@ -1,6 +1,6 @@
 //! Migrations on a real server.
 
-use phalanx_shard::{BucketMap, map::ShardId};
+use phalanx_shard::{BucketMap, Placement, map::ShardId};
 use phalanx_test_servers::{Postgres, Settings};
 use tokio::task::JoinSet;
 
@@ -34,7 +34,7 @@ async fn processes_that_start_at_once_migrate_once_and_give_one_map() {
         let mut client = client(&server, &mut tasks).await;
         migrating.spawn(async move {
             let applied = apply(&mut client, MIGRATIONS).await.unwrap();
-            let map = map::to_spread(&[map::read(&client).await.unwrap()]);
+            let map = map::to_spread(&[map::read(&client).await.unwrap()], Placement::Hashed);
             map::write(&mut client, shard, &map).await.unwrap();
             applied
         });
