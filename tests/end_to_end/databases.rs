@@ -3,6 +3,7 @@
 mod looked_after;
 mod old;
 mod refused;
+mod resharding;
 
 use std::sync::Arc;
 
