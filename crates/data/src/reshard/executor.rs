@@ -20,7 +20,7 @@ use super::{
     buckets,
     shards::Shards,
     stages::{Memory, Work},
-    state::{self, Stored},
+    state::{self, Passage, Stored},
 };
 
 /// Between two looks at a stage that waits for something.
@@ -129,11 +129,17 @@ impl Executor {
         };
         match step {
             Step::Enter(to) | Step::EnterOnward(to) => {
-                let entered =
-                    match time::timeout(STORED_MAX, self.enter(stage, to, direction, fault.as_ref())).await {
-                        Ok(entered) => entered,
-                        Err(_) => Err(self.stalled("store the stage").await),
-                    };
+                let passage = Passage {
+                    from: stage,
+                    to,
+                    decided_for: stored.direction,
+                    direction,
+                    fault: fault.as_ref(),
+                };
+                let entered = match time::timeout(STORED_MAX, self.enter(&passage)).await {
+                    Ok(entered) => entered,
+                    Err(_) => Err(self.stalled("store the stage").await),
+                };
                 entered.or_else(|error| self.bear(error))?;
             }
             Step::Work | Step::Hold => {
@@ -203,7 +209,10 @@ impl Executor {
             return Err(error);
         }
         let text = error.chain();
-        tracing::warn!(error = text, "the resharding is held up");
+        // Once for each thing that is in the way, not each time it is tried.
+        if self.trouble.as_ref().is_none_or(|(_, known)| known.chain() != text) {
+            tracing::warn!(error = text, "the resharding is held up");
+        }
         self.board.update(|report| report.trouble = Some(text));
         let since = self.trouble.take().map_or_else(clock::now, |(since, _)| since);
         if since.elapsed() > self.patience {
@@ -213,16 +222,11 @@ impl Executor {
         Ok(())
     }
 
-    async fn enter(
-        &mut self,
-        from: Stage,
-        to: Stage,
-        direction: Option<Direction>,
-        fault: Option<&Fault>,
-    ) -> Result<(), ReshardError> {
-        state::enter(self.shards.session(ShardId::FIRST)?, from, to, direction, fault).await?;
-        tracing::info!(from = from.name(), to = to.name(), "the resharding goes on");
-        self.memory.enter();
+    async fn enter(&mut self, passage: &Passage<'_>) -> Result<(), ReshardError> {
+        if state::enter(self.shards.session(ShardId::FIRST)?, passage).await? {
+            tracing::info!(from = passage.from.name(), to = passage.to.name(), "the resharding goes on");
+            self.memory.enter();
+        }
         Ok(())
     }
 

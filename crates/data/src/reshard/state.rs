@@ -121,27 +121,37 @@ pub(super) async fn begin(
     first.execute("store the resharding", &text).await
 }
 
-/// Goes from one stage to another. `fault` is what made it, if anything did.
-pub(super) async fn enter(
-    first: &Session,
-    old: Stage,
-    new: Stage,
-    direction: Option<Direction>,
-    fault: Option<&Fault>,
-) -> Result<(), ReshardError> {
+/// A step from one stage to another, as it was decided.
+pub(super) struct Passage<'a> {
+    pub(super) from: Stage,
+    pub(super) to: Stage,
+    /// Where it went when that was decided. An operator who has asked for something else meanwhile is heard first.
+    pub(super) decided_for: Direction,
+    /// Where it goes from here on, if that changes.
+    pub(super) direction: Option<Direction>,
+    /// What made it, if anything did.
+    pub(super) fault: Option<&'a Fault>,
+}
+
+/// Stores a stage; answers whether it did, or there is another wish to look at first.
+pub(super) async fn enter(first: &Session, passage: &Passage<'_>) -> Result<bool, ReshardError> {
+    let Passage { from, to, decided_for, direction, fault } = passage;
     let direction = direction.map(direction_name);
     let fault = fault.map(ToString::to_string);
     // The time of the move is when its writers are about to be let in, wherever they go.
     let text = "UPDATE phalanx.reshard
-                   SET stage = $2, stage_at = clock_timestamp(), direction = coalesce($3, direction),
-                       fault = coalesce($4, fault), pushed = pushed AND $2 <> 'pause_back',
+                   SET stage = $2, stage_at = clock_timestamp(), direction = coalesce($4, direction),
+                       fault = coalesce($5, fault), pushed = pushed AND $2 <> 'pause_back',
                        moved_at = CASE WHEN $2 IN ('open', 'resume') THEN clock_timestamp() ELSE moved_at END
-                 WHERE stage = $1 RETURNING true";
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-        [&old.name(), &new.name(), &direction, &fault];
-    match first.optional("store the stage", text, &values).await? {
-        Some(_) => Ok(()),
-        None => Err(ReshardError::Superseded { expected: old.to_string() }),
+                 WHERE stage = $1 AND direction = $3 RETURNING true";
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+        [&from.name(), &to.name(), &direction_name(*decided_for), &direction, &fault];
+    if first.optional("store the stage", text, &values).await?.is_some() {
+        return Ok(true);
+    }
+    match read(first).await? {
+        Some(stored) if stored.stage == *from => Ok(false),
+        _ => Err(ReshardError::Superseded { expected: from.to_string() }),
     }
 }
 
