@@ -194,3 +194,42 @@ fn direction_name(direction: Direction) -> &'static str {
         Direction::Back => "back",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use phalanx_shard::{Placement, map::ShardId};
+    use phalanx_test_servers::{Postgres, Settings};
+
+    use super::*;
+    use crate::{
+        MigrateMode, ServerSettings, ServerUrl, Servers, ShardServers, migrate,
+        reshard::{checks, shards::Shards},
+    };
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_stage_is_stored_over_the_stage_and_the_wish_that_it_was_decided_for() {
+        let server = tokio::task::spawn_blocking(|| Postgres::start(Settings::default())).await.unwrap();
+        let primary = ServerUrl::parse(&server.url()).unwrap();
+        let servers = Servers::new(vec![ShardServers { primary, replicas: vec![] }]).unwrap();
+        let connections =
+            ServerSettings { connect_timeout: Duration::from_secs(30), ..ServerSettings::new("") };
+        migrate(&servers, &connections, &[], MigrateMode::Apply).await.unwrap();
+        let mut shards = Shards::new(servers, connections);
+        let map = checks::common_map(&mut shards).await.unwrap();
+        let plan = checks::planned(&map, Placement::Hashed, 2, 2).unwrap();
+        let first = shards.session(ShardId::FIRST).unwrap();
+        begin(first, &map, &plan, 2, Duration::from_millis(1500)).await.unwrap();
+        let stored = read(first).await.unwrap().unwrap();
+        assert_eq!((stored.from.clone(), stored.to.clone()), (map, plan.map));
+        assert_eq!((stored.moves(), stored.soak), (plan.moves, Duration::from_millis(1500)));
+
+        let passage = |from, to, decided_for| Passage { from, to, decided_for, direction: None, fault: None };
+        let onward = passage(Stage::Provision, Stage::Stream, Direction::Onward);
+        assert_eq!(ask_back(first).await.unwrap(), Stage::Provision);
+        assert!(!enter(first, &onward).await.unwrap(), "the wish has changed");
+        let back = passage(Stage::Provision, Stage::ReturnReads, Direction::Back);
+        assert!(enter(first, &back).await.unwrap());
+        let error = enter(first, &back).await.unwrap_err();
+        assert!(matches!(error, ReshardError::Superseded { .. }), "another process has gone on: {error}");
+    }
+}
