@@ -23,9 +23,9 @@ use super::{
     state::{self, Passage, Stored},
 };
 
-/// Between two looks at a stage that waits for something.
+/// Between two looks at a stage that waits for something soon to come.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// After something was in the way.
+/// After something was in the way, and while what is waited for takes hours.
 const TRY_AGAIN: Duration = Duration::from_millis(250);
 /// While writes are paused, nothing is waited for longer than this without looking at the clock.
 const WORK_MAX_PAUSED: Duration = Duration::from_secs(5);
@@ -143,8 +143,8 @@ impl Executor {
                 entered.or_else(|error| self.bear(error))?;
             }
             Step::Work | Step::Hold => {
-                let pause = if self.trouble.is_some() || step == Step::Hold { TRY_AGAIN } else { LOOK_AGAIN };
-                time::sleep(pause).await;
+                let is_long = step == Step::Hold || matches!(stage, Stage::Copy | Stage::Soak);
+                time::sleep(if is_long || self.trouble.is_some() { TRY_AGAIN } else { LOOK_AGAIN }).await;
             }
             Step::Finish if stage == Stage::Done => return Ok(Some(Outcome::Done)),
             Step::Finish => return Ok(Some(Outcome::Aborted)),
