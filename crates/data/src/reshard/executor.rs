@@ -20,12 +20,12 @@ use super::{
     buckets,
     shards::Shards,
     stages::{Memory, Work},
-    state::{self, Stored},
+    state::{self, Passage, Stored},
 };
 
-/// Between two looks at a stage that waits for something.
+/// Between two looks at a stage that waits for something soon to come.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// After something was in the way.
+/// After something was in the way, and while what is waited for takes hours.
 const TRY_AGAIN: Duration = Duration::from_millis(250);
 /// While writes are paused, nothing is waited for longer than this without looking at the clock.
 const WORK_MAX_PAUSED: Duration = Duration::from_secs(5);
@@ -129,16 +129,22 @@ impl Executor {
         };
         match step {
             Step::Enter(to) | Step::EnterOnward(to) => {
-                let entered =
-                    match time::timeout(STORED_MAX, self.enter(stage, to, direction, fault.as_ref())).await {
-                        Ok(entered) => entered,
-                        Err(_) => Err(self.stalled("store the stage").await),
-                    };
+                let passage = Passage {
+                    from: stage,
+                    to,
+                    decided_for: stored.direction,
+                    direction,
+                    fault: fault.as_ref(),
+                };
+                let entered = match time::timeout(STORED_MAX, self.enter(&passage)).await {
+                    Ok(entered) => entered,
+                    Err(_) => Err(self.stalled("store the stage").await),
+                };
                 entered.or_else(|error| self.bear(error))?;
             }
             Step::Work | Step::Hold => {
-                let pause = if self.trouble.is_some() || step == Step::Hold { TRY_AGAIN } else { LOOK_AGAIN };
-                time::sleep(pause).await;
+                let is_long = step == Step::Hold || matches!(stage, Stage::Copy | Stage::Soak);
+                time::sleep(if is_long || self.trouble.is_some() { TRY_AGAIN } else { LOOK_AGAIN }).await;
             }
             Step::Finish if stage == Stage::Done => return Ok(Some(Outcome::Done)),
             Step::Finish => return Ok(Some(Outcome::Aborted)),
@@ -203,7 +209,10 @@ impl Executor {
             return Err(error);
         }
         let text = error.chain();
-        tracing::warn!(error = text, "the resharding is held up");
+        // Once for each thing that is in the way, not each time it is tried.
+        if self.trouble.as_ref().is_none_or(|(_, known)| known.chain() != text) {
+            tracing::warn!(error = text, "the resharding is held up");
+        }
         self.board.update(|report| report.trouble = Some(text));
         let since = self.trouble.take().map_or_else(clock::now, |(since, _)| since);
         if since.elapsed() > self.patience {
@@ -213,16 +222,11 @@ impl Executor {
         Ok(())
     }
 
-    async fn enter(
-        &mut self,
-        from: Stage,
-        to: Stage,
-        direction: Option<Direction>,
-        fault: Option<&Fault>,
-    ) -> Result<(), ReshardError> {
-        state::enter(self.shards.session(ShardId::FIRST)?, from, to, direction, fault).await?;
-        tracing::info!(from = from.name(), to = to.name(), "the resharding goes on");
-        self.memory.enter();
+    async fn enter(&mut self, passage: &Passage<'_>) -> Result<(), ReshardError> {
+        if state::enter(self.shards.session(ShardId::FIRST)?, passage).await? {
+            tracing::info!(from = passage.from.name(), to = passage.to.name(), "the resharding goes on");
+            self.memory.enter();
+        }
         Ok(())
     }
 

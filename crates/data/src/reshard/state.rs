@@ -121,27 +121,37 @@ pub(super) async fn begin(
     first.execute("store the resharding", &text).await
 }
 
-/// Goes from one stage to another. `fault` is what made it, if anything did.
-pub(super) async fn enter(
-    first: &Session,
-    old: Stage,
-    new: Stage,
-    direction: Option<Direction>,
-    fault: Option<&Fault>,
-) -> Result<(), ReshardError> {
+/// A step from one stage to another, as it was decided.
+pub(super) struct Passage<'a> {
+    pub(super) from: Stage,
+    pub(super) to: Stage,
+    /// Where it went when that was decided. An operator who has asked for something else meanwhile is heard first.
+    pub(super) decided_for: Direction,
+    /// Where it goes from here on, if that changes.
+    pub(super) direction: Option<Direction>,
+    /// What made it, if anything did.
+    pub(super) fault: Option<&'a Fault>,
+}
+
+/// Stores a stage; answers whether it did, or there is another wish to look at first.
+pub(super) async fn enter(first: &Session, passage: &Passage<'_>) -> Result<bool, ReshardError> {
+    let Passage { from, to, decided_for, direction, fault } = passage;
     let direction = direction.map(direction_name);
     let fault = fault.map(ToString::to_string);
     // The time of the move is when its writers are about to be let in, wherever they go.
     let text = "UPDATE phalanx.reshard
-                   SET stage = $2, stage_at = clock_timestamp(), direction = coalesce($3, direction),
-                       fault = coalesce($4, fault), pushed = pushed AND $2 <> 'pause_back',
+                   SET stage = $2, stage_at = clock_timestamp(), direction = coalesce($4, direction),
+                       fault = coalesce($5, fault), pushed = pushed AND $2 <> 'pause_back',
                        moved_at = CASE WHEN $2 IN ('open', 'resume') THEN clock_timestamp() ELSE moved_at END
-                 WHERE stage = $1 RETURNING true";
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-        [&old.name(), &new.name(), &direction, &fault];
-    match first.optional("store the stage", text, &values).await? {
-        Some(_) => Ok(()),
-        None => Err(ReshardError::Superseded { expected: old.to_string() }),
+                 WHERE stage = $1 AND direction = $3 RETURNING true";
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+        [&from.name(), &to.name(), &direction_name(*decided_for), &direction, &fault];
+    if first.optional("store the stage", text, &values).await?.is_some() {
+        return Ok(true);
+    }
+    match read(first).await? {
+        Some(stored) if stored.stage == *from => Ok(false),
+        _ => Err(ReshardError::Superseded { expected: from.to_string() }),
     }
 }
 
@@ -182,5 +192,44 @@ fn direction_name(direction: Direction) -> &'static str {
     match direction {
         Direction::Onward => "onward",
         Direction::Back => "back",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use phalanx_shard::{Placement, map::ShardId};
+    use phalanx_test_servers::{Postgres, Settings};
+
+    use super::*;
+    use crate::{
+        MigrateMode, ServerSettings, ServerUrl, Servers, ShardServers, migrate,
+        reshard::{checks, shards::Shards},
+    };
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_stage_is_stored_over_the_stage_and_the_wish_that_it_was_decided_for() {
+        let server = tokio::task::spawn_blocking(|| Postgres::start(Settings::default())).await.unwrap();
+        let primary = ServerUrl::parse(&server.url()).unwrap();
+        let servers = Servers::new(vec![ShardServers { primary, replicas: vec![] }]).unwrap();
+        let connections =
+            ServerSettings { connect_timeout: Duration::from_secs(30), ..ServerSettings::new("") };
+        migrate(&servers, &connections, &[], MigrateMode::Apply).await.unwrap();
+        let mut shards = Shards::new(servers, connections);
+        let map = checks::common_map(&mut shards).await.unwrap();
+        let plan = checks::planned(&map, Placement::Hashed, 2, 2).unwrap();
+        let first = shards.session(ShardId::FIRST).unwrap();
+        begin(first, &map, &plan, 2, Duration::from_millis(1500)).await.unwrap();
+        let stored = read(first).await.unwrap().unwrap();
+        assert_eq!((stored.from.clone(), stored.to.clone()), (map, plan.map));
+        assert_eq!((stored.moves(), stored.soak), (plan.moves, Duration::from_millis(1500)));
+
+        let passage = |from, to, decided_for| Passage { from, to, decided_for, direction: None, fault: None };
+        let onward = passage(Stage::Provision, Stage::Stream, Direction::Onward);
+        assert_eq!(ask_back(first).await.unwrap(), Stage::Provision);
+        assert!(!enter(first, &onward).await.unwrap(), "the wish has changed");
+        let back = passage(Stage::Provision, Stage::ReturnReads, Direction::Back);
+        assert!(enter(first, &back).await.unwrap());
+        let error = enter(first, &back).await.unwrap_err();
+        assert!(matches!(error, ReshardError::Superseded { .. }), "another process has gone on: {error}");
     }
 }

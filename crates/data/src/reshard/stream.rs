@@ -10,8 +10,9 @@ use phalanx_shard::{BucketSet, map::ShardId};
 
 use super::{Fault, ReshardError, filter::literal, session::Session, tables::Table};
 
-/// Errors of a copy after which it does not succeed by itself. Between two, PostgreSQL waits for `wal_retrieve_retry_interval`.
-const COPY_ERRORS_MAX: u64 = 10;
+/// Errors of a copy after which it does not succeed by itself: more than a restart of the publisher makes. Between two, PostgreSQL waits
+/// for `wal_retrieve_retry_interval`, five seconds unless set otherwise.
+const COPY_ERRORS_MAX: u64 = 30;
 
 /// Which stream; its two ends are the sessions.
 pub(super) struct Stream<'a> {

@@ -184,3 +184,18 @@ async fn a_target_that_fails_over_is_not_trusted() {
     let left = "SELECT (SELECT count(*) FROM notes) + (SELECT count(*) FROM pg_subscription)";
     assert_eq!(standby.query_one_text_in("shard_2", left), "0");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_cannot_succeed_is_given_up() {
+    let cluster = Cluster::start(1, 2).await;
+    cluster.force(1, "INSERT INTO notes SELECT id, 'note ' || id FROM generate_series(1, 6000) AS id");
+    cluster.force(1, "INSERT INTO names VALUES ('same', 4000, 'moves')");
+    // Of a bucket that does not move, so it is not cleared away.
+    cluster.force(2, "INSERT INTO names VALUES ('same', 1, 'stray')");
+    let mut faults = Vec::new();
+    let watch = |report: &Report| faults.extend(report.fault.clone());
+    assert_eq!(run(cluster.begin(2).await.unwrap(), watch).await.unwrap(), Outcome::Aborted);
+    assert!(matches!(faults.first(), Some(Fault::CopyFails { .. })), "{faults:?}");
+    assert_eq!((cluster.bodies(1).len(), cluster.bodies(2).len()), (6001, 1));
+    assert_eq!((cluster.map().as_str(), cluster.remains().as_str()), ("1:4096@1", ""));
+}

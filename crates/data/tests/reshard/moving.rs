@@ -59,3 +59,22 @@ async fn three_shards_become_two() {
     moves_under_writers(&cluster, 2, 3).await;
     assert!(cluster.map().starts_with("1:1366@1 1:682@2 2:1365@1 2:683@2"), "{}", cluster.map());
 }
+
+/// As after many reshardings: no range describes them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn buckets_from_all_over_move_as_they_are() {
+    let cluster = Cluster::start(2, 2).await;
+    for shard in [1, 2] {
+        cluster.ask(shard, "UPDATE phalanx.buckets SET owner = 1 + bucket::int * bucket % 7 % 2, epoch = 5");
+        let fill = "INSERT INTO notes (id, body) SELECT id, 'note ' || id FROM generate_series(1, 8000) AS id
+                     JOIN phalanx.buckets ON bucket = id % 4096 AND here";
+        cluster.force(shard, fill);
+    }
+    let rows = "SELECT string_agg(notes::text, ' ' ORDER BY id) FROM notes WHERE (id % 4096)::int * (id % 4096) % 7 % 2 = 1";
+    let before = cluster.ask(2, rows);
+    assert!(before.len() > 100_000, "{}", before.len());
+    assert_eq!(run(cluster.begin(1).await.unwrap(), |_| {}).await.unwrap(), Outcome::Done);
+    assert!(cluster.ask(1, rows) == before, "every byte of every row is where it was");
+    assert_eq!((cluster.bodies(1).len(), cluster.bodies(2).len()), (8000, 0));
+    assert_eq!((cluster.map().contains("2:"), cluster.remains().as_str()), (false, ""));
+}

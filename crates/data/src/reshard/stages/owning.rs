@@ -1,6 +1,9 @@
 //! Who answers reads, who takes writes, and the pause between.
 
-use phalanx_shard::plan::Move;
+use std::time::Duration;
+
+use phalanx_shard::{BucketSet, map::ShardId, plan::Move};
+use tokio::time::{self, error::Elapsed};
 
 use super::Work;
 use crate::reshard::{
@@ -9,6 +12,10 @@ use crate::reshard::{
     executor::Executor,
     stream::{self, Begin, Health, Way, ends},
 };
+
+/// A shard that takes longer is passed over, so that one that hangs does not keep the change from the others. Longer than one waits
+/// for a lock.
+const SHARD_MAX: Duration = Duration::from_secs(4);
 
 impl Executor {
     /// Sends reads to the targets, and makes ready what the stream back needs: with writes paused it would take too long.
@@ -38,13 +45,34 @@ impl Executor {
     }
 
     async fn set_readers(&mut self, to_targets: bool) -> Result<(), ReshardError> {
+        let mut failed = None;
         for shard in self.in_order(Way::There) {
-            self.shards.connected(&[shard]).await?;
-            let reader = |step: &'_ Move| to_targets.then_some(step.target);
-            let readers: Vec<_> = self.moves.iter().map(|step| (&step.buckets, reader(step))).collect();
-            buckets::set_readers(self.shards.session(shard)?, &readers).await?;
+            let set = time::timeout(SHARD_MAX, self.set_readers_in(shard, to_targets)).await;
+            failed = self.kept(shard, set).await.or(failed);
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn set_readers_in(&mut self, shard: ShardId, to_targets: bool) -> Result<(), ReshardError> {
+        self.shards.connected(&[shard]).await?;
+        let reader = |step: &Move| to_targets.then_some(step.target);
+        let readers: Vec<_> = self.moves.iter().map(|step| (&step.buckets, reader(step))).collect();
+        buckets::set_readers(self.shards.session(shard)?, &readers).await
+    }
+
+    /// What went wrong in a shard, kept for when all others have had their turn.
+    async fn kept(
+        &mut self,
+        shard: ShardId,
+        outcome: Result<Result<(), ReshardError>, Elapsed>,
+    ) -> Option<ReshardError> {
+        match outcome {
+            Ok(done) => done.err(),
+            Err(_) => {
+                self.shards.drop_silent().await;
+                Some(ReshardError::Stalled { action: "change its buckets", server: format!("shard {shard}") })
+            }
+        }
     }
 
     /// Pauses writes where they are.
@@ -126,13 +154,19 @@ impl Executor {
         Ok(Work::achieved_if(held))
     }
 
-    /// Lets writes in: first where the buckets are, which is what writers wait for.
+    /// Lets writes in: first where the buckets are, which is what writers wait for, and everywhere that can be reached.
     pub(super) async fn open_buckets(&mut self, way: Way) -> Result<Work, ReshardError> {
         let moving = self.moving();
+        let mut failed = None;
         for shard in self.in_order(way.reversed()) {
-            self.shards.connected(&[shard]).await?;
-            buckets::open(self.shards.session(shard)?, &moving).await?;
+            let opened = time::timeout(SHARD_MAX, self.open_in(shard, &moving)).await;
+            failed = self.kept(shard, opened).await.or(failed);
         }
-        Ok(Work::Achieved)
+        failed.map_or(Ok(Work::Achieved), Err)
+    }
+
+    async fn open_in(&mut self, shard: ShardId, moving: &BucketSet) -> Result<(), ReshardError> {
+        self.shards.connected(&[shard]).await?;
+        buckets::open(self.shards.session(shard)?, moving).await
     }
 }
