@@ -108,7 +108,7 @@ impl Replicas {
     }
 
     /// The program, told of the same databases.
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null()).env_clear();
         command.env("PATH", env::var_os("PATH").unwrap_or_default());

@@ -55,8 +55,13 @@ pub(crate) type Plan = Vec<(Duration, Fault)>;
 /// Between two faults, in milliseconds.
 const PAUSE: std::ops::Range<u64> = 400..1600;
 
-/// A plan for a trial of this length, with a failover about the middle of it.
-pub(crate) fn plan(random: &mut Rng, length: Duration, standby: Standby, replicas: usize) -> Plan {
+/// A plan for a trial of this length, with a failover about the middle of it if one of the standbys is to take over.
+pub(crate) fn plan(
+    random: &mut Rng,
+    length: Duration,
+    failing_over: Option<Standby>,
+    replicas: usize,
+) -> Plan {
     let mut plan = Plan::new();
     let mut at = Duration::from_millis(random.u64(PAUSE));
     while at < length {
@@ -66,9 +71,11 @@ pub(crate) fn plan(random: &mut Rng, length: Duration, standby: Standby, replica
         plan.extend(end.map(|end| (at + lasts, end)));
         at += Duration::from_millis(random.u64(PAUSE));
     }
-    let middle = length.mul_f64(0.35 + 0.3 * random.f64());
-    plan.push((middle, Fault::Failover(failover(random, standby))));
-    plan.push((middle + Duration::from_millis(random.u64(2000..4000)), Fault::ReturnOfTheOld));
+    if let Some(standby) = failing_over {
+        let middle = length.mul_f64(0.35 + 0.3 * random.f64());
+        plan.push((middle, Fault::Failover(failover(random, standby))));
+        plan.push((middle + Duration::from_millis(random.u64(2000..4000)), Fault::ReturnOfTheOld));
+    }
     // Of equal times the earlier drawn stays first, so a fault's end never comes before it.
     plan.sort_by_key(|(at, _)| *at);
     plan
@@ -106,7 +113,7 @@ mod tests {
     use super::*;
 
     fn planned(seed: u64, standby: Standby) -> Plan {
-        plan(&mut Rng::with_seed(seed), Duration::from_secs(20), standby, 3)
+        plan(&mut Rng::with_seed(seed), Duration::from_secs(20), Some(standby), 3)
     }
 
     #[test]
@@ -120,6 +127,15 @@ mod tests {
                 assert!(plan.is_sorted_by_key(|(at, _)| *at));
                 assert!(plan.len() > 10, "{plan:?}");
             }
+        }
+    }
+
+    #[test]
+    fn without_a_failover_the_old_primary_stays() {
+        for seed in 0..200 {
+            let plan = plan(&mut Rng::with_seed(seed), Duration::from_secs(20), None, 3);
+            let changes = |fault: &Fault| matches!(fault, Fault::Failover(_) | Fault::ReturnOfTheOld);
+            assert!(!plan.is_empty() && !plan.iter().any(|(_, fault)| changes(fault)), "{plan:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! One trial from its seed to its judgement.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     sync::Mutex,
     thread,
@@ -18,6 +19,7 @@ use crate::{
     http::{Answer, Fields, Http},
     judge::{Judgement, Promise, judge},
     replicas::Replicas,
+    resharder::killed_in_every_stage,
     schedule::{Standby, plan},
     servers::Servers,
     stop::ToldAtLast,
@@ -38,6 +40,8 @@ pub(crate) struct Outcomes {
     pub(crate) history: History,
     sabotage: Sabotage,
     stored: Stored,
+    /// The stages in which the program that reshards was killed.
+    pub(crate) killed_in: BTreeSet<String>,
     /// What the replicas have logged of the servers, where the judge has found something.
     logged: Vec<String>,
 }
@@ -49,14 +53,47 @@ pub(crate) struct Trial {
     /// How long faults go on.
     pub(crate) length: Duration,
     pub(crate) standby: Standby,
-    /// Shards that have joined the two that own everything.
-    pub(crate) empty_shards: usize,
+    pub(crate) course: Course,
 }
+
+/// What becomes of the shards in a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// Two shards, the first of which fails over.
+    Failover,
+    /// The same, and two others have joined that own nothing.
+    FailoverBesideEmptyShards,
+    /// Two shards become four, by a program that is killed in every stage.
+    Resharding,
+}
+
+/// The two that are to be moved to.
+const EMPTY_SHARDS: usize = 2;
+/// How long a program that reshards goes on in a stage before it is killed.
+const LINGER_MILLIS: std::ops::Range<u64> = 0..200;
+/// In which it is killed at least: those that every resharding passes, whatever is in its way.
+pub(crate) const STAGES: [&str; 14] = [
+    "provision",
+    "stream",
+    "copy",
+    "catch_up",
+    "verify",
+    "switch_reads",
+    "pause",
+    "drain",
+    "bump_epoch",
+    "reverse_stream",
+    "open",
+    "soak",
+    "clean_up",
+    "done",
+];
 
 /// Runs a trial.
 pub(crate) fn run(trial: Trial) -> Outcomes {
-    let Trial { seed, length, standby, empty_shards } = trial;
+    let Trial { seed, length, standby, course } = trial;
     let mut random = Rng::with_seed(seed);
+    let empty_shards = if course == Course::Failover { 0 } else { EMPTY_SHARDS };
     let mut servers = Servers::start(standby, empty_shards);
     if empty_shards > 0 {
         // The first to start spreads the buckets over the shards that it knows.
@@ -65,10 +102,13 @@ pub(crate) fn run(trial: Trial) -> Outcomes {
     let replicas = Replicas::start(REPLICAS, servers.environment());
     let (admin, token) = admin(&servers, &replicas);
     servers.lag();
-    let plan = plan(&mut random, length, standby, REPLICAS);
+    // A failover loses the streams of a resharding, which then goes back: that is a test of its own.
+    let failing_over = (course != Course::Resharding).then_some(standby);
+    let plan = plan(&mut random, length, failing_over, REPLICAS);
+    let mut resharding_random = random.fork();
 
     let (common, begun) = (Common::default(), clock::now());
-    let (mut history, sabotage) = thread::scope(|scope| {
+    let (mut history, sabotage, killed_in) = thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
                 let client = client(number, random.fork(), &token, &replicas, begun, &common);
@@ -76,12 +116,18 @@ pub(crate) fn run(trial: Trial) -> Outcomes {
             })
             .collect();
         let stop_at_last = ToldAtLast(&common.stop);
+        let resharding = (course == Course::Resharding).then(|| {
+            let command = || replicas.command(&["data", "reshard", "--to", "4", "--soak", "1s", "--json"]);
+            let linger = move || Duration::from_millis(resharding_random.u64(LINGER_MILLIS));
+            scope.spawn(move || killed_in_every_stage(command, linger))
+        });
         let sabotage = Saboteur::new(&mut servers, &replicas, begun).run(&plan, length);
+        let killed_in = resharding.map(|resharding| resharding.join().unwrap()).unwrap_or_default();
         common.await_one_of_each();
         drop(stop_at_last);
         let mut history = History::default();
         clients.into_iter().for_each(|client| history.merge(client.join().unwrap()));
-        (history, sabotage)
+        (history, sabotage, killed_in)
     });
     history.registrations.push(admin);
     history.unexpected.extend(replicas.log_lines("panicked"));
@@ -94,7 +140,7 @@ pub(crate) fn run(trial: Trial) -> Outcomes {
     };
     let judgement = judge(&history, &stored, promise);
     let logged = if judgement.violations.is_empty() { Vec::new() } else { replicas.log_lines("shard=") };
-    Outcomes { judgement, history, sabotage, stored, logged }
+    Outcomes { judgement, history, sabotage, stored, killed_in, logged }
 }
 
 fn client<'a>(
