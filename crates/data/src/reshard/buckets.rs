@@ -46,6 +46,9 @@ pub(super) async fn pause(
 /// Gives buckets to other owners, paused. All in one: who reads a map of the new epoch reads all of it, since he looks no more for
 /// one of that epoch.
 pub(super) async fn hand_over(session: &Session, handovers: &[Handover]) -> Result<(), ReshardError> {
+    if handovers.is_empty() {
+        return Ok(());
+    }
     let changes = handovers.iter().map(|handover| {
         let Handover { buckets, owner, epoch, since_timeline, since_lsn } = handover;
         let since = phalanx_shard::Lsn(*since_lsn);

@@ -123,32 +123,35 @@ impl Executor {
                 report.fault = Some(fault.clone());
             }
         });
-        let direction = match step {
-            Step::EnterOnward(_) => Some(Direction::Onward),
-            _ => None,
-        };
-        match step {
-            Step::Enter(to) | Step::EnterOnward(to) => {
-                let passage = Passage {
-                    from: stage,
-                    to,
-                    decided_for: stored.direction,
-                    direction,
-                    fault: fault.as_ref(),
-                };
-                let entered = match time::timeout(STORED_MAX, self.enter(&passage)).await {
-                    Ok(entered) => entered,
-                    Err(_) => Err(self.stalled("store the stage").await),
-                };
-                entered.or_else(|error| self.bear(error))?;
+        self.follow(step, stored, fault.as_ref()).await
+    }
+
+    /// Does what was decided; answers how it ended, if it has.
+    async fn follow(
+        &mut self,
+        step: Step,
+        stored: &Stored,
+        fault: Option<&Fault>,
+    ) -> Result<Option<Outcome>, ReshardError> {
+        let (from, decided_for) = (stored.stage, stored.direction);
+        let passage = match step {
+            Step::Enter(to) => Passage { from, to, decided_for, direction: None, fault },
+            Step::EnterOnward(to) => {
+                Passage { from, to, decided_for, direction: Some(Direction::Onward), fault }
             }
             Step::Work | Step::Hold => {
-                let is_long = step == Step::Hold || matches!(stage, Stage::Copy | Stage::Soak);
+                let is_long = step == Step::Hold || matches!(from, Stage::Copy | Stage::Soak);
                 time::sleep(if is_long || self.trouble.is_some() { TRY_AGAIN } else { LOOK_AGAIN }).await;
+                return Ok(None);
             }
-            Step::Finish if stage == Stage::Done => return Ok(Some(Outcome::Done)),
+            Step::Finish if from == Stage::Done => return Ok(Some(Outcome::Done)),
             Step::Finish => return Ok(Some(Outcome::Aborted)),
-        }
+        };
+        let entered = match time::timeout(STORED_MAX, self.enter(&passage)).await {
+            Ok(entered) => entered,
+            Err(_) => Err(self.stalled("store the stage").await),
+        };
+        entered.or_else(|error| self.bear(error))?;
         Ok(None)
     }
 

@@ -60,6 +60,11 @@ impl Shards {
         self.sessions.get(&shard).ok_or(ReshardError::Connect { shard: shard.get(), source: None })
     }
 
+    /// Lets go of the session with a shard.
+    pub(super) fn forget(&mut self, shard: ShardId) {
+        self.sessions.remove(&shard);
+    }
+
     /// Lets go of sessions that do not answer, as those with a server that hangs. Names them.
     pub(super) async fn drop_silent(&mut self) -> Vec<String> {
         let mut silent = Vec::new();

@@ -10,12 +10,15 @@ use crate::reshard::{
     Fault, ReshardError,
     buckets::{self, Handover},
     executor::Executor,
+    state::Stored,
     stream::{self, Begin, Health, Way, ends},
 };
 
 /// A shard that takes longer is passed over, so that one that hangs does not keep the change from the others. Longer than one waits
 /// for a lock.
 const SHARD_MAX: Duration = Duration::from_secs(4);
+/// A target that the buckets are taken from before it was opened is waited for shortly.
+const TARGET_MAX: Duration = Duration::from_secs(1);
 
 impl Executor {
     /// Sends reads to the targets, and makes ready what the stream back needs: with writes paused it would take too long.
@@ -108,27 +111,61 @@ impl Executor {
         Ok(Work::Achieved)
     }
 
-    /// Gives the buckets to the other side, paused. Those that give them up do so first: no two shards own one.
-    pub(super) async fn bump_epoch(&mut self, way: Way, epoch: u64) -> Result<Work, ReshardError> {
-        self.connect_involved().await?;
-        let mut handovers = Vec::new();
-        for step in &self.moves {
-            let owner = ends(step.source, step.target, way).1;
-            let session = self.shards.session(owner)?;
-            let (since_timeline, since_lsn) = (session.timeline, buckets::log_end(session).await?);
-            handovers.push(Handover {
-                buckets: step.buckets.clone(),
-                owner,
-                epoch,
-                since_timeline,
-                since_lsn,
-            });
-        }
-        for shard in self.in_order(way) {
-            self.shards.connected(&[shard]).await?;
-            buckets::hand_over(self.shards.session(shard)?, &handovers).await?;
+    /// Gives the buckets to the targets, paused. Those that give them up do so first: no two shards own one.
+    pub(super) async fn bump_epoch(&mut self, epoch: u64) -> Result<Work, ReshardError> {
+        let handovers = self.handovers(Way::There, epoch).await?;
+        for shard in self.in_order(Way::There) {
+            self.hand_over_in(shard, &handovers).await?;
         }
         Ok(Work::Achieved)
+    }
+
+    /// Gives them to the sources again, in the same order. Only where the targets have never been opened it does not matter what they
+    /// still hold, since nobody can write there: one that hangs then does not keep the buckets from their sources, and is
+    /// told before it is opened.
+    pub(super) async fn return_epoch(&mut self, stored: &Stored) -> Result<Work, ReshardError> {
+        let handovers = self.handovers(Way::Back, returned_epoch(stored)).await?;
+        let (targets, others): (Vec<ShardId>, Vec<ShardId>) =
+            self.in_order(Way::Back).into_iter().partition(|shard| self.is_target(*shard));
+        if stored.moved_age.is_some() {
+            for shard in targets.into_iter().chain(others) {
+                self.hand_over_in(shard, &handovers).await?;
+            }
+            return Ok(Work::Achieved);
+        }
+        for shard in others {
+            self.hand_over_in(shard, &handovers).await?;
+        }
+        for shard in targets {
+            match time::timeout(TARGET_MAX, self.hand_over_in(shard, &handovers)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) if error.may_pass() => {}
+                Ok(Err(error)) => return Err(error),
+                Err(_) => self.shards.forget(shard),
+            }
+        }
+        Ok(Work::Achieved)
+    }
+
+    fn is_target(&self, shard: ShardId) -> bool {
+        self.moves.iter().any(|step| step.target == shard)
+    }
+
+    async fn handovers(&mut self, way: Way, epoch: u64) -> Result<Vec<Handover>, ReshardError> {
+        let mut handovers = Vec::new();
+        for step in self.moves.clone() {
+            let owner = ends(step.source, step.target, way).1;
+            self.shards.connected(&[owner]).await?;
+            let session = self.shards.session(owner)?;
+            let (since_timeline, since_lsn) = (session.timeline, buckets::log_end(session).await?);
+            handovers.push(Handover { buckets: step.buckets, owner, epoch, since_timeline, since_lsn });
+        }
+        Ok(handovers)
+    }
+
+    async fn hand_over_in(&mut self, shard: ShardId, handovers: &[Handover]) -> Result<(), ReshardError> {
+        self.shards.connected(&[shard]).await?;
+        buckets::hand_over(self.shards.session(shard)?, handovers).await
     }
 
     /// Begins the streams back, from where the ones there have ended.
@@ -154,19 +191,47 @@ impl Executor {
         Ok(Work::achieved_if(held))
     }
 
-    /// Lets writes in: first where the buckets are, which is what writers wait for, and everywhere that can be reached.
-    pub(super) async fn open_buckets(&mut self, way: Way) -> Result<Work, ReshardError> {
+    /// Lets writes in at the targets: first there, which is what writers wait for, and everywhere that can be reached.
+    pub(super) async fn open_buckets(&mut self) -> Result<Work, ReshardError> {
+        self.open_in_all(Way::There, &[]).await
+    }
+
+    /// Lets writes in at the sources. A shard that the buckets were not taken from yet is told first.
+    pub(super) async fn resume(&mut self, stored: &Stored) -> Result<Work, ReshardError> {
+        let returned = returned_epoch(stored);
+        let mut is_returned = false;
+        for (source, moving) in self.leaving(Way::There) {
+            self.shards.connected(&[source]).await?;
+            let session = self.shards.session(source)?;
+            let before = format!("epoch < {returned}");
+            is_returned |= buckets::first_without(session, &moving, &before).await?.is_some();
+        }
+        let handovers = if is_returned { self.handovers(Way::Back, returned).await? } else { Vec::new() };
+        self.open_in_all(Way::Back, &handovers).await
+    }
+
+    async fn open_in_all(&mut self, way: Way, handovers: &[Handover]) -> Result<Work, ReshardError> {
         let moving = self.moving();
         let mut failed = None;
         for shard in self.in_order(way.reversed()) {
-            let opened = time::timeout(SHARD_MAX, self.open_in(shard, &moving)).await;
+            let opened = time::timeout(SHARD_MAX, self.open_in(shard, handovers, &moving)).await;
             failed = self.kept(shard, opened).await.or(failed);
         }
         failed.map_or(Ok(Work::Achieved), Err)
     }
 
-    async fn open_in(&mut self, shard: ShardId, moving: &BucketSet) -> Result<(), ReshardError> {
-        self.shards.connected(&[shard]).await?;
+    async fn open_in(
+        &mut self,
+        shard: ShardId,
+        handovers: &[Handover],
+        moving: &BucketSet,
+    ) -> Result<(), ReshardError> {
+        self.hand_over_in(shard, handovers).await?;
         buckets::open(self.shards.session(shard)?, moving).await
     }
+}
+
+/// The epoch under which the sources have their buckets again.
+fn returned_epoch(stored: &Stored) -> u64 {
+    stored.to.epoch() + 1
 }
