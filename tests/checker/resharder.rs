@@ -17,16 +17,16 @@ const LINES_MAX: usize = 1024;
 /// A program that tells nothing for so long does not get anywhere.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Runs it to its end, and kills it in every stage, so long after it was told as `linger` says or when the next line comes;
-/// returns the stages in which it was killed.
+/// Runs it to its end, and kills it in every stage that is not in `killed_in`, so long after it was told as `linger` says or when
+/// the next line comes; adds the stages in which it was killed. A stage that is over before the kill arrives is missed.
 ///
 /// # Panics
 /// When it fails by itself.
 pub(crate) fn killed_in_every_stage(
     command: impl Fn() -> Command,
     mut linger: impl FnMut() -> Duration,
-) -> BTreeSet<String> {
-    let mut killed_in = BTreeSet::new();
+    killed_in: &mut BTreeSet<String>,
+) {
     loop {
         let mut child = command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = lines(&mut child);
@@ -44,7 +44,7 @@ pub(crate) fn killed_in_every_stage(
                 child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
                 let status = child.wait().unwrap();
                 assert!(status.success(), "{status} after {killed_in:?}: {complaint}");
-                return killed_in;
+                return;
             }
         }
     }
@@ -110,7 +110,8 @@ mod tests {
     #[test]
     fn it_is_killed_in_each_stage_and_ends_all_the_same() {
         let (done, command) = program(SCRIPT);
-        let killed_in = killed_in_every_stage(command, || Duration::ZERO);
+        let mut killed_in = BTreeSet::new();
+        killed_in_every_stage(command, || Duration::ZERO, &mut killed_in);
         assert_eq!(killed_in, ["clean", "copy", "switch"].map(ToOwned::to_owned).into());
         assert_eq!(std::fs::read_to_string(done).unwrap(), "copy\nswitch\nclean\n");
     }
@@ -119,6 +120,6 @@ mod tests {
     #[should_panic = "cannot go on"]
     fn a_failure_of_its_own_is_one() {
         let (_done, command) = program("echo cannot go on >&2; exit 5");
-        killed_in_every_stage(command, || Duration::ZERO);
+        killed_in_every_stage(command, || Duration::ZERO, &mut BTreeSet::new());
     }
 }

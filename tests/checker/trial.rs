@@ -71,8 +71,10 @@ pub(crate) enum Course {
 const EMPTY_SHARDS: usize = 2;
 /// How long a program that reshards goes on in a stage before it is killed.
 const LINGER_MILLIS: std::ops::Range<u64> = 0..200;
-/// In which it is killed at least: those that every resharding passes, whatever is in its way.
-pub(crate) const STAGES: [&str; 14] = [
+/// There and back: by then every stage was met.
+const RESHARDINGS_MAX: usize = 8;
+/// In which it is killed: those that have something to do.
+pub(crate) const STAGES: [&str; 13] = [
     "provision",
     "stream",
     "copy",
@@ -86,7 +88,6 @@ pub(crate) const STAGES: [&str; 14] = [
     "open",
     "soak",
     "clean_up",
-    "done",
 ];
 
 /// Runs a trial.
@@ -117,9 +118,8 @@ pub(crate) fn run(trial: Trial) -> Outcomes {
             .collect();
         let stop_at_last = ToldAtLast(&common.stop);
         let resharding = (course == Course::Resharding).then(|| {
-            let command = || replicas.command(&["data", "reshard", "--to", "4", "--soak", "1s", "--json"]);
-            let linger = move || Duration::from_millis(resharding_random.u64(LINGER_MILLIS));
-            scope.spawn(move || killed_in_every_stage(command, linger))
+            let (replicas, random) = (&replicas, &mut resharding_random);
+            scope.spawn(move || resharded(replicas, random))
         });
         let sabotage = Saboteur::new(&mut servers, &replicas, begun).run(&plan, length);
         let killed_in = resharding.map(|resharding| resharding.join().unwrap()).unwrap_or_default();
@@ -141,6 +141,26 @@ pub(crate) fn run(trial: Trial) -> Outcomes {
     let judgement = judge(&history, &stored, promise);
     let logged = if judgement.violations.is_empty() { Vec::new() } else { replicas.log_lines("shard=") };
     Outcomes { judgement, history, sabotage, stored, killed_in, logged }
+}
+
+/// Moves the buckets of two shards to four, and to and fro as long as there are stages in which it was not killed, since some are over
+/// in a moment; four it are in the end. Answers in which it was.
+fn resharded(replicas: &Replicas, random: &mut Rng) -> BTreeSet<String> {
+    let mut killed_in = BTreeSet::new();
+    let mut reshard = |shards: &str| {
+        let arguments = ["data", "reshard", "--to", shards, "--soak", "1s", "--json"];
+        let linger = || Duration::from_millis(random.u64(LINGER_MILLIS));
+        killed_in_every_stage(|| replicas.command(&arguments), linger, &mut killed_in);
+        STAGES.iter().all(|stage| killed_in.contains(*stage))
+    };
+    for _ in 0..RESHARDINGS_MAX {
+        if reshard("4") {
+            break;
+        }
+        reshard("2");
+    }
+    reshard("4");
+    killed_in
 }
 
 fn client<'a>(

@@ -4,14 +4,14 @@
 //! A token that does not hold is ignored and counted: it asks for nothing that would be wrong without it.
 //! Elsewhere: the token (`phalanx_shard::position`); how a read is made to see a position (`phalanx-data`).
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderName, HeaderValue, header, request},
     response::AppendHeaders,
 };
-use phalanx_data::{Consistency, ShardId};
+use phalanx_data::{Consistency, Fallback, ShardId};
 use phalanx_shard::{
     self as shard, Lsn,
     position::{TOKEN_AHEAD_MAX_SECONDS, TokenKey},
@@ -28,6 +28,8 @@ const COOKIE: &str = "phalanx_position";
 const PURPOSE: &str = "positions";
 /// Whoever sends more wants them all verified.
 const TOKENS_MAX: usize = 4;
+/// For how long a replica that is a moment behind is waited for, before the primary is asked.
+const REPLICA_WAIT: Duration = Duration::from_millis(20);
 
 /// Signs and reads tokens of positions.
 pub(crate) struct PositionTokens {
@@ -97,7 +99,7 @@ impl Seen {
             timeline: position.timeline,
             lsn: position.lsn.0,
         });
-        Consistency::after(positions).at_epoch(self.0.epoch())
+        Consistency::after(positions).at_epoch(self.0.epoch()).or(Fallback::Wait(REPLICA_WAIT))
     }
 }
 

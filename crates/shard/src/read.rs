@@ -26,6 +26,9 @@ use crate::position::Lsn;
 /// Of how many replicas of a shard one is chosen at most.
 pub const CANDIDATES_MAX: usize = 64;
 
+/// A replica that was no further behind when it was asked is likely to have a write of a moment ago.
+const CURRENT_LAG_MAX: Duration = Duration::from_millis(250);
+
 /// A place in the history of one shard, which is its timeline and a place in its log. Of two the one on the newer timeline is
 /// further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,6 +134,10 @@ impl Replicas {
         (0..CANDIDATES_MAX).filter(move |index| self.contains(*index))
     }
 
+    fn filtered(self, stays: impl Fn(&usize) -> bool) -> Self {
+        Self(self.iter().filter(stays).fold(0, |set, index| set | 1 << index))
+    }
+
     fn of(candidates: &[Candidate], is_one: impl Fn(&Candidate) -> bool) -> Self {
         let numbered = candidates.iter().take(CANDIDATES_MAX).enumerate();
         Self(numbered.filter(|(_, candidate)| is_one(candidate)).fold(0, |set, (index, _)| set | 1 << index))
@@ -142,8 +149,9 @@ impl Replicas {
 pub enum Decision {
     /// Any of these, which are far enough; never empty.
     Known(Replicas),
-    /// This one, together with the question whether it is far enough. If it is not: decide again with [`Tried::Guard`].
-    Guarded(usize),
+    /// One of these, together with the question whether it is far enough; never empty. If it is not: decide again with
+    /// [`Tried::Guard`].
+    Guarded(Replicas),
     /// Nobody, for at most so long or until a replica is known to be far enough; then decide again with [`Tried::Wait`].
     Wait(Duration),
     /// The primary, under the cap if [`Reason::is_capped`].
@@ -179,9 +187,19 @@ pub fn decide(candidates: &[Candidate], read: &Read) -> (Decision, Reason) {
     match (nearest(candidates, fit, wanted), read.tried) {
         // Neither asking nor waiting helps: none of them follows the log that the write is in.
         (None, _) => refused_or_primary(read, Reason::Timeline),
-        (Some(nearest), Tried::Nothing) => (Decision::Guarded(nearest), Reason::Guarded),
+        (Some(nearest), Tried::Nothing) => {
+            let may_be_asked = |index: &usize| *index == nearest || is_current(&candidates[*index], wanted);
+            (Decision::Guarded(fit.filtered(may_be_asked)), Reason::Guarded)
+        }
         (Some(_), tried) => fall_back(read, tried),
     }
+}
+
+/// Whether a replica had all but the last moment when it was last asked. Where that is so, who of them was asked last says nothing
+/// about who is far enough by now; going by it would send every read to that one.
+fn is_current(candidate: &Candidate, wanted: Moment) -> bool {
+    let follows = candidate.replayed.is_some_and(|replayed| replayed.timeline == wanted.timeline);
+    follows && candidate.lag.is_some_and(|lag| lag.bytes == 0 || lag.time <= CURRENT_LAG_MAX)
 }
 
 /// Nobody but the primary is there, or everybody else is too far behind.

@@ -88,9 +88,13 @@ impl Reading<'_> {
                 Decision::Stale(set) => {
                     return self.on_replicas(&state, &view, |index, _| set.contains(index), reason).await;
                 }
-                Decision::Guarded(index) => {
-                    if let Some(rows) = self.guarded(&state, &view.replicas[index], position).await? {
+                Decision::Guarded(set) => {
+                    if let Some(replica) = choose(&view, |index, _| set.contains(index))
+                        && let Some(rows) = self.guarded(&state, replica, position).await?
+                    {
                         self.count(Target::Replica, reason);
+                        // This one is known to have the write from here on, and would get all the reads that want it.
+                        state.look_at_replicas();
                         return Ok(rows);
                     }
                     tried = Tried::Guard;

@@ -4,7 +4,10 @@
 //! the lock is given back, so views never go back.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -20,6 +23,9 @@ use super::{
     view::View,
 };
 use crate::{Settings, ShardId, backend::Probe};
+
+/// Between two questions to all replicas for the sake of a write. Fifty processes ask a replica 500 times a second then, at most.
+const LOOK_PAUSE_MILLIS: u64 = 100;
 
 /// A server's place in a shard.
 pub(crate) struct Place {
@@ -38,6 +44,8 @@ pub(crate) struct ShardState {
     survey: Mutex<Survey>,
     view: watch::Sender<Arc<View>>,
     fallbacks: Mutex<PrimaryCap>,
+    /// When all replicas were last asked for the sake of a write, in milliseconds since `begun`.
+    replicas_looked_at: AtomicU64,
     begun: Instant,
 }
 
@@ -75,6 +83,7 @@ impl ShardState {
             survey: Mutex::new(survey),
             view: watch::Sender::new(Arc::new(View::unknown(&members))),
             fallbacks: Mutex::new(cap),
+            replicas_looked_at: AtomicU64::new(0),
             begun: clock::now(),
         }
     }
@@ -104,6 +113,20 @@ impl ShardState {
     pub(crate) fn look_at(&self, member: &Arc<Member>) {
         if let Some(place) = self.places.iter().find(|place| Arc::ptr_eq(&place.member, member)) {
             place.hint.notify_one();
+        }
+    }
+
+    /// A write was seen at one replica: how far the others are is worth a question, though not as often as there are writes.
+    pub(crate) fn look_at_replicas(&self) {
+        let now = u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let before = self.replicas_looked_at.load(Ordering::Relaxed);
+        if now.saturating_sub(before) < LOOK_PAUSE_MILLIS {
+            return;
+        }
+        let looked_at = &self.replicas_looked_at;
+        // Of several that come at once, one asks.
+        if looked_at.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.view().replicas.iter().for_each(|replica| self.look_at(&replica.member));
         }
     }
 

@@ -35,7 +35,7 @@ fn text(candidates: &[Candidate], read: &Read) -> String {
     let (decision, reason) = decide(candidates, read);
     let decision = match decision {
         Decision::Known(replicas) => set(replicas),
-        Decision::Guarded(index) => format!("guarded {index}"),
+        Decision::Guarded(replicas) => format!("guarded {}", set(replicas)),
         Decision::Wait(duration) => format!("wait {duration:?}"),
         Decision::Primary => "primary".to_owned(),
         Decision::Stale(replicas) => format!("stale {}", set(replicas)),
@@ -64,18 +64,35 @@ fn any_fit_replica_serves_a_read_without_a_position() {
 /// Every fallback × everything that can have been tried, with a replica that is behind.
 #[test]
 fn the_fallbacks_in_their_order() {
-    let candidates = [replica(1, 10), replica(1, 90), unknown(), replica(2, 500)];
+    let candidates = [behind(1, 1), replica(1, 90), unknown(), replica(2, 500)];
     let table = [
-        (Fallback::Primary, ["guarded 1 guarded", "primary behind", "primary behind"]),
-        (WAIT, ["guarded 1 guarded", "wait 50ms behind", "primary behind"]),
-        (Fallback::Wait(Duration::ZERO), ["guarded 1 guarded", "primary behind", "primary behind"]),
+        (Fallback::Primary, ["guarded [1] guarded", "primary behind", "primary behind"]),
+        (WAIT, ["guarded [1] guarded", "wait 50ms behind", "primary behind"]),
+        (Fallback::Wait(Duration::ZERO), ["guarded [1] guarded", "primary behind", "primary behind"]),
         (Fallback::Stale, ["stale [0, 1, 2, 3] stale"; 3]),
-        (Fallback::Error, ["guarded 1 guarded", "refuse behind", "refuse behind"]),
+        (Fallback::Error, ["guarded [1] guarded", "refuse behind", "refuse behind"]),
     ];
     for (fallback, expected) in table {
         let tried = [Tried::Nothing, Tried::Guard, Tried::Wait];
         let decided = tried.map(|tried| text(&candidates, &read(Some(moment(1, 100)), fallback, tried)));
         assert_eq!(decided, expected, "{fallback:?}");
+    }
+}
+
+/// Who was asked last is not who is asked for ever: all that keep up are as good, and one that lags is not.
+#[test]
+fn replicas_that_keep_up_share_the_questions() {
+    let recent =
+        Candidate { lag: Some(Lag { time: Duration::from_millis(250), bytes: 900 }), ..replica(1, 20) };
+    let late =
+        Candidate { lag: Some(Lag { time: Duration::from_millis(251), bytes: 900 }), ..replica(1, 90) };
+    for (candidates, expected) in [
+        (vec![replica(1, 10), replica(1, 90), behind(2, 40), replica(2, 90)], "guarded [0, 1] guarded"),
+        (vec![recent, late, behind(2, 40)], "guarded [0, 1] guarded"),
+        (vec![behind(2, 40), Candidate { lag: None, ..replica(1, 10) }], "guarded [0] guarded"),
+    ] {
+        let decided = text(&candidates, &read(Some(moment(1, 100)), Fallback::Primary, Tried::Nothing));
+        assert_eq!(decided, expected);
     }
 }
 
@@ -145,9 +162,11 @@ proptest! {
                     }
                     break;
                 }
-                Decision::Guarded(index) => {
+                Decision::Guarded(replicas) => {
                     prop_assert_eq!(tried, Tried::Nothing);
-                    prop_assert_eq!(candidates[index].standing, Standing::Serving);
+                    prop_assert!(!replicas.is_empty());
+                    let serves = |index: usize| candidates[index].standing == Standing::Serving;
+                    prop_assert!(replicas.iter().all(serves));
                     tried = Tried::Guard;
                 }
                 Decision::Wait(duration) => {
