@@ -72,7 +72,7 @@ const EMPTY_SHARDS: usize = 2;
 /// How long a program that reshards goes on in a stage before it is killed.
 const LINGER_MILLIS: std::ops::Range<u64> = 0..200;
 /// There and back: by then every stage was met.
-const RESHARDINGS_MAX: usize = 8;
+const ROUNDS_MAX: usize = 8;
 /// In which it is killed: those that have something to do.
 pub(crate) const STAGES: [&str; 13] = [
     "provision",
@@ -153,13 +153,11 @@ fn resharded(replicas: &Replicas, random: &mut Rng) -> BTreeSet<String> {
         killed_in_every_stage(|| replicas.command(&arguments), linger, &mut killed_in);
         STAGES.iter().all(|stage| killed_in.contains(*stage))
     };
-    for _ in 0..RESHARDINGS_MAX {
-        if reshard("4") {
-            break;
-        }
+    let mut rounds = 0;
+    while !reshard("4") && rounds < ROUNDS_MAX {
         reshard("2");
+        rounds += 1;
     }
-    reshard("4");
     killed_in
 }
 

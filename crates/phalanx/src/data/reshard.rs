@@ -149,7 +149,7 @@ fn refused(error: ReshardError) -> Failure {
         ReshardError::ShardsMissing { .. } | ReshardError::Plan(_) | ReshardError::OtherShard { .. } => {
             Failure::Setting(error.into())
         }
-        ReshardError::Connect { .. } | ReshardError::Stalled { .. } => Failure::Unreachable(error.into()),
-        _ => Failure::Runtime(error.into()),
+        error if error.may_pass() => Failure::Unreachable(error.into()),
+        error => Failure::Runtime(error.into()),
     }
 }
