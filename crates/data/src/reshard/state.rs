@@ -202,7 +202,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        MigrateMode, ServerSettings, ServerUrl, Servers, ShardServers, migrate,
+        MigrateMode, ServerUrl, Servers, ShardServers, migrate,
         reshard::{checks, shards::Shards},
     };
 
@@ -211,10 +211,10 @@ mod tests {
         let server = tokio::task::spawn_blocking(|| Postgres::start(Settings::default())).await.unwrap();
         let primary = ServerUrl::parse(&server.url()).unwrap();
         let servers = Servers::new(vec![ShardServers { primary, replicas: vec![] }]).unwrap();
-        let connections =
-            ServerSettings { connect_timeout: Duration::from_secs(30), ..ServerSettings::new("") };
-        migrate(&servers, &connections, &[], MigrateMode::Apply).await.unwrap();
-        let mut shards = Shards::new(servers, connections);
+        let mut settings = crate::Settings::new();
+        settings.connections.connect_timeout = Duration::from_secs(30);
+        migrate(&servers, &settings, &[], MigrateMode::Apply).await.unwrap();
+        let mut shards = Shards::new(servers, settings.connections);
         let map = checks::common_map(&mut shards).await.unwrap();
         let plan = checks::planned(&map, Placement::Hashed, 2, 2).unwrap();
         let first = shards.session(ShardId::FIRST).unwrap();
