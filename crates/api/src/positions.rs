@@ -143,10 +143,14 @@ mod tests {
             headers
         };
         let first = tokens.read(&token(Seen::default(), &[position(1, 9)], 7));
-        assert_eq!(first.consistency(), Consistency::after([position(1, 9)]).at_epoch(7));
+        assert_eq!(
+            first.consistency(),
+            Consistency::after([position(1, 9)]).at_epoch(7).or(Fallback::Wait(REPLICA_WAIT))
+        );
         // What was seen before stays, and so does its epoch.
         let both = tokens.read(&token(first, &[position(2, 5)], 6));
-        let expected = Consistency::after([position(1, 9), position(2, 5)]).at_epoch(7);
+        let after = Consistency::after([position(1, 9), position(2, 5)]);
+        let expected = after.at_epoch(7).or(Fallback::Wait(REPLICA_WAIT));
         assert_eq!(both.consistency(), expected);
         assert!(token(Seen::default(), &[], 7).is_empty());
     }

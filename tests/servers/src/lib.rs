@@ -1,4 +1,4 @@
-//! Real servers for tests and comparisons: [`Postgres`] with streaming replicas, and [`Redis`], each on a free port of
+//! Real servers for tests and comparisons: [`Postgres`] with streaming replicas, [`PgBouncer`] before one, and [`Redis`], each on a free port of
 //! 127.0.0.1 in a directory of its own, with the faults that a test wants of them.
 //!
 //! Invariant: no process and no directory outlives its value, nor the process of the test, however that ends (`home`). Only a
@@ -9,6 +9,7 @@
 
 mod account;
 mod home;
+mod pgbouncer;
 mod port;
 mod postgres;
 mod processes;
@@ -17,6 +18,7 @@ mod server;
 mod wait;
 
 pub use crate::{
+    pgbouncer::PgBouncer,
     postgres::{Access, Durability, PASSWORD, Postgres, ReplicaSettings, Settings, USER},
     redis::Redis,
 };

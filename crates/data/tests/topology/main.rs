@@ -8,6 +8,7 @@ mod faults;
 mod inspect;
 mod lag;
 mod moving;
+mod pooler;
 mod shards;
 mod slow;
 mod start;
