@@ -1,6 +1,6 @@
 //! The configuration in the words of the pure crates, which know nothing of it.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use phalanx_balance::{
     breaker::{self, CircuitBreaker},
@@ -31,5 +31,9 @@ pub(super) fn outliers(configured: &config::OutlierEjection) -> Detector {
 
 pub(super) fn breaker(configured: &config::CircuitBreaker) -> CircuitBreaker {
     let config::CircuitBreaker { error_rate, volume, window, open } = *configured;
-    CircuitBreaker::new(breaker::Policy { error_rate, volume, window, open })
+    let mut breaker = CircuitBreaker::new(breaker::Policy { error_rate, volume, window, open });
+    // A gateway has counted nothing when it begins. Were the first look at its counts the first event, failures before it would
+    // not matter, and it may come late.
+    breaker.on(breaker::Totals::default(), Duration::ZERO);
+    breaker
 }
