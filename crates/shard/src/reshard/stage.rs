@@ -39,7 +39,8 @@ pub enum Stage {
     PauseBack,
     /// The streams back run until nothing is left in them.
     DrainBack,
-    /// The targets give the buckets up, then the sources own them, paused, both at another epoch.
+    /// The targets give the buckets up, then the sources own them, paused, both at another epoch. Where the targets were never open the
+    /// sources come first, so that a target that hangs holds nobody up.
     ReturnEpoch,
     /// The sources take writes.
     Resume,
