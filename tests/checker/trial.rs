@@ -148,7 +148,7 @@ pub(crate) fn run(trial: Trial) -> Outcomes {
 fn resharded(replicas: &Replicas, random: &mut Rng) -> BTreeSet<String> {
     let mut killed_in = BTreeSet::new();
     let mut reshard = |shards: &str| {
-        let arguments = ["data", "reshard", "--to", shards, "--soak", "1s", "--json"];
+        let arguments = ["data", "reshard", "--to", shards, "--soak", "10s", "--json"];
         let linger = || Duration::from_millis(random.u64(LINGER_MILLIS));
         killed_in_every_stage(|| replicas.command(&arguments), linger, &mut killed_in);
         STAGES.iter().all(|stage| killed_in.contains(*stage))

@@ -76,6 +76,8 @@ pub struct Options {
     /// The shards from 1 to this number hold everything in the end.
     pub shards_to: u16,
     /// How long all is served from the new owners, with the way back open, before the old owners' rows are deleted.
+    /// Longer than a process may take to hear of the new map ([`crate::Settings::map_period`], and more where servers do not answer): one
+    /// that reads by the old map finds nothing where the rows are gone.
     pub soak: Duration,
     /// How long one thing may be in the way, a server that is away or a lock, before a run gives up. Another goes on.
     pub patience: Duration,

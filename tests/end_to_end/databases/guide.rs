@@ -54,7 +54,7 @@ fn its_commands_lead_from_one_server_to_two_shards_with_replicas() {
         shards.lines().filter(|line| line.starts_with("export")).map(|line| format!("{line}\n")).collect();
     for step in console.split("$ ").skip(1) {
         let (command, shown) = step.split_once('\n').unwrap();
-        let soak = if command.ends_with("--to 2") { " --soak 0s" } else { "" };
+        let soak = if command.ends_with("--to 2") { " --soak 10s" } else { "" };
         let told = run(&home, &format!("{variables}{command}{soak}"), &servers);
         if command == "phalanx data status" {
             let map = shown.lines().last().unwrap();

@@ -40,6 +40,7 @@ fn buckets_move_under_a_fleet_and_every_account_is_found_afterwards() {
     let planned = run(&["data", "reshard", "--to", "2", "--dry-run"], &both).with_code(0);
     assert_eq!(planned.stdout, "2048 buckets from shard 1 to shard 2: 2048-4095\n");
     run(&["data", "reshard", "--to", "3"], &both).with_code(3).complains(&["DATABASE_SHARD_3_PRIMARY"]);
+    run(&["data", "reshard", "--to", "2", "--soak", "9s"], &both).with_code(2).complains(&["at least 10s"]);
     run(&["data", "reshard", "--back"], &both).with_code(1).complains(&["no resharding is under way"]);
 
     let moved = AtomicBool::new(false);
@@ -58,7 +59,7 @@ fn buckets_move_under_a_fleet_and_every_account_is_found_afterwards() {
             }
             emails
         });
-        let ended = run(&["data", "reshard", "--to", "2", "--soak", "0s", "--json"], &both);
+        let ended = run(&["data", "reshard", "--to", "2", "--soak", "10s", "--json"], &both);
         moved.store(true, Ordering::Relaxed);
         (ended.with_code(0), registering.join().unwrap())
     });

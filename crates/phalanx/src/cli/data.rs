@@ -60,10 +60,23 @@ pub(crate) struct DataReshardArguments {
     /// With --to: say what would move, and change nothing
     #[arg(long, requires = "to", conflicts_with = "soak")]
     pub(crate) dry_run: bool,
-    /// With --to: how long all is served from the new owners, with the way back open, before rows are deleted at the old ones
-    #[arg(long, value_name = "DURATION", requires = "to", default_value = "1h", value_parser = phalanx_config::parse_duration)]
+    /// With --to: how long all is served from the new owners, with the way back open, before rows are deleted at the old ones;
+    /// at least 10s
+    #[arg(long, value_name = "DURATION", requires = "to", default_value = "1h", value_parser = soak)]
     pub(crate) soak: Duration,
     /// Print a line of JSON whenever something changes
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A process that reads by the old map finds nothing at an owner whose rows are gone. All look for a newer map once a second, longer
+/// where a server does not answer.
+const SOAK_MIN: Duration = Duration::from_secs(10);
+
+fn soak(text: &str) -> Result<Duration, String> {
+    let soak = phalanx_config::parse_duration(text)?;
+    if soak < SOAK_MIN {
+        return Err("is too short for all processes to hear of the new owners: give at least 10s".to_owned());
+    }
+    Ok(soak)
 }
