@@ -36,7 +36,7 @@ pub(crate) fn settings(instance: &str, variables: &[(&str, &str)]) -> Settings {
     Settings::from_variables(all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).unwrap()
 }
 
-/// A replica over one server.
+/// A replica over one server, which has its tables by then.
 pub(crate) async fn over(server: &Postgres) -> Replica {
     over_with(server, &[]).await
 }
@@ -44,7 +44,10 @@ pub(crate) async fn over(server: &Postgres) -> Replica {
 pub(crate) async fn over_with(server: &Postgres, variables: &[(&str, &str)]) -> Replica {
     let url = server.url();
     let variables = [&[("DATABASE_URL", &*url)], variables].concat();
-    Replica::start(settings("api-1", &variables)).await
+    let replica = Replica::start(settings("api-1", &variables)).await;
+    // It listens before it has migrated, and answers after.
+    assert_eq!(replica.get("/livez").await.status, 200);
+    replica
 }
 
 /// Registers an account, which must work, and answers its id.
