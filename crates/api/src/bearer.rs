@@ -1,31 +1,11 @@
-//! Who asks: the token of a request, verified.
+//! Where a token stands in a request.
 
-use std::sync::Arc;
+use axum::http::{HeaderMap, header};
 
-use axum::{
-    extract::FromRequestParts,
-    http::{HeaderMap, header, request},
-};
-use phalanx_auth::Claims;
-use phalanx_telemetry::clock;
-
-use crate::{problem::Problem, router::Service};
-
-/// The claims of the token that came with a request. A handler that takes it answers 401 without one.
-#[derive(Debug)]
-pub(crate) struct Bearer(pub(crate) Claims);
-
-impl FromRequestParts<Arc<Service>> for Bearer {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut request::Parts, service: &Arc<Service>) -> Result<Self, Problem> {
-        let token = token(&parts.headers)?;
-        Ok(Self(service.verifier.verify(token, clock::unix_seconds())?))
-    }
-}
+use crate::problem::Problem;
 
 /// The token as RFC 6750 has it in the header; a request with two says nothing definite about who it is from.
-fn token(headers: &HeaderMap) -> Result<&[u8], Problem> {
+pub(crate) fn token(headers: &HeaderMap) -> Result<&[u8], Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().ok_or(Problem::NoToken)?.as_bytes();
     if values.next().is_some() {

@@ -9,6 +9,7 @@
 //! transactions (`phalanx-data`).
 //! How it fails: [`SettingsError`] before anything is touched, [`ServeError`] at start; afterwards only single requests do.
 
+mod access;
 mod accounts;
 mod bearer;
 mod body;
@@ -22,6 +23,7 @@ mod routes;
 mod secret;
 mod serve;
 mod settings;
+mod table;
 
 pub use connections::Drained;
 pub use secret::SecretError;

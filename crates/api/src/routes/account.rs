@@ -10,7 +10,7 @@ use axum::{
 use serde::Serialize;
 
 use super::{NO_STORE, User};
-use crate::{accounts::AccountId, bearer::Bearer, positions::Seen, problem::Problem, router::Service};
+use crate::{access::Caller, accounts::AccountId, positions::Seen, problem::Problem, router::Service};
 
 /// An account as anybody sees it: no address, no role.
 #[derive(Serialize)]
@@ -22,12 +22,12 @@ struct PublicUser {
 /// The caller's own account, as it is stored and not as it was when the token was issued.
 pub(crate) async fn profile(
     State(service): State<Arc<Service>>,
-    Bearer(claims): Bearer,
+    caller: Caller,
     seen: Seen,
 ) -> Result<impl IntoResponse, Problem> {
-    // A subject that is no id, or has no account: the token is from another database.
-    let id = AccountId::parse(&claims.subject).ok_or(Problem::InvalidToken)?;
-    let account = service.accounts.by_id(id, &seen.consistency()).await?.ok_or(Problem::InvalidToken)?;
+    let found = service.accounts.by_id(caller.account, &seen.consistency()).await?;
+    // A token that holds for an account that does not exist is from another database.
+    let account = found.ok_or(Problem::InvalidToken)?;
     Ok((NO_STORE, Json(User::from(&account))))
 }
 

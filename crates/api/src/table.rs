@@ -1,0 +1,60 @@
+//! Every route of the service: method, template, who is let in, handler.
+
+use std::sync::Arc;
+
+use axum::{
+    handler::Handler,
+    http::Method,
+    routing::{MethodFilter, MethodRouter, on},
+};
+use phalanx_auth::Role;
+
+use crate::{
+    access::{
+        Access::{self, Authenticated, Public, Roles},
+        Guarded,
+    },
+    router::Service,
+    routes::{account, accounts, catalog, operations, session},
+};
+
+const ADMINS: Access = Roles(&[Role::Admin]);
+
+/// One row of the table.
+pub(crate) struct Route {
+    pub(crate) template: &'static str,
+    /// Behind its access already.
+    pub(crate) handler: MethodRouter<Arc<Service>>,
+}
+
+impl Route {
+    fn new<T: 'static>(
+        method: Method,
+        template: &'static str,
+        access: Access,
+        handler: impl Handler<T, Arc<Service>>,
+    ) -> Self {
+        let filter = MethodFilter::try_from(method).expect("the methods below have filters");
+        Self { template, handler: on(filter, Guarded::new(access, handler)) }
+    }
+}
+
+/// All rows, by path.
+pub(crate) fn table() -> Vec<Route> {
+    const GET: Method = Method::GET;
+    const POST: Method = Method::POST;
+    vec![
+        Route::new(POST, "/api/auth/login", Public, session::login),
+        Route::new(POST, "/api/auth/register", Public, session::register),
+        Route::new(GET, "/api/catalog", Public, catalog::list),
+        Route::new(GET, "/api/profile", Authenticated, account::profile),
+        Route::new(GET, "/api/stats/users", Public, accounts::totals),
+        Route::new(GET, "/api/users", ADMINS, accounts::list),
+        Route::new(GET, "/api/users/{id}", Public, account::user),
+        Route::new(GET, "/health", Public, operations::health),
+        Route::new(GET, "/livez", Public, operations::alive),
+        Route::new(GET, "/metrics", Public, operations::metrics),
+        Route::new(GET, "/ready", Public, operations::ready),
+        Route::new(GET, "/readyz", Public, operations::ready),
+    ]
+}
