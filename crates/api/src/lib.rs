@@ -13,6 +13,7 @@ mod access;
 mod accounts;
 mod bearer;
 mod body;
+mod client_address;
 mod connections;
 mod metrics;
 mod observe;
@@ -25,6 +26,7 @@ mod serve;
 mod settings;
 mod table;
 
+pub use client_address::TrustedProxies;
 pub use connections::Drained;
 pub use secret::SecretError;
 pub use serve::{Blame, ServeError, serve};

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    InstanceName,
+    InstanceName, TrustedProxies,
     accounts::Accounts,
     observe::{Observer, observe},
     positions::PositionTokens,
@@ -32,6 +32,7 @@ pub(crate) struct Service {
     pub(crate) hasher: Hasher,
     pub(crate) issuer: Issuer,
     pub(crate) verifier: Verifier,
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) instance: InstanceName,
     pub(crate) registry: Registry,
     pub(crate) stop: CancellationToken,

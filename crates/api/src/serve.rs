@@ -198,6 +198,7 @@ fn service(
         hasher,
         issuer: Issuer::new(key.clone(), terms.clone(), settings.access_token_lifetime),
         verifier: Verifier::new(key, terms),
+        trusted_proxies: settings.trusted_proxies.clone(),
         instance: settings.instance.clone(),
         registry,
         stop,

@@ -14,6 +14,8 @@ use axum::http::HeaderValue;
 use phalanx_auth::{HashingSettings, SECRET_BYTES_MIN, TokenKey};
 use phalanx_data::{EmbeddedSettings, Topology};
 
+use crate::TrustedProxies;
+
 mod database;
 #[cfg(test)]
 mod tests;
@@ -38,6 +40,8 @@ pub struct Settings {
     pub token_key: Option<TokenKey>,
     /// `ACCESS_TOKEN_TTL`: how long a token is valid; default `10m`.
     pub access_token_lifetime: Duration,
+    /// `TRUSTED_PROXIES`: whose word about the addresses of clients is taken; default those of this machine.
+    pub trusted_proxies: TrustedProxies,
     /// The bounds of password hashing.
     pub hashing: HashingSettings,
     /// `DATABASE_URL`, or `DATABASE_SHARD_1_PRIMARY` and so on; without them embedded storage.
@@ -163,6 +167,7 @@ impl Settings {
             data_directory: environment.get("DATA_DIR").unwrap_or_else(|| DATA_DIRECTORY.to_owned()).into(),
             token_key: environment.token_key(),
             access_token_lifetime: environment.access_token_lifetime(),
+            trusted_proxies: environment.trusted_proxies(),
             hashing: HashingSettings::default(),
             topology: environment.topology(),
             migrate: environment.migrate(),
@@ -227,6 +232,15 @@ impl Environment<'_> {
                 self.fault("JWT_SECRET", problem, remedy);
             })
             .ok()
+    }
+
+    fn trusted_proxies(&mut self) -> TrustedProxies {
+        let Some(text) = self.get("TRUSTED_PROXIES") else { return TrustedProxies::loopback() };
+        TrustedProxies::of(&text).unwrap_or_else(|| {
+            let remedy = "give networks or addresses separated by commas, as `10.0.0.0/8, ::1`, or `none`";
+            self.fault("TRUSTED_PROXIES", format!("is `{text}`"), remedy);
+            TrustedProxies::loopback()
+        })
     }
 
     fn access_token_lifetime(&mut self) -> Duration {

@@ -16,6 +16,7 @@ use super::{NO_STORE, User};
 use crate::{
     accounts::{Account, Email, Name, NewAccount, RegisterError, Registered},
     body::JsonObject,
+    client_address::ClientAddress,
     positions::Seen,
     problem::Problem,
     router::Service,
@@ -47,6 +48,7 @@ pub(crate) async fn register(
 
 pub(crate) async fn login(
     State(service): State<Arc<Service>>,
+    ClientAddress(client): ClientAddress,
     seen: Seen,
     body: JsonObject,
 ) -> Result<impl IntoResponse, Problem> {
@@ -62,7 +64,10 @@ pub(crate) async fn login(
     let stored = found.as_ref().map(|found| found.password_hash.clone());
     match (service.hasher.verify(password, stored).await?, found) {
         (Verdict::Match, Some(found)) => Ok((NO_STORE, Json(session(&service, &found.account)))),
-        _ => Err(Problem::InvalidCredentials),
+        _ => {
+            tracing::info!(%client, "a login was refused");
+            Err(Problem::InvalidCredentials)
+        }
     }
 }
 

@@ -49,6 +49,8 @@ fn each_fault_names_its_variable() {
         ("PHALANX_INSTANCE", "line\r\nbreak"),
         ("PHALANX_INSTANCE", "é"),
         ("PHALANX_INSTANCE", &long),
+        ("TRUSTED_PROXIES", "localhost"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8;::1"),
         ("JWT_SECRET", ""),
         ("JWT_SECRET", "short"),
         ("JWT_KEYS", "{}"),

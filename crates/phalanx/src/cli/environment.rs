@@ -7,6 +7,8 @@ Environment:
   DATA_DIR           where its embedded storage is; default ./.phalanx. Several replicas may share it
   JWT_SECRET         signs the tokens, at least 32 bytes; default: a secret made once in DATA_DIR
   ACCESS_TOKEN_TTL   how long a token is valid; default 10m
+  TRUSTED_PROXIES    networks, separated by commas, whose X-Forwarded-For or X-Real-IP tells the address of a client, or
+                     none; default those of this machine: 127.0.0.0/8,::1
   PHALANX_INSTANCE   its name in X-Phalanx-Instance
 
 Databases, PostgreSQL 14 or later; without any of the first three the data is in DATA_DIR:
