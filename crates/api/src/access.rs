@@ -26,12 +26,16 @@ pub(crate) enum Access {
     Authenticated,
     /// Whoever holds a token with one of these roles.
     Roles(&'static [Role]),
+    /// Whoever holds a token, in the header or, since scripts in browsers cannot set it, offered as a subprotocol.
+    Socket,
 }
 
 /// Who was let in.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) account: AccountId,
+    /// When what he showed ends, in Unix seconds.
+    pub(crate) expires_at: u64,
 }
 
 /// A handler behind its access.
@@ -46,10 +50,13 @@ impl Access {
     fn admit(self, parts: &mut request::Parts, service: &Service) -> Result<(), Problem> {
         let roles = match self {
             Self::Public => return Ok(()),
-            Self::Authenticated => None,
+            Self::Authenticated | Self::Socket => None,
             Self::Roles(roles) => Some(roles),
         };
-        let token = bearer::token(&parts.headers)?;
+        let token = match self {
+            Self::Socket => bearer::offered(&parts.headers)?,
+            _ => bearer::token(&parts.headers)?,
+        };
         let claims = service.verifier.verify(token, clock::unix_seconds())?;
         let caller = Caller::of(&claims)?;
         if roles.is_some_and(|roles| !roles.contains(&claims.role)) {
@@ -64,7 +71,7 @@ impl Caller {
     fn of(claims: &Claims) -> Result<Self, Problem> {
         // A subject that is no id: the token is from another service with the same key.
         let account = AccountId::parse(&claims.subject).ok_or(Problem::InvalidToken)?;
-        Ok(Self { account })
+        Ok(Self { account, expires_at: claims.expires_at })
     }
 }
 

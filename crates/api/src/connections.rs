@@ -45,7 +45,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How the service ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
-    /// Connections that were cut at the deadline with a request still open.
+    /// Connections that were cut at the deadline with a request still open, and WebSockets.
     pub connections_cut: usize,
 }
 
@@ -113,7 +113,7 @@ async fn serve_http1(stream: Rewound, service: Routes, stop: &CancellationToken)
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(HEAD_FIELDS_MAX)
         .max_buf_size(HEAD_BYTES_MAX);
-    let serving = builder.serve_connection(TokioIo::new(stream), service);
+    let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut serving = pin!(serving);
     tokio::select! {
         ended = serving.as_mut() => ended,

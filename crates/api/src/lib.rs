@@ -24,6 +24,7 @@ mod routes;
 mod secret;
 mod serve;
 mod settings;
+mod sockets;
 mod table;
 
 pub use client_address::TrustedProxies;
@@ -31,6 +32,7 @@ pub use connections::Drained;
 pub use secret::SecretError;
 pub use serve::{Blame, ServeError, serve};
 pub use settings::{InstanceName, MigrateAtStart, Settings, SettingsError, VariableFault};
+pub use sockets::SocketSettings;
 
 /// What an operator may ask of the service's databases: the migrations that they should have, and their dangling rows.
 #[must_use]

@@ -36,6 +36,7 @@ pub(crate) enum Problem {
     BodyTooLarge,
     NotJson,
     InvalidFields(Vec<FieldFault>),
+    UpgradeRequired,
     Overloaded,
     StorageFull,
     /// The database cannot be reached, or moves.
@@ -78,6 +79,7 @@ impl Problem {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidFields(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::Overloaded
             | Self::StorageFull
             | Self::Unavailable
@@ -105,6 +107,7 @@ impl Problem {
             Self::BodyTooLarge => "Body too large",
             Self::NotJson => "Unsupported media type",
             Self::InvalidFields(_) => "Invalid fields",
+            Self::UpgradeRequired => "Upgrade required",
             Self::Overloaded => "Overloaded",
             Self::StorageFull => "Storage full",
             Self::Unavailable => "Database unavailable",
@@ -131,6 +134,7 @@ impl Problem {
             Self::EmailTaken => "an account with this email exists",
             Self::BodyTooLarge => "the body is longer than this service reads",
             Self::NotJson => "send the body as `Content-Type: application/json`, uncompressed",
+            Self::UpgradeRequired => "this is for WebSockets of version 13 over HTTP/1.1",
             Self::Overloaded => "more work is waiting than can be done in time; try again",
             Self::StorageFull => "nothing can be stored at present; reading goes on",
             Self::Unavailable => "the database cannot be reached at present; try again",
@@ -151,19 +155,24 @@ impl Problem {
         }
     }
 
-    /// RFC 6750: an error code only where a token was sent.
-    fn header(&self) -> Option<(HeaderName, &'static str)> {
+    /// What stands beside the body. RFC 6750: an error code only where a token was sent.
+    fn headers(&self) -> &'static [(HeaderName, &'static str)] {
         match self {
-            Self::NoToken | Self::InvalidCredentials => Some((header::WWW_AUTHENTICATE, "Bearer")),
-            Self::InvalidToken => Some((header::WWW_AUTHENTICATE, r#"Bearer error="invalid_token""#)),
-            Self::TokenExpired => Some((
+            Self::NoToken | Self::InvalidCredentials => &[(header::WWW_AUTHENTICATE, "Bearer")],
+            Self::InvalidToken => &[(header::WWW_AUTHENTICATE, r#"Bearer error="invalid_token""#)],
+            Self::TokenExpired => &[(
                 header::WWW_AUTHENTICATE,
                 r#"Bearer error="invalid_token", error_description="the token expired""#,
-            )),
+            )],
+            Self::UpgradeRequired => &[
+                (header::CONNECTION, "upgrade"),
+                (header::UPGRADE, "websocket"),
+                (header::SEC_WEBSOCKET_VERSION, "13"),
+            ],
             Self::Overloaded | Self::StorageFull | Self::Unavailable | Self::NotReady { .. } => {
-                Some((header::RETRY_AFTER, RETRY_AFTER_SECONDS))
+                &[(header::RETRY_AFTER, RETRY_AFTER_SECONDS)]
             }
-            _ => None,
+            _ => &[],
         }
     }
 }
@@ -198,7 +207,7 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some((name, value)) = self.header() {
+        for (name, value) in self.headers() {
             headers.insert(name, HeaderValue::from_static(value));
         }
         response

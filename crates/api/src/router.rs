@@ -18,6 +18,7 @@ use crate::{
     observe::{Observer, observe},
     positions::PositionTokens,
     problem::Problem,
+    sockets::Sockets,
     table::{Route, table},
 };
 
@@ -34,6 +35,7 @@ pub(crate) struct Service {
     pub(crate) verifier: Verifier,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) instance: InstanceName,
+    pub(crate) sockets: Sockets,
     pub(crate) registry: Registry,
     pub(crate) stop: CancellationToken,
 }

@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod catalog;
 pub(crate) mod operations;
 pub(crate) mod session;
+pub(crate) mod socket;
 
 use axum::http::{HeaderName, header};
 use phalanx_auth::Role;

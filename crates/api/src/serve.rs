@@ -18,6 +18,7 @@ use crate::{
     positions::PositionTokens,
     router::{Service, router},
     secret,
+    sockets::Sockets,
 };
 
 const TOKEN_ISSUER: &str = "phalanx";
@@ -118,12 +119,15 @@ pub async fn serve(
     registry.add(requests.collector());
     metrics::register(&mut registry, &data);
     upkeep.spawn(Reaper::new(accounts.clone(), &mut registry).run(stop_upkeep.clone()));
-    let service = service(&settings, key, hasher, accounts, registry, stop.clone());
+    let (sockets, keeper) = Sockets::new(settings.sockets, &mut registry);
+    let service = service(&settings, key, hasher, accounts, sockets, registry, stop.clone());
     let router = router(Arc::new(service), &requests);
     let address = listener.local_addr().ok().map(tracing::field::display);
     tracing::info!(instance = settings.instance.as_str(), address, "the reference API serves");
-    let drained =
-        connections::serve(listener, router, settings.connections_max, settings.drain_deadline, stop).await;
+    let (Drained { connections_cut }, sockets_cut) = tokio::join!(
+        connections::serve(listener, router, settings.connections_max, settings.drain_deadline, stop.clone()),
+        keeper.run(settings.drain_deadline, stop),
+    );
     stop_upkeep.cancel();
     data.close();
     // A panic of one of them is a defect that the log has told already.
@@ -132,7 +136,7 @@ pub async fn serve(
         tracing::warn!("connections to a database were cut: it does not answer what was last asked of it");
     }
     tracing::info!(instance = settings.instance.as_str(), "the reference API has stopped");
-    Ok(drained)
+    Ok(Drained { connections_cut: connections_cut + sockets_cut })
 }
 
 /// The directory, where anything is kept in it, and the key that signs.
@@ -188,6 +192,7 @@ fn service(
     key: TokenKey,
     hasher: Hasher,
     accounts: Accounts,
+    sockets: Sockets,
     mut registry: Registry,
     stop: CancellationToken,
 ) -> Service {
@@ -200,6 +205,7 @@ fn service(
         verifier: Verifier::new(key, terms),
         trusted_proxies: settings.trusted_proxies.clone(),
         instance: settings.instance.clone(),
+        sockets,
         registry,
         stop,
     }

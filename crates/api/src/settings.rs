@@ -14,7 +14,7 @@ use axum::http::HeaderValue;
 use phalanx_auth::{HashingSettings, SECRET_BYTES_MIN, TokenKey};
 use phalanx_data::{EmbeddedSettings, Topology};
 
-use crate::TrustedProxies;
+use crate::{SocketSettings, TrustedProxies};
 
 mod database;
 #[cfg(test)]
@@ -52,6 +52,8 @@ pub struct Settings {
     pub data: phalanx_data::Settings,
     /// The bounds of embedded storage.
     pub database: EmbeddedSettings,
+    /// The bounds of WebSockets.
+    pub sockets: SocketSettings,
     /// Connections open at once; further ones wait in the kernel's queue.
     pub connections_max: usize,
     /// How long open requests may go on once the replica was told to stop. Less than the 30 s after which a fleet or
@@ -173,6 +175,7 @@ impl Settings {
             migrate: environment.migrate(),
             data: environment.data(),
             database: EmbeddedSettings::default(),
+            sockets: SocketSettings::default(),
             connections_max: 10_000,
             drain_deadline: Duration::from_secs(25),
         };

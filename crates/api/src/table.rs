@@ -11,11 +11,11 @@ use phalanx_auth::Role;
 
 use crate::{
     access::{
-        Access::{self, Authenticated, Public, Roles},
+        Access::{self, Authenticated, Public, Roles, Socket},
         Guarded,
     },
     router::Service,
-    routes::{account, accounts, catalog, operations, session},
+    routes::{account, accounts, catalog, operations, session, socket},
 };
 
 const ADMINS: Access = Roles(&[Role::Admin]);
@@ -56,5 +56,6 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(GET, "/metrics", Public, operations::metrics),
         Route::new(GET, "/ready", Public, operations::ready),
         Route::new(GET, "/readyz", Public, operations::ready),
+        Route::new(GET, "/ws", Socket, socket::open),
     ]
 }

@@ -10,7 +10,7 @@ use crate::{
     replica::{Replica, SECRET, settings},
 };
 
-fn bearer(answer: &Value) -> String {
+pub(crate) fn bearer(answer: &Value) -> String {
     format!("Bearer {}", answer["token"].as_str().unwrap())
 }
 
@@ -143,7 +143,7 @@ async fn sql_in_a_value_is_text() {
 }
 
 /// A token with the replica's own key that expires `seconds` from the present.
-fn signed(subject: &str, audience: &str, seconds: i64) -> String {
+pub(crate) fn signed(subject: &str, audience: &str, seconds: i64) -> String {
     let now = i64::try_from(phalanx_telemetry::clock::unix_seconds()).unwrap();
     let claims = json!({
         "sub": subject, "role": "user", "iss": "phalanx", "aud": audience,

@@ -11,3 +11,4 @@ mod lifecycle;
 mod overload;
 mod replica;
 mod shards;
+mod sockets;
