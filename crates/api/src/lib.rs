@@ -15,6 +15,7 @@ mod bearer;
 mod body;
 mod client_address;
 mod connections;
+mod document;
 mod metrics;
 mod observe;
 mod positions;

@@ -10,6 +10,7 @@ use axum::{
 use phalanx_auth::{HashingError, TokenError};
 use phalanx_data::{AccessError, Kind, ScatterError, ShardFault};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::accounts::ListError;
 
@@ -51,10 +52,12 @@ pub(crate) enum Problem {
 }
 
 /// What is wrong with one member of the body.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct FieldFault {
-    /// RFC 6901.
+    /// Which (RFC 6901).
+    #[schema(example = "/email")]
     pub(crate) pointer: String,
+    #[schema(example = "must be an e-mail address")]
     pub(crate) detail: String,
 }
 
@@ -177,15 +180,29 @@ impl Problem {
     }
 }
 
-#[derive(Serialize)]
-struct ProblemBody<'a> {
+/// An error (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody<'a> {
+    #[schema(example = "about:blank")]
     r#type: &'static str,
+    /// The status in words.
+    #[schema(example = "Unprocessable Content")]
     title: &'static str,
+    #[schema(example = 422, minimum = 400, maximum = 599)]
     status: u16,
+    /// What is wrong, for people.
+    #[schema(example = "/email must be an e-mail address")]
     detail: Cow<'static, str>,
+    /// What is wrong, for programs.
+    #[schema(example = "Invalid fields")]
     error: &'static str,
+    /// Where in the body, if it is there (RFC 6901): the first of `errors`.
+    #[schema(example = "/email", nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<&'a str>,
+    /// All that is wrong with the body's members.
+    #[schema(required = false)]
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldFault],
 }

@@ -60,7 +60,7 @@ pub(crate) fn router(service: Arc<Service>, requests: &RequestFamily) -> Router 
 
 fn by_template(routes: Vec<Route>) -> BTreeMap<&'static str, MethodRouter<Arc<Service>>> {
     let mut templates = BTreeMap::new();
-    for Route { template, handler } in routes {
+    for Route { template, handler, .. } in routes {
         let methods: MethodRouter<_> = templates.remove(template).unwrap_or_default();
         templates.insert(template, methods.merge(handler));
     }

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod accounts;
 pub(crate) mod catalog;
+pub(crate) mod documentation;
 pub(crate) mod operations;
 pub(crate) mod session;
 pub(crate) mod socket;
@@ -10,6 +11,7 @@ pub(crate) mod socket;
 use axum::http::{HeaderName, header};
 use phalanx_auth::Role;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::accounts::Account;
 
@@ -17,11 +19,15 @@ use crate::accounts::Account;
 const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
 
 /// An account as its owner sees it.
-#[derive(Serialize)]
-struct User {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct User {
+    #[schema(example = "4611686018427387905", pattern = "^[1-9][0-9]{0,18}$")]
     id: String,
+    #[schema(example = "ada@example.com", max_length = 254)]
     email: String,
+    #[schema(example = "Ada", min_length = 1, max_length = 100)]
     name: String,
+    #[schema(example = "user")]
     role: &'static str,
 }
 

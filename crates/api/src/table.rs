@@ -1,4 +1,6 @@
 //! Every route of the service: method, template, who is let in, handler.
+//!
+//! The OpenAPI document (`crate::document`) takes from here what it says about access, so that it cannot say anything else.
 
 use std::sync::Arc;
 
@@ -15,14 +17,16 @@ use crate::{
         Guarded,
     },
     router::Service,
-    routes::{account, accounts, catalog, operations, session, socket},
+    routes::{account, accounts, catalog, documentation, operations, session, socket},
 };
 
 const ADMINS: Access = Roles(&[Role::Admin]);
 
 /// One row of the table.
 pub(crate) struct Route {
+    pub(crate) method: Method,
     pub(crate) template: &'static str,
+    pub(crate) access: Access,
     /// Behind its access already.
     pub(crate) handler: MethodRouter<Arc<Service>>,
 }
@@ -34,8 +38,8 @@ impl Route {
         access: Access,
         handler: impl Handler<T, Arc<Service>>,
     ) -> Self {
-        let filter = MethodFilter::try_from(method).expect("the methods below have filters");
-        Self { template, handler: on(filter, Guarded::new(access, handler)) }
+        let filter = MethodFilter::try_from(method.clone()).expect("the methods below have filters");
+        Self { method, template, access, handler: on(filter, Guarded::new(access, handler)) }
     }
 }
 
@@ -51,11 +55,13 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(GET, "/api/stats/users", Public, accounts::totals),
         Route::new(GET, "/api/users", ADMINS, accounts::list),
         Route::new(GET, "/api/users/{id}", Public, account::user),
+        Route::new(GET, "/docs", Public, documentation::page),
         Route::new(GET, "/health", Public, operations::health),
         Route::new(GET, "/livez", Public, operations::alive),
         Route::new(GET, "/metrics", Public, operations::metrics),
+        Route::new(GET, "/openapi.json", Public, documentation::openapi),
         Route::new(GET, "/ready", Public, operations::ready),
-        Route::new(GET, "/readyz", Public, operations::ready),
+        Route::new(GET, "/readyz", Public, operations::readyz),
         Route::new(GET, "/ws", Socket, socket::open),
     ]
 }

@@ -8,18 +8,27 @@ use axum::{
     response::IntoResponse,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{NO_STORE, User};
 use crate::{access::Caller, accounts::AccountId, positions::Seen, problem::Problem, router::Service};
 
 /// An account as anybody sees it: no address, no role.
-#[derive(Serialize)]
-struct PublicUser {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PublicUser {
+    #[schema(example = "4611686018427387905", pattern = "^[1-9][0-9]{0,18}$")]
     id: String,
+    #[schema(example = "Ada")]
     name: String,
 }
 
 /// The caller's own account, as it is stored and not as it was when the token was issued.
+#[utoipa::path(
+    get,
+    path = "/api/profile",
+    tag = "profile",
+    responses((status = 200, description = "The caller's account.", body = User)),
+)]
 pub(crate) async fn profile(
     State(service): State<Arc<Service>>,
     caller: Caller,
@@ -32,6 +41,16 @@ pub(crate) async fn profile(
 }
 
 /// Anybody's account, without a token.
+#[utoipa::path(
+    get,
+    path = "/api/users/{id}",
+    tag = "accounts",
+    params(("id" = String, Path, description = "The id of an account.", example = "4611686018427387905")),
+    responses(
+        (status = 200, description = "The account.", body = PublicUser),
+        (status = 404, description = "No account has this id."),
+    ),
+)]
 pub(crate) async fn user(
     State(service): State<Arc<Service>>,
     seen: Seen,

@@ -9,6 +9,7 @@ use axum::{
 };
 use phalanx_shard::pages::{Cursor, KeyPart};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{NO_STORE, User};
 use crate::{
@@ -28,15 +29,15 @@ pub(crate) struct PageQuery {
     cursor: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Users {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Users {
     users: Vec<User>,
     /// For the `cursor` of the next request; null after the last page.
     next: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Totals {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Totals {
     accounts: u64,
     admins: u64,
     /// False where shards are missing from the sums.
@@ -45,20 +46,33 @@ struct Totals {
     failed: Vec<FailedShard>,
 }
 
-#[derive(Serialize)]
-struct ShardTotals {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ShardTotals {
     shard: u16,
     accounts: u64,
     admins: u64,
 }
 
-#[derive(Serialize)]
-struct FailedShard {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FailedShard {
     shard: u16,
     error: &'static str,
 }
 
 /// All accounts, a page at a time, for admins.
+#[utoipa::path(
+    get,
+    path = "/api/users",
+    tag = "accounts",
+    params(
+        ("limit" = Option<u16>, Query, minimum = 1, maximum = 200, description = "Accounts of a page; default 50."),
+        ("cursor" = Option<String>, Query, description = "The `next` of the page before."),
+    ),
+    responses(
+        (status = 200, description = "A page, by id.", body = Users),
+        (status = 422, description = "A parameter is unknown, comes twice or has no such value."),
+    ),
+)]
 pub(crate) async fn list(
     State(service): State<Arc<Service>>,
     seen: Seen,
@@ -75,6 +89,12 @@ pub(crate) async fn list(
 }
 
 /// How many accounts there are. Shards that do not answer are named, and the rest is told.
+#[utoipa::path(
+    get,
+    path = "/api/stats/users",
+    tag = "accounts",
+    responses((status = 200, description = "The sums, and what is missing from them.", body = Totals)),
+)]
 pub(crate) async fn totals(State(service): State<Arc<Service>>) -> Result<impl IntoResponse, Problem> {
     let Statistics { shards, failed } = service.accounts.statistics().await?;
     for (shard, fault) in &failed {

@@ -11,23 +11,39 @@ use axum::{
 use phalanx_auth::{Password, Verdict};
 use phalanx_telemetry::clock;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{NO_STORE, User};
 use crate::{
     accounts::{Account, Email, Name, NewAccount, RegisterError, Registered},
     body::JsonObject,
     client_address::ClientAddress,
+    document::{Credentials, Registration},
     positions::Seen,
     problem::Problem,
     router::Service,
 };
 
-#[derive(Serialize)]
-struct Session {
+/// What somebody may do from then on.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Session {
+    /// An access token, for `Authorization: Bearer <token>`.
     token: String,
     user: User,
 }
 
+/// Makes an account, and logs it in.
+#[utoipa::path(
+    post,
+    path = "/api/auth/register",
+    tag = "authentication",
+    request_body = Registration,
+    responses(
+        (status = 201, description = "The account is on disk.", body = Session,
+            headers(("Location" = String, description = "The account as anybody sees it."))),
+        (status = 409, description = "An account with this email exists."),
+    ),
+)]
 pub(crate) async fn register(
     State(service): State<Arc<Service>>,
     seen: Seen,
@@ -46,6 +62,17 @@ pub(crate) async fn register(
     Ok((StatusCode::CREATED, NO_STORE, location, positions, Json(session(&service, &account))))
 }
 
+/// Exchanges email and password for a token.
+#[utoipa::path(
+    post,
+    path = "/api/auth/login",
+    tag = "authentication",
+    request_body = Credentials,
+    responses(
+        (status = 200, description = "The password is that of the account.", body = Session),
+        (status = 401, description = "`Invalid credentials`: no account has this email and password."),
+    ),
+)]
 pub(crate) async fn login(
     State(service): State<Arc<Service>>,
     ClientAddress(client): ClientAddress,

@@ -17,7 +17,20 @@ use crate::{
     sockets::{Handshake, NoSeat, Subscription},
 };
 
-/// Opens the socket.
+/// Opens a WebSocket, on which changes of the caller's cart are told as JSON texts.
+///
+/// Scripts in browsers offer the token as a subprotocol: `new WebSocket(url, ["bearer", token])`. The close code says why a
+/// socket ends: 1001 this replica is stopping, 1008 no answer to a ping, 1009 message too big, 1013 try again, 4401 session
+/// ended.
+#[utoipa::path(
+    get,
+    path = "/ws",
+    tag = "cart",
+    responses(
+        (status = 101, description = "The socket is open."),
+        (status = 426, description = "The request asks for no WebSocket of version 13."),
+    ),
+)]
 pub(crate) async fn open(
     State(service): State<Arc<Service>>,
     caller: Caller,

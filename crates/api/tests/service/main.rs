@@ -10,5 +10,6 @@ mod http2;
 mod lifecycle;
 mod overload;
 mod replica;
+mod routes;
 mod shards;
 mod sockets;
