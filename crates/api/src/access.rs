@@ -59,7 +59,7 @@ impl Access {
         };
         let claims = service.verifier.verify(token, clock::unix_seconds())?;
         let caller = Caller::of(&claims)?;
-        if roles.is_some_and(|roles| !roles.contains(&claims.role)) {
+        if roles.is_some_and(|roles| !roles.iter().any(|role| claims.has_role(role.as_str()))) {
             return Err(Problem::Forbidden);
         }
         parts.extensions.insert(caller);
