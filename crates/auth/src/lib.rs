@@ -9,11 +9,13 @@
 mod hashing;
 mod password;
 mod role;
+mod state;
 mod token;
 
 pub use hashing::{Hasher, HashingError, HashingSettings, Verdict};
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordHash, PasswordLengthError};
 pub use role::Role;
+pub use state::{SharedState, StateError, StateFault, StateOpenError, StateSettings, StateUpkeep};
 pub use token::{
     Claims, Issuer, NOT_BEFORE_SKEW_SECONDS, SECRET_BYTES_MIN, TOKEN_BYTES_MAX, TokenError, TokenKey,
     TokenTerms, Verifier, WeakSecret,
