@@ -11,6 +11,7 @@ mod json;
 mod keys;
 mod password;
 mod role;
+mod state;
 mod token;
 
 pub use hashing::{Hasher, HashingError, HashingSettings, Verdict};
@@ -21,6 +22,7 @@ pub use keys::{
 };
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordHash, PasswordLengthError};
 pub use role::Role;
+pub use state::{SharedState, StateError, StateFault, StateOpenError, StateSettings, StateUpkeep};
 pub use token::{
     CACHE_BYTES_MAX, Claims, Fault, Issuer, NOT_BEFORE_SKEW_SECONDS, Parts, Subject, TOKEN_BYTES_MAX,
     TOKEN_BYTES_VERIFIED_MAX, Terms, TokenError, TokenTooLong, TokenTypes, Verifier, parts, verify_signature,

@@ -1,0 +1,2 @@
+-- Filled in with the sessions.
+CREATE TABLE sessions (id TEXT PRIMARY KEY) STRICT;

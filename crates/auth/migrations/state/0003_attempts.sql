@@ -1,0 +1,2 @@
+-- Filled in with the attempts.
+CREATE TABLE attempts (key TEXT PRIMARY KEY) STRICT;
