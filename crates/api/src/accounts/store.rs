@@ -16,10 +16,14 @@ use phalanx_data::{
 use phalanx_shard::{Bucket, id::GenerateError};
 use phalanx_telemetry::clock;
 
-use super::{Account, AccountId, Email, Name};
+use super::{Account, AccountId, Email, Name, Standing};
 
+#[cfg_attr(not(test), expect(dead_code, reason = "for the routes that change accounts"))]
+mod changes;
 mod claims;
 mod list;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use claims::Reaper;
 pub(crate) use list::{ListError, Statistics};
@@ -31,7 +35,7 @@ const INSERT: Statement = Statement::new(
 const DELETE: Statement = Statement::new("account_delete", "DELETE FROM accounts WHERE id = $1");
 const BY_ID: Statement = Statement::new(
     "account_by_id",
-    "SELECT id, email, name, role, password_hash FROM accounts WHERE id = $1",
+    "SELECT id, email, name, role, epoch, disabled, password_hash FROM accounts WHERE id = $1",
 );
 const ID_BY_EMAIL: Statement =
     Statement::new("account_id_by_email", "SELECT account_id FROM account_emails WHERE email = $1");
@@ -95,6 +99,11 @@ impl Accounts {
             include_str!("../../migrations/0002_emails.sqlite.sql"),
             include_str!("../../migrations/0002_emails.postgres.sql"),
         ),
+        Migration::per_store(
+            "account standing",
+            include_str!("../../migrations/0003_account_standing.sqlite.sql"),
+            include_str!("../../migrations/0003_account_standing.postgres.sql"),
+        ),
     ];
 
     /// What an operator may ask of the databases.
@@ -112,7 +121,7 @@ impl Accounts {
         // Any bucket: accounts are spread evenly whatever their addresses are.
         let number = getrandom::u32().expect("the kernel's random numbers are there from boot");
         let id = AccountId::from(self.ids.next(Bucket::of_low_bits(number.into()))?);
-        let account = Account { id, email, name, role: Role::User };
+        let account = Account { id, email, name, role: Role::User, epoch: 0, standing: Standing::Active };
         let mut positions = Vec::new();
         positions.extend(self.claim(&account.email, id).await?);
         positions.extend(self.insert(&account, &password_hash).await?.position);
@@ -123,15 +132,13 @@ impl Accounts {
             }
             confirmed => {
                 positions.extend(confirmed.position);
-                // Read behind the writes: they went by this map or by one before it.
-                let wrote = Wrote { positions, epoch: self.data.map().epoch() };
-                Ok(Registered { account, wrote })
+                Ok(Registered { account, wrote: self.wrote(positions) })
             }
         }
     }
 
     async fn insert(&self, account: &Account, hash: &PasswordHash) -> Result<Written, RegisterError> {
-        let Account { id, email, name, role } = account;
+        let Account { id, email, name, role, epoch: _, standing: _ } = account;
         let values = [
             id.value(),
             email.as_str().into(),
@@ -143,6 +150,11 @@ impl Accounts {
             // Files from before the claims have a unique column as well.
             if error.verdict().kind == Kind::Duplicate { RegisterError::EmailTaken } else { error.into() }
         })
+    }
+
+    /// To be called behind the writes: they went by the map of that moment, or by one before it.
+    fn wrote(&self, positions: Vec<Position>) -> Wrote {
+        Wrote { positions, epoch: self.data.map().epoch() }
     }
 
     pub(crate) async fn by_email(
@@ -209,7 +221,15 @@ fn credentials(row: &Row) -> Result<Credentials, AccessError> {
 fn account(row: &Row) -> Result<Account, AccessError> {
     let id = AccountId::of_stored(row.get("id")?).ok_or(AccessError::TransactionLost)?;
     let role = Role::of(&row.get::<String>("role")?).ok_or(AccessError::TransactionLost)?;
-    Ok(Account { id, email: Email(row.get("email")?), name: Name(row.get("name")?), role })
+    let standing = if row.get("disabled")? { Standing::Disabled } else { Standing::Active };
+    Ok(Account {
+        id,
+        email: Email(row.get("email")?),
+        name: Name(row.get("name")?),
+        role,
+        epoch: row.get("epoch")?,
+        standing,
+    })
 }
 
 fn now() -> Value {
