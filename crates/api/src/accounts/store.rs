@@ -8,6 +8,10 @@
 //! 3. the claim is confirmed, unless somebody has taken it over meanwhile: then the account is removed again.
 //!
 //! A claim is taken over (`claims`) only while it is not confirmed, is old, and has no account.
+//!
+//! Whoever repeats a registration under the id that it had the first time goes on where that stopped, though the first may go on
+//! too. Both store the hash of the same password, each with a salt of its own, and so the hash says whose the row is: the second
+//! puts its own in the place of the first's, and each removes but the row that has its own.
 
 use phalanx_auth::{PasswordHash, Role};
 use phalanx_data::{
@@ -30,9 +34,12 @@ pub(crate) use list::{ListError, Statistics};
 
 const INSERT: Statement = Statement::new(
     "account_insert",
-    "INSERT INTO accounts (id, email, name, role, password_hash) VALUES ($1, $2, $3, $4, $5)",
+    // Not where its owner has used it since: a repetition must not bring back the password that he has changed.
+    "INSERT INTO accounts (id, email, name, role, password_hash) VALUES ($1, $2, $3, $4, $5) \
+     ON CONFLICT (id) DO UPDATE SET password_hash = excluded.password_hash WHERE accounts.epoch = 0",
 );
-const DELETE: Statement = Statement::new("account_delete", "DELETE FROM accounts WHERE id = $1");
+const DELETE: Statement =
+    Statement::new("account_delete", "DELETE FROM accounts WHERE id = $1 AND password_hash = $2");
 const BY_ID: Statement = Statement::new(
     "account_by_id",
     "SELECT id, email, name, role, epoch, disabled, password_hash FROM accounts WHERE id = $1",
@@ -115,19 +122,25 @@ impl Accounts {
         Self { data, ids }
     }
 
-    /// Creates an account with an id of its own and the role of a user.
-    pub(crate) async fn register(&self, new: NewAccount) -> Result<Registered, RegisterError> {
-        let NewAccount { email, name, password_hash } = new;
+    /// An id for an account that is to be created.
+    pub(crate) fn reserve(&self) -> Result<AccountId, RegisterError> {
         // Any bucket: accounts are spread evenly whatever their addresses are.
         let number = getrandom::u32().expect("the kernel's random numbers are there from boot");
-        let id = AccountId::from(self.ids.next(Bucket::of_low_bits(number.into()))?);
+        Ok(self.ids.next(Bucket::of_low_bits(number.into()))?.into())
+    }
+
+    /// Creates an account with the role of a user, under an id that was reserved for it. The same again, with a hash of the same
+    /// password, creates nothing else.
+    pub(crate) async fn register(&self, id: AccountId, new: NewAccount) -> Result<Registered, RegisterError> {
+        let NewAccount { email, name, password_hash } = new;
         let account = Account { id, email, name, role: Role::User, epoch: 0, standing: Standing::Active };
         let mut positions = Vec::new();
         positions.extend(self.claim(&account.email, id).await?);
         positions.extend(self.insert(&account, &password_hash).await?.position);
         match self.confirm(&account.email, id).await? {
             Written { count: 0, .. } => {
-                self.data.shard_for(id.id()).write(&DELETE, &[id.value()]).await?;
+                let own = [id.value(), password_hash.as_str().into()];
+                self.data.shard_for(id.id()).write(&DELETE, &own).await?;
                 Err(RegisterError::EmailTaken)
             }
             confirmed => {
@@ -146,10 +159,13 @@ impl Accounts {
             role.as_str().into(),
             hash.as_str().into(),
         ];
-        self.data.shard_for(id.id()).write(&INSERT, &values).await.map_err(|error| {
-            // Files from before the claims have a unique column as well.
-            if error.verdict().kind == Kind::Duplicate { RegisterError::EmailTaken } else { error.into() }
-        })
+        match self.data.shard_for(id.id()).write(&INSERT, &values).await {
+            Ok(Written { count: 0, .. }) => Err(RegisterError::EmailTaken),
+            Ok(written) => Ok(written),
+            // Files have a unique column as well.
+            Err(error) if error.verdict().kind == Kind::Duplicate => Err(RegisterError::EmailTaken),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// To be called behind the writes: they went by the map of that moment, or by one before it.

@@ -38,8 +38,9 @@ pub(crate) async fn register(
     let name = fields.text("name", Name::parse);
     let ((email, password), name) = fields.finish(email.zip(password).zip(name))?;
     let password_hash = service.hasher.hash(password).await?;
+    let id = service.accounts.reserve()?;
     let Registered { account, wrote } =
-        service.accounts.register(NewAccount { email, name, password_hash }).await?;
+        service.accounts.register(id, NewAccount { email, name, password_hash }).await?;
     let positions = service.positions.headers(seen, &wrote);
     let location = [(header::LOCATION, format!("/api/users/{}", account.id))];
     Ok((StatusCode::CREATED, NO_STORE, location, positions, Json(session(&service, &account))))

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 
 mod changes;
+mod registrations;
 
 /// An opened database, for the length of a test.
 pub(super) struct Store {
@@ -59,6 +60,12 @@ impl Store {
         let (ids, ids_upkeep) = Ids::lease(&data).await.unwrap();
         tasks.spawn(ids_upkeep.run(CancellationToken::new()));
         Self { accounts: Accounts::new(data, ids), _tasks: tasks, _home: home }
+    }
+
+    /// Creates an account.
+    pub(super) async fn registered(&self, email: &str) -> Account {
+        let id = self.accounts.reserve().unwrap();
+        self.accounts.register(id, new_account(email)).await.unwrap().account
     }
 
     pub(super) async fn stored(&self, id: AccountId) -> Credentials {
