@@ -13,6 +13,7 @@ mod accounts;
 mod bearer;
 mod body;
 mod connections;
+mod idempotency;
 mod metrics;
 mod observe;
 mod positions;
@@ -22,6 +23,8 @@ mod routes;
 mod secret;
 mod serve;
 mod settings;
+#[cfg(test)]
+mod stores;
 
 pub use connections::Drained;
 pub use secret::SecretError;

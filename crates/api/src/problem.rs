@@ -24,6 +24,7 @@ pub(crate) enum Problem {
         detail: String,
     },
     BodyIncomplete,
+    MalformedKey,
     NoToken,
     InvalidToken,
     TokenExpired,
@@ -33,9 +34,13 @@ pub(crate) enum Problem {
     MethodNotAllowed,
     BodyTimeout,
     EmailTaken,
+    /// Another request with the same idempotency key is being carried out.
+    KeyInUse,
     BodyTooLarge,
     NotJson,
     InvalidFields(Vec<FieldFault>),
+    /// An idempotency key came with another request before.
+    KeyReused,
     Overloaded,
     StorageFull,
     /// The database cannot be reached, or moves.
@@ -64,9 +69,9 @@ impl Problem {
         Self::Internal
     }
 
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::MalformedJson { .. } | Self::BodyIncomplete => StatusCode::BAD_REQUEST,
+            Self::MalformedJson { .. } | Self::BodyIncomplete | Self::MalformedKey => StatusCode::BAD_REQUEST,
             Self::NoToken | Self::InvalidToken | Self::TokenExpired | Self::InvalidCredentials => {
                 StatusCode::UNAUTHORIZED
             }
@@ -74,10 +79,10 @@ impl Problem {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::EmailTaken => StatusCode::CONFLICT,
+            Self::EmailTaken | Self::KeyInUse => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::InvalidFields(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::InvalidFields(_) | Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Overloaded
             | Self::StorageFull
             | Self::Unavailable
@@ -93,6 +98,7 @@ impl Problem {
         match self {
             Self::MalformedJson { .. } => "Malformed JSON",
             Self::BodyIncomplete => "Incomplete body",
+            Self::MalformedKey => "Malformed idempotency key",
             Self::NoToken => "No token provided",
             Self::InvalidToken => "Invalid token",
             Self::TokenExpired => "Token expired",
@@ -102,9 +108,11 @@ impl Problem {
             Self::MethodNotAllowed => "Method not allowed",
             Self::BodyTimeout => "Body timeout",
             Self::EmailTaken => "Email already registered",
+            Self::KeyInUse => "Request in progress",
             Self::BodyTooLarge => "Body too large",
             Self::NotJson => "Unsupported media type",
             Self::InvalidFields(_) => "Invalid fields",
+            Self::KeyReused => "Idempotency key reused",
             Self::Overloaded => "Overloaded",
             Self::StorageFull => "Storage full",
             Self::Unavailable => "Database unavailable",
@@ -120,6 +128,9 @@ impl Problem {
             Self::MalformedJson { detail, .. } => return Cow::Owned(detail.clone()),
             Self::InvalidFields(faults) => return Cow::Owned(sentence(faults)),
             Self::BodyIncomplete => "the body ended before its announced length",
+            Self::MalformedKey => {
+                "send one `Idempotency-Key` of 1 to 255 visible ASCII characters, quoted or not"
+            }
             Self::NoToken => "send the token of a login as `Authorization: Bearer <token>`",
             Self::InvalidToken => "the token is not one that this service issued for this use",
             Self::TokenExpired => "log in again",
@@ -129,8 +140,12 @@ impl Problem {
             Self::MethodNotAllowed => "the `Allow` header lists the methods of this resource",
             Self::BodyTimeout => "the body did not arrive in time",
             Self::EmailTaken => "an account with this email exists",
+            Self::KeyInUse => {
+                "a request with this `Idempotency-Key` is being carried out; try again for its answer"
+            }
             Self::BodyTooLarge => "the body is longer than this service reads",
             Self::NotJson => "send the body as `Content-Type: application/json`, uncompressed",
+            Self::KeyReused => "another request came with this `Idempotency-Key`: give each request its own",
             Self::Overloaded => "more work is waiting than can be done in time; try again",
             Self::StorageFull => "nothing can be stored at present; reading goes on",
             Self::Unavailable => "the database cannot be reached at present; try again",
@@ -160,9 +175,11 @@ impl Problem {
                 header::WWW_AUTHENTICATE,
                 r#"Bearer error="invalid_token", error_description="the token expired""#,
             )),
-            Self::Overloaded | Self::StorageFull | Self::Unavailable | Self::NotReady { .. } => {
-                Some((header::RETRY_AFTER, RETRY_AFTER_SECONDS))
-            }
+            Self::KeyInUse
+            | Self::Overloaded
+            | Self::StorageFull
+            | Self::Unavailable
+            | Self::NotReady { .. } => Some((header::RETRY_AFTER, RETRY_AFTER_SECONDS)),
             _ => None,
         }
     }

@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Drained, MigrateAtStart, SecretError, Settings,
     accounts::{Accounts, Reaper},
-    connections, metrics,
+    connections,
+    idempotency::{self, Idempotency},
+    metrics,
     positions::PositionTokens,
     router::{Service, router},
     secret,
@@ -22,6 +24,7 @@ use crate::{
 
 const TOKEN_ISSUER: &str = "phalanx";
 const TOKEN_AUDIENCE: &str = "api";
+const IDEMPOTENCY_PURPOSE: &str = "idempotency keys";
 /// How long connections to a database may take to end once no request needs them: a server that hangs would keep them for ever.
 /// With the drain before it, less than the 30 s after which a fleet kills the replica.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -114,11 +117,13 @@ pub async fn serve(
 
     let requests = RequestFamily::new();
     let accounts = Accounts::new(data.clone(), ids);
+    let idempotency = Idempotency::new(data.clone(), key.derived(IDEMPOTENCY_PURPOSE).as_bytes());
     let mut registry = Registry::new();
     registry.add(requests.collector());
     metrics::register(&mut registry, &data);
     upkeep.spawn(Reaper::new(accounts.clone(), &mut registry).run(stop_upkeep.clone()));
-    let service = service(&settings, key, hasher, accounts, registry, stop.clone());
+    upkeep.spawn(idempotency::Reaper::new(idempotency.clone()).run(stop_upkeep.clone()));
+    let service = service(&settings, key, hasher, accounts, idempotency, registry, stop.clone());
     let router = router(Arc::new(service), &requests);
     let address = listener.local_addr().ok().map(tracing::field::display);
     tracing::info!(instance = settings.instance.as_str(), address, "the reference API serves");
@@ -188,12 +193,14 @@ fn service(
     key: TokenKey,
     hasher: Hasher,
     accounts: Accounts,
+    idempotency: Idempotency,
     mut registry: Registry,
     stop: CancellationToken,
 ) -> Service {
     let terms = TokenTerms { issuer: TOKEN_ISSUER.to_owned(), audience: TOKEN_AUDIENCE.to_owned() };
     Service {
         accounts,
+        idempotency,
         positions: PositionTokens::new(&key, &mut registry),
         hasher,
         issuer: Issuer::new(key.clone(), terms.clone(), settings.access_token_lifetime),

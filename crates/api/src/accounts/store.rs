@@ -21,6 +21,7 @@ use phalanx_shard::{Bucket, id::GenerateError};
 use phalanx_telemetry::clock;
 
 use super::{Account, AccountId, Email, Name, Standing};
+use crate::idempotency::Idempotency;
 
 #[cfg_attr(not(test), expect(dead_code, reason = "for the routes that change accounts"))]
 mod changes;
@@ -94,7 +95,7 @@ pub(crate) enum RegisterError {
 }
 
 impl Accounts {
-    /// The schema that [`Accounts`] needs.
+    /// The schema of the service, in the order in which it came to be.
     pub(crate) const MIGRATIONS: &'static [Migration] = &[
         Migration::per_store(
             "accounts",
@@ -111,6 +112,7 @@ impl Accounts {
             include_str!("../../migrations/0003_account_standing.sqlite.sql"),
             include_str!("../../migrations/0003_account_standing.postgres.sql"),
         ),
+        Idempotency::MIGRATION,
     ];
 
     /// What an operator may ask of the databases.

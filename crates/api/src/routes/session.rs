@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::State,
     http::{StatusCode, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
 };
 use phalanx_auth::{Password, Verdict};
 use phalanx_telemetry::clock;
@@ -14,8 +14,9 @@ use serde::Serialize;
 
 use super::{NO_STORE, User};
 use crate::{
-    accounts::{Account, Email, Name, NewAccount, RegisterError, Registered},
+    accounts::{Account, AccountId, Email, Name, NewAccount, RegisterError, Registered},
     body::JsonObject,
+    idempotency::{Begun, IdempotencyKey},
     positions::Seen,
     problem::Problem,
     router::Service,
@@ -27,23 +28,51 @@ struct Session {
     user: User,
 }
 
+/// Creates an account. Under an `Idempotency-Key` it does so once, however often it is sent.
 pub(crate) async fn register(
     State(service): State<Arc<Service>>,
     seen: Seen,
+    key: Option<IdempotencyKey>,
     body: JsonObject,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
+    let payload = body.canonical();
     let mut fields = body.fields();
     let email = fields.text("email", Email::parse);
     let password = fields.text("password", Password::chosen);
     let name = fields.text("name", Name::parse);
     let ((email, password), name) = fields.finish(email.zip(password).zip(name))?;
-    let password_hash = service.hasher.hash(password).await?;
+    let registration = Registration { email, password, name };
     let id = service.accounts.reserve()?;
-    let Registered { account, wrote } =
-        service.accounts.register(id, NewAccount { email, name, password_hash }).await?;
-    let positions = service.positions.headers(seen, &wrote);
-    let location = [(header::LOCATION, format!("/api/users/{}", account.id))];
-    Ok((StatusCode::CREATED, NO_STORE, location, positions, Json(session(&service, &account))))
+    let Some(key) = key else { return registration.carry_out(&service, seen, id).await };
+    match service.idempotency.begin(&key, &payload, id).await? {
+        Begun::Fresh(ticket) => {
+            let outcome = registration.carry_out(&service, seen, ticket.account_id()).await;
+            ticket.settle(outcome).await
+        }
+        Begun::Replay(answer) => Ok(answer.replayed()),
+        Begun::Mismatch => Err(Problem::KeyReused),
+        Begun::InFlight => Err(Problem::KeyInUse),
+    }
+}
+
+/// What somebody registers with.
+struct Registration {
+    email: Email,
+    password: Password,
+    name: Name,
+}
+
+impl Registration {
+    async fn carry_out(self, service: &Service, seen: Seen, id: AccountId) -> Result<Response, Problem> {
+        let Self { email, password, name } = self;
+        let password_hash = service.hasher.hash(password).await?;
+        let Registered { account, wrote } =
+            service.accounts.register(id, NewAccount { email, name, password_hash }).await?;
+        let positions = service.positions.headers(seen, &wrote);
+        let location = [(header::LOCATION, format!("/api/users/{}", account.id))];
+        let session = Json(session(service, &account));
+        Ok((StatusCode::CREATED, NO_STORE, location, positions, session).into_response())
+    }
 }
 
 pub(crate) async fn login(

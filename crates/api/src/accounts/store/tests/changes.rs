@@ -11,7 +11,7 @@ async fn what_ends_tokens_raises_the_epoch_once() {
     use Standing::{Active, Disabled};
     for store in Store::both().await {
         let accounts = &store.accounts;
-        let registered = store.registered("ada@example.com").await;
+        let registered = store.registered().await;
         let id = registered.id;
         let name = Name::parse("Grace".to_owned()).unwrap();
         let check = async |outcome: Result<Option<Changed>, AccessError>, expected: State| {
@@ -47,7 +47,7 @@ async fn what_ends_tokens_raises_the_epoch_once() {
 async fn of_two_that_change_a_password_at_once_one_does() {
     for store in Store::both().await {
         let accounts = &store.accounts;
-        let id = store.registered("ada@example.com").await.id;
+        let id = store.registered().await.id;
         let (second, third) = (hash("second"), hash("third"));
         let (one, other) =
             tokio::join!(accounts.set_password(id, &second, 0), accounts.set_password(id, &third, 0));
@@ -63,7 +63,7 @@ async fn of_two_that_change_a_password_at_once_one_does() {
 async fn a_rehash_replaces_the_hash_that_was_verified_alone() {
     for store in Store::both().await {
         let accounts = &store.accounts;
-        let id = store.registered("ada@example.com").await.id;
+        let id = store.registered().await.id;
         for (from, to, stored) in
             [("first", "stronger", "stronger"), ("first", "other", "stronger"), ("", "x", "stronger")]
         {
