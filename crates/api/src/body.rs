@@ -61,6 +61,13 @@ impl JsonObject {
         Ok(Self { members })
     }
 
+    /// The same bytes for the same members, in whatever order and with whatever space between them they came.
+    pub(crate) fn canonical(&self) -> Vec<u8> {
+        let mut members: Vec<_> = self.members.iter().collect();
+        members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        serde_json::to_vec(&members).expect("JSON values serialize")
+    }
+
     /// Takes the members one by one.
     pub(crate) fn fields(self) -> Fields {
         Fields { members: self.members, faults: Vec::new() }

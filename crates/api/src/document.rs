@@ -23,7 +23,7 @@ use utoipa::{
 };
 
 pub(crate) use self::{
-    bodies::{Credentials, Registration},
+    bodies::{Credentials, RegistrationBody},
     page::PAGE,
 };
 use crate::{

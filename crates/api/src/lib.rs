@@ -16,6 +16,7 @@ mod body;
 mod client_address;
 mod connections;
 mod document;
+mod idempotency;
 mod metrics;
 mod observe;
 mod positions;
@@ -26,6 +27,8 @@ mod secret;
 mod serve;
 mod settings;
 mod sockets;
+#[cfg(test)]
+mod stores;
 mod table;
 
 pub use client_address::TrustedProxies;

@@ -25,6 +25,7 @@ pub(crate) enum Problem {
         detail: String,
     },
     BodyIncomplete,
+    MalformedKey,
     NoToken,
     InvalidToken,
     TokenExpired,
@@ -34,10 +35,14 @@ pub(crate) enum Problem {
     MethodNotAllowed,
     BodyTimeout,
     EmailTaken,
+    /// Another request with the same idempotency key is being carried out.
+    KeyInUse,
     BodyTooLarge,
     NotJson,
     InvalidFields(Vec<FieldFault>),
     UpgradeRequired,
+    /// An idempotency key came with another request before.
+    KeyReused,
     Overloaded,
     StorageFull,
     /// The database cannot be reached, or moves.
@@ -68,9 +73,9 @@ impl Problem {
         Self::Internal
     }
 
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::MalformedJson { .. } | Self::BodyIncomplete => StatusCode::BAD_REQUEST,
+            Self::MalformedJson { .. } | Self::BodyIncomplete | Self::MalformedKey => StatusCode::BAD_REQUEST,
             Self::NoToken | Self::InvalidToken | Self::TokenExpired | Self::InvalidCredentials => {
                 StatusCode::UNAUTHORIZED
             }
@@ -78,10 +83,10 @@ impl Problem {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::EmailTaken => StatusCode::CONFLICT,
+            Self::EmailTaken | Self::KeyInUse => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::InvalidFields(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::InvalidFields(_) | Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::Overloaded
             | Self::StorageFull
@@ -98,6 +103,7 @@ impl Problem {
         match self {
             Self::MalformedJson { .. } => "Malformed JSON",
             Self::BodyIncomplete => "Incomplete body",
+            Self::MalformedKey => "Malformed idempotency key",
             Self::NoToken => "No token provided",
             Self::InvalidToken => "Invalid token",
             Self::TokenExpired => "Token expired",
@@ -107,10 +113,12 @@ impl Problem {
             Self::MethodNotAllowed => "Method not allowed",
             Self::BodyTimeout => "Body timeout",
             Self::EmailTaken => "Email already registered",
+            Self::KeyInUse => "Request in progress",
             Self::BodyTooLarge => "Body too large",
             Self::NotJson => "Unsupported media type",
             Self::InvalidFields(_) => "Invalid fields",
             Self::UpgradeRequired => "Upgrade required",
+            Self::KeyReused => "Idempotency key reused",
             Self::Overloaded => "Overloaded",
             Self::StorageFull => "Storage full",
             Self::Unavailable => "Database unavailable",
@@ -126,6 +134,9 @@ impl Problem {
             Self::MalformedJson { detail, .. } => return Cow::Owned(detail.clone()),
             Self::InvalidFields(faults) => return Cow::Owned(sentence(faults)),
             Self::BodyIncomplete => "the body ended before its announced length",
+            Self::MalformedKey => {
+                "send one `Idempotency-Key` of 1 to 255 visible ASCII characters, quoted or not"
+            }
             Self::NoToken => "send the token of a login as `Authorization: Bearer <token>`",
             Self::InvalidToken => "the token is not one that this service issued for this use",
             Self::TokenExpired => "log in again",
@@ -135,9 +146,13 @@ impl Problem {
             Self::MethodNotAllowed => "the `Allow` header lists the methods of this resource",
             Self::BodyTimeout => "the body did not arrive in time",
             Self::EmailTaken => "an account with this email exists",
+            Self::KeyInUse => {
+                "a request with this `Idempotency-Key` is being carried out; try again for its answer"
+            }
             Self::BodyTooLarge => "the body is longer than this service reads",
             Self::NotJson => "send the body as `Content-Type: application/json`, uncompressed",
             Self::UpgradeRequired => "this is for WebSockets of version 13 over HTTP/1.1",
+            Self::KeyReused => "another request came with this `Idempotency-Key`: give each request its own",
             Self::Overloaded => "more work is waiting than can be done in time; try again",
             Self::StorageFull => "nothing can be stored at present; reading goes on",
             Self::Unavailable => "the database cannot be reached at present; try again",
@@ -172,9 +187,11 @@ impl Problem {
                 (header::UPGRADE, "websocket"),
                 (header::SEC_WEBSOCKET_VERSION, "13"),
             ],
-            Self::Overloaded | Self::StorageFull | Self::Unavailable | Self::NotReady { .. } => {
-                &[(header::RETRY_AFTER, RETRY_AFTER_SECONDS)]
-            }
+            Self::KeyInUse
+            | Self::Overloaded
+            | Self::StorageFull
+            | Self::Unavailable
+            | Self::NotReady { .. } => &[(header::RETRY_AFTER, RETRY_AFTER_SECONDS)],
             _ => &[],
         }
     }

@@ -15,6 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     InstanceName, TrustedProxies,
     accounts::Accounts,
+    idempotency::Idempotency,
     observe::{Observer, observe},
     positions::PositionTokens,
     problem::Problem,
@@ -29,6 +30,7 @@ const UNMATCHED: &str = "unmatched";
 /// What the handlers share. Nothing in it outlives the replica.
 pub(crate) struct Service {
     pub(crate) accounts: Accounts,
+    pub(crate) idempotency: Idempotency,
     pub(crate) positions: PositionTokens,
     pub(crate) hasher: Hasher,
     pub(crate) issuer: Issuer,

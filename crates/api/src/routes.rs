@@ -33,7 +33,7 @@ pub(crate) struct User {
 
 impl From<&Account> for User {
     fn from(account: &Account) -> Self {
-        let Account { id, email, name, role } = account;
+        let Account { id, email, name, role, epoch: _, standing: _ } = account;
         Self {
             id: id.to_string(),
             email: email.as_str().to_owned(),

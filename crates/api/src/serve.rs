@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Drained, MigrateAtStart, SecretError, Settings,
     accounts::{Accounts, Reaper},
-    connections, metrics,
+    connections,
+    idempotency::{self, Idempotency},
+    metrics,
     positions::PositionTokens,
     router::{Service, router},
     secret,
@@ -23,6 +25,7 @@ use crate::{
 
 const TOKEN_ISSUER: &str = "phalanx";
 const TOKEN_AUDIENCE: &str = "api";
+const IDEMPOTENCY_PURPOSE: &str = "idempotency keys";
 /// How long connections to a database may take to end once no request needs them: a server that hangs would keep them for ever.
 /// With the drain before it, less than the 30 s after which a fleet kills the replica.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -115,12 +118,14 @@ pub async fn serve(
 
     let requests = RequestFamily::new();
     let accounts = Accounts::new(data.clone(), ids);
+    let idempotency = Idempotency::new(data.clone(), key.derived(IDEMPOTENCY_PURPOSE).as_bytes());
     let mut registry = Registry::new();
     registry.add(requests.collector());
     metrics::register(&mut registry, &data);
     upkeep.spawn(Reaper::new(accounts.clone(), &mut registry).run(stop_upkeep.clone()));
+    upkeep.spawn(idempotency::Reaper::new(idempotency.clone()).run(stop_upkeep.clone()));
     let (sockets, keeper) = Sockets::new(settings.sockets, &mut registry);
-    let service = service(&settings, key, hasher, accounts, sockets, registry, stop.clone());
+    let service = service(&settings, key, hasher, accounts, idempotency, sockets, registry, stop.clone());
     let router = router(Arc::new(service), &requests);
     let address = listener.local_addr().ok().map(tracing::field::display);
     tracing::info!(instance = settings.instance.as_str(), address, "the reference API serves");
@@ -192,6 +197,7 @@ fn service(
     ring: KeyRing,
     hasher: Hasher,
     accounts: Accounts,
+    idempotency: Idempotency,
     sockets: Sockets,
     mut registry: Registry,
     stop: CancellationToken,
@@ -203,6 +209,7 @@ fn service(
     };
     Service {
         accounts,
+        idempotency,
         positions: PositionTokens::new(&ring, &mut registry),
         hasher,
         verifier: Verifier::new(Keys::fixed(ring.key_set()), terms.clone()),

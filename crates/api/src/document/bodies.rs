@@ -7,8 +7,9 @@ use utoipa::ToSchema;
 /// Somebody who wants an account.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Registration)]
 #[expect(dead_code, reason = "it is described, not built")]
-pub(crate) struct Registration {
+pub(crate) struct RegistrationBody {
     #[schema(example = "ada@example.com", max_length = 254, format = "email")]
     email: String,
     /// Bytes of UTF-8 count.

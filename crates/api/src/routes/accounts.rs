@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::{NO_STORE, User};
 use crate::{
-    accounts::{AccountId, Statistics},
+    accounts::{Account, AccountId, Standing, Statistics},
     positions::Seen,
     problem::{FieldFault, Problem},
     router::Service,
@@ -29,13 +29,23 @@ pub(crate) struct PageQuery {
     cursor: Option<String>,
 }
 
+/// A page of accounts.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Users {
-    users: Vec<User>,
+    users: Vec<ListedUser>,
     /// For the `cursor` of the next request; null after the last page.
     next: Option<String>,
 }
 
+/// An account as an admin sees it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ListedUser {
+    #[serde(flatten)]
+    user: User,
+    disabled: bool,
+}
+
+/// How many accounts there are.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Totals {
     accounts: u64,
@@ -85,7 +95,7 @@ pub(crate) async fn list(
     let next = page
         .next
         .map(|id| Cursor::new(vec![KeyPart::Int(id.number())]).expect("a number is a small key").encode());
-    Ok((NO_STORE, Json(Users { users: page.accounts.iter().map(User::from).collect(), next })))
+    Ok((NO_STORE, Json(Users { users: page.accounts.iter().map(ListedUser::from).collect(), next })))
 }
 
 /// How many accounts there are. Shards that do not answer are named, and the rest is told.
@@ -119,6 +129,12 @@ pub(crate) async fn totals(State(service): State<Arc<Service>>) -> Result<impl I
             .collect(),
     };
     Ok((NO_STORE, Json(totals)))
+}
+
+impl From<&Account> for ListedUser {
+    fn from(account: &Account) -> Self {
+        Self { user: User::from(account), disabled: account.standing == Standing::Disabled }
+    }
 }
 
 fn limit(text: Option<&str>) -> Result<NonZeroUsize, Problem> {

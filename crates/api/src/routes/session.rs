@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::State,
     http::{StatusCode, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
 };
 use phalanx_auth::{Password, Subject, Verdict};
 use phalanx_telemetry::clock;
@@ -15,10 +15,11 @@ use utoipa::ToSchema;
 
 use super::{NO_STORE, User};
 use crate::{
-    accounts::{Account, Email, Name, NewAccount, RegisterError, Registered},
+    accounts::{Account, AccountId, Email, Name, NewAccount, RegisterError, Registered},
     body::JsonObject,
     client_address::ClientAddress,
-    document::{Credentials, Registration},
+    document::{Credentials, RegistrationBody},
+    idempotency::{Begun, IdempotencyKey},
     positions::Seen,
     problem::Problem,
     router::Service,
@@ -32,34 +33,63 @@ pub(crate) struct Session {
     user: User,
 }
 
-/// Makes an account, and logs it in.
+/// Makes an account, and logs it in. Under an `Idempotency-Key` it does so once, however often it is sent.
 #[utoipa::path(
     post,
     path = "/api/auth/register",
     tag = "authentication",
-    request_body = Registration,
+    params(("Idempotency-Key" = Option<String>, Header, description = "One of the client's making for this account.")),
+    request_body = RegistrationBody,
     responses(
         (status = 201, description = "The account is on disk.", body = Session,
             headers(("Location" = String, description = "The account as anybody sees it."))),
-        (status = 409, description = "An account with this email exists."),
+        (status = 409, description = "`Email already registered`, or the key is in use."),
     ),
 )]
 pub(crate) async fn register(
     State(service): State<Arc<Service>>,
     seen: Seen,
+    key: Option<IdempotencyKey>,
     body: JsonObject,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
+    let payload = body.canonical();
     let mut fields = body.fields();
     let email = fields.text("email", Email::parse);
     let password = fields.text("password", Password::chosen);
     let name = fields.text("name", Name::parse);
     let ((email, password), name) = fields.finish(email.zip(password).zip(name))?;
-    let password_hash = service.hasher.hash(password).await?;
-    let Registered { account, wrote } =
-        service.accounts.register(NewAccount { email, name, password_hash }).await?;
-    let positions = service.positions.headers(seen, &wrote);
-    let location = [(header::LOCATION, format!("/api/users/{}", account.id))];
-    Ok((StatusCode::CREATED, NO_STORE, location, positions, Json(session(&service, &account))))
+    let registration = Registration { email, password, name };
+    let id = service.accounts.reserve()?;
+    let Some(key) = key else { return registration.carry_out(&service, seen, id).await };
+    match service.idempotency.begin(&key, &payload, id).await? {
+        Begun::Fresh(ticket) => {
+            let outcome = registration.carry_out(&service, seen, ticket.account_id()).await;
+            ticket.settle(outcome).await
+        }
+        Begun::Replay(answer) => Ok(answer.replayed()),
+        Begun::Mismatch => Err(Problem::KeyReused),
+        Begun::InFlight => Err(Problem::KeyInUse),
+    }
+}
+
+/// What somebody registers with.
+struct Registration {
+    email: Email,
+    password: Password,
+    name: Name,
+}
+
+impl Registration {
+    async fn carry_out(self, service: &Service, seen: Seen, id: AccountId) -> Result<Response, Problem> {
+        let Self { email, password, name } = self;
+        let password_hash = service.hasher.hash(password).await?;
+        let Registered { account, wrote } =
+            service.accounts.register(id, NewAccount { email, name, password_hash }).await?;
+        let positions = service.positions.headers(seen, &wrote);
+        let location = [(header::LOCATION, format!("/api/users/{}", account.id))];
+        let session = Json(session(service, &account));
+        Ok((StatusCode::CREATED, NO_STORE, location, positions, session).into_response())
+    }
 }
 
 /// Exchanges email and password for a token.

@@ -7,6 +7,7 @@ mod bad_requests;
 mod client;
 mod databases;
 mod http2;
+mod idempotency;
 mod lifecycle;
 mod overload;
 mod replica;
