@@ -7,11 +7,16 @@
 //! How it fails: [`TokenError`] and [`HashingError`]; neither says more than a stranger may know.
 
 mod hashing;
+mod login;
 mod password;
 mod role;
 mod token;
 
 pub use hashing::{Hasher, HashingError, HashingSettings, Verdict};
+pub use login::{
+    Begun, Device, Ended, EndedAll, LABEL_BYTES_MAX, Login, LoginError, LoginId, LoginReaper, LoginSettings,
+    Logins, RefreshError, RefreshToken, Refreshed, ReplayWindow, ReplayWindowError, UnixMs,
+};
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordHash, PasswordLengthError};
 pub use role::Role;
 pub use token::{
