@@ -165,18 +165,19 @@ mod tests {
         LoginId::of_stored(number).unwrap()
     }
 
+    /// Computed with another implementation. Clients hold tokens of this form, and rows hold what judges them.
     #[test]
     fn the_form_and_the_derivation_are_frozen() {
         let keys = FamilyKeys { salt: [1; 32], tag_key: [2; 32] };
         let token = keys.token(login(258), 3, &Secret([4; 32]));
-        assert_eq!(token.as_str().len(), PREFIX.len() + TOKEN_LETTERS);
-        expect_token(&token, "phr_AAAAAAAAAQIAAAADBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ");
         let successor = keys.token(login(258), 4, &keys.successor(&Secret([4; 32]), 3));
-        expect_token(&successor, "phr_AAAAAAAAAQIAAAAE");
-    }
-
-    fn expect_token(token: &RefreshToken, beginning: &str) {
-        assert!(token.as_str().starts_with(beginning), "{}", token.as_str());
+        assert_eq!(
+            [token.as_str(), successor.as_str()],
+            [
+                "phr_AAAAAAAAAQIAAAADBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ4CyE3owz0A8kXusizZDov",
+                "phr_AAAAAAAAAQIAAAAEna_MTWBz0siYSoyZH2hJU3yhOmHhD1jk14e7GAc-WnRso02plIT2dv8eqDB6Daez",
+            ]
+        );
     }
 
     #[test]
