@@ -12,8 +12,10 @@ mod role;
 mod state;
 mod token;
 
-pub use hashing::{Hasher, HashingError, HashingSettings, Verdict};
-pub use password::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordHash, PasswordLengthError};
+pub use hashing::{Hasher, HashingError, HashingSettings, Verdict, Verified};
+pub use password::{
+    ImportError, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordFault, PasswordHash,
+};
 pub use role::Role;
 pub use state::{SharedState, StateError, StateFault, StateOpenError, StateSettings, StateUpkeep};
 pub use token::{

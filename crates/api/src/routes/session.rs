@@ -8,7 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::IntoResponse,
 };
-use phalanx_auth::{Password, Verdict};
+use phalanx_auth::{Password, Verdict, Verified};
 use phalanx_telemetry::clock;
 use serde::Serialize;
 
@@ -34,9 +34,11 @@ pub(crate) async fn register(
 ) -> Result<impl IntoResponse, Problem> {
     let mut fields = body.fields();
     let email = fields.text("email", Email::parse);
-    let password = fields.text("password", Password::chosen);
     let name = fields.text("name", Name::parse);
-    let ((email, password), name) = fields.finish(email.zip(password).zip(name))?;
+    let known = [email.as_ref().map(Email::as_str), name.as_ref().map(Name::as_str)];
+    let known: Vec<&str> = known.into_iter().flatten().collect();
+    let password = fields.text("password", |text| Password::chosen(text, &known));
+    let ((email, name), password) = fields.finish(email.zip(name).zip(password))?;
     let password_hash = service.hasher.hash(password).await?;
     let Registered { account, wrote } =
         service.accounts.register(NewAccount { email, name, password_hash }).await?;
@@ -60,7 +62,8 @@ pub(crate) async fn login(
         None => None,
     };
     let stored = found.as_ref().map(|found| found.password_hash.clone());
-    match (service.hasher.verify(password, stored).await?, found) {
+    let Verified { verdict, .. } = service.hasher.verify(password, stored).await?;
+    match (verdict, found) {
         (Verdict::Match, Some(found)) => Ok((NO_STORE, Json(session(&service, &found.account)))),
         _ => Err(Problem::InvalidCredentials),
     }
