@@ -6,12 +6,16 @@
 //! Elsewhere: accounts and where their hashes are stored (the service); how a fault becomes an HTTP answer (the service).
 //! How it fails: [`TokenError`] and [`HashingError`]; neither says more than a stranger may know.
 
+mod attempts;
 mod hashing;
 mod password;
 mod role;
 mod state;
 mod token;
 
+pub use attempts::{
+    Alias, Attempt, AttemptPolicy, AttemptSettings, AttemptTotals, Attempts, Ladder, RetryAfter,
+};
 pub use hashing::{Hasher, HashingError, HashingSettings, Verdict, Verified};
 pub use password::{
     ImportError, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordFault, PasswordHash,
