@@ -6,6 +6,7 @@
 //! Elsewhere: accounts and where their hashes are stored (the service); how a fault becomes an HTTP answer (the service).
 //! How it fails: [`TokenError`] and [`HashingError`]; neither says more than a stranger may know.
 
+mod attempts;
 mod hashing;
 mod json;
 mod keys;
@@ -15,7 +16,6 @@ mod role;
 mod state;
 mod token;
 
-pub use hashing::{Hasher, HashingError, HashingSettings, Verdict};
 pub use keys::{
     Algorithm, JWKS_BYTES_MAX, KEYS_MAX, KeyFault, KeyRing, KeyRingError, KeySet, KeySetError, KeyState,
     Keys, PassedOver, ROTATED_KEEP_DEFAULT, RingKey, Rotation, SECRET_BYTES_MIN, Snapshot, WeakSecret,
@@ -25,7 +25,13 @@ pub use login::{
     Begun, Device, Ended, EndedAll, LABEL_BYTES_MAX, Login, LoginError, LoginId, LoginReaper, LoginSettings,
     Logins, RefreshError, RefreshToken, Refreshed, ReplayWindow, ReplayWindowError, UnixMs,
 };
-pub use password::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordHash, PasswordLengthError};
+pub use attempts::{
+    Alias, Attempt, AttemptPolicy, AttemptSettings, AttemptTotals, Attempts, Ladder, RetryAfter,
+};
+pub use hashing::{Hasher, HashingError, HashingSettings, Verdict, Verified};
+pub use password::{
+    ImportError, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordFault, PasswordHash,
+};
 pub use role::Role;
 pub use state::{SharedState, StateError, StateFault, StateOpenError, StateSettings, StateUpkeep};
 pub use token::{

@@ -8,7 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use phalanx_auth::{Password, Subject, Verdict};
+use phalanx_auth::{Password, Subject, Verdict, Verified};
 use phalanx_telemetry::clock;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -55,9 +55,11 @@ pub(crate) async fn register(
     let payload = body.canonical();
     let mut fields = body.fields();
     let email = fields.text("email", Email::parse);
-    let password = fields.text("password", Password::chosen);
     let name = fields.text("name", Name::parse);
-    let ((email, password), name) = fields.finish(email.zip(password).zip(name))?;
+    let known = [email.as_ref().map(Email::as_str), name.as_ref().map(Name::as_str)];
+    let known: Vec<&str> = known.into_iter().flatten().collect();
+    let password = fields.text("password", |text| Password::chosen(text, &known));
+    let ((email, name), password) = fields.finish(email.zip(name).zip(password))?;
     let registration = Registration { email, password, name };
     let id = service.accounts.reserve()?;
     let Some(key) = key else { return registration.carry_out(&service, seen, id).await };
@@ -119,7 +121,8 @@ pub(crate) async fn login(
         None => None,
     };
     let stored = found.as_ref().map(|found| found.password_hash.clone());
-    match (service.hasher.verify(password, stored).await?, found) {
+    let Verified { verdict, .. } = service.hasher.verify(password, stored).await?;
+    match (verdict, found) {
         (Verdict::Match, Some(found)) => Ok((NO_STORE, Json(session(&service, &found.account)))),
         _ => {
             tracing::info!(%client, "a login was refused");
