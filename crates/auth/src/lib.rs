@@ -8,12 +8,17 @@
 
 mod hashing;
 mod password;
+mod revocation;
 mod role;
 mod state;
 mod token;
 
 pub use hashing::{Hasher, HashingError, HashingSettings, Verdict};
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordHash, PasswordLengthError};
+pub use revocation::{
+    Freshness, Marks, Revocation, RevocationSettings, RevocationTotals, RevocationUpkeep, Revocations,
+    StalePolicy, Standing, StandingError,
+};
 pub use role::Role;
 pub use state::{SharedState, StateError, StateFault, StateOpenError, StateSettings, StateUpkeep};
 pub use token::{
