@@ -12,10 +12,15 @@ mod json;
 mod keys;
 mod login;
 mod password;
+mod revocation;
 mod role;
 mod state;
 mod token;
 
+pub use attempts::{
+    Alias, Attempt, AttemptPolicy, AttemptSettings, AttemptTotals, Attempts, Ladder, RetryAfter,
+};
+pub use hashing::{Hasher, HashingError, HashingSettings, Verdict, Verified};
 pub use keys::{
     Algorithm, JWKS_BYTES_MAX, KEYS_MAX, KeyFault, KeyRing, KeyRingError, KeySet, KeySetError, KeyState,
     Keys, PassedOver, ROTATED_KEEP_DEFAULT, RingKey, Rotation, SECRET_BYTES_MIN, Snapshot, WeakSecret,
@@ -25,12 +30,12 @@ pub use login::{
     Begun, Device, Ended, EndedAll, LABEL_BYTES_MAX, Login, LoginError, LoginId, LoginReaper, LoginSettings,
     Logins, RefreshError, RefreshToken, Refreshed, ReplayWindow, ReplayWindowError, UnixMs,
 };
-pub use attempts::{
-    Alias, Attempt, AttemptPolicy, AttemptSettings, AttemptTotals, Attempts, Ladder, RetryAfter,
-};
-pub use hashing::{Hasher, HashingError, HashingSettings, Verdict, Verified};
 pub use password::{
     ImportError, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordFault, PasswordHash,
+};
+pub use revocation::{
+    Freshness, Marks, Revocation, RevocationSettings, RevocationTotals, RevocationUpkeep, Revocations,
+    StalePolicy, Standing, StandingError,
 };
 pub use role::Role;
 pub use state::{SharedState, StateError, StateFault, StateOpenError, StateSettings, StateUpkeep};

@@ -97,6 +97,11 @@ impl RedisLink {
         self.within(self.shared.client.get_async_pubsub()).await
     }
 
+    /// How long an answer may take.
+    pub(crate) fn response_timeout(&self) -> Duration {
+        self.shared.settings.response_timeout
+    }
+
     pub(super) fn is_up(&self) -> bool {
         self.state().connection.is_some()
     }
