@@ -35,7 +35,9 @@ pub use client_address::TrustedProxies;
 pub use connections::Drained;
 pub use secret::SecretError;
 pub use serve::{Blame, ServeError, serve};
-pub use settings::{InstanceName, MigrateAtStart, Settings, SettingsError, VariableFault};
+pub use settings::{
+    InstanceName, MigrateAtStart, RedisUrl, SessionLifetimes, Settings, SettingsError, VariableFault,
+};
 pub use sockets::SocketSettings;
 
 /// What an operator may ask of the service's databases: the migrations that they should have, and their dangling rows.

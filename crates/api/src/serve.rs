@@ -146,9 +146,9 @@ pub async fn serve(
 
 /// The directory, where anything is kept in it, and the key that signs.
 async fn prepare(settings: &Settings) -> Result<(Option<DataDirectory>, KeyRing), ServeError> {
-    let Settings { data_directory, token_key, topology, .. } = settings.clone();
+    let Settings { data_directory, token_keys, topology, .. } = settings.clone();
     let preparing = tokio::task::spawn_blocking(move || {
-        let key = match (token_key, topology) {
+        let key = match (token_keys, topology) {
             (Some(key), Topology::Servers(_)) => return Ok((None, key)),
             (key, _) => key,
         };

@@ -96,9 +96,11 @@ async fn an_unknown_address_and_a_wrong_password_get_the_same_answer() {
 async fn without_a_valid_token_a_profile_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let key = KeyRing::from_secret(SECRET.as_bytes()).unwrap();
-    let replica =
-        Replica::start(phalanx_api::Settings { token_key: Some(key), ..settings(directory.path(), "api-1") })
-            .await;
+    let replica = Replica::start(phalanx_api::Settings {
+        token_keys: Some(key),
+        ..settings(directory.path(), "api-1")
+    })
+    .await;
     let none = replica.get("/api/profile").await;
     assert_eq!(none.problem(), (401, "No token provided".to_owned()));
     assert_eq!(none.header("www-authenticate"), Some("Bearer"));

@@ -108,7 +108,7 @@ async fn a_socket_does_not_outlive_its_token() {
     let directory = tempfile::tempdir().unwrap();
     let key = phalanx_auth::KeyRing::from_secret(SECRET.as_bytes()).unwrap();
     let replica =
-        Replica::start(Settings { token_key: Some(key), ..settings(directory.path(), "api-1") }).await;
+        Replica::start(Settings { token_keys: Some(key), ..settings(directory.path(), "api-1") }).await;
     // On a slow machine a token may be over before it has opened anything; a longer one is not.
     let mut socket = None;
     for seconds in 1..60 {
