@@ -7,6 +7,7 @@
 //! How it fails: [`TokenError`] and [`HashingError`]; neither says more than a stranger may know.
 
 mod attempts;
+pub mod audit;
 mod hashing;
 mod password;
 mod role;
