@@ -8,6 +8,7 @@
 
 mod attempts;
 pub mod audit;
+pub mod cookies;
 mod hashing;
 mod password;
 mod role;
