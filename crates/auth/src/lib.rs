@@ -9,6 +9,7 @@
 mod attempts;
 pub mod audit;
 pub mod cookies;
+pub mod csrf;
 mod hashing;
 mod password;
 mod role;
