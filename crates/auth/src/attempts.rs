@@ -19,14 +19,14 @@ mod tests;
 
 use std::{
     net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
 
-use phalanx_telemetry::clock;
+use phalanx_telemetry::{
+    clock,
+    registry::{Counter, Registry},
+};
 
 use self::{
     embedded::EmbeddedCounters,
@@ -73,17 +73,6 @@ impl RetryAfter {
     }
 }
 
-/// What was counted since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AttemptTotals {
-    /// Attempts that were let in.
-    pub admitted: u64,
-    /// Attempts that have to come back later.
-    pub refused: u64,
-    /// Times that the shared counters did not answer, and an attempt was judged by those of this process, or stayed counted.
-    pub unshared: u64,
-}
-
 /// The counters; cheap to clone.
 #[derive(Clone)]
 pub struct Attempts {
@@ -95,9 +84,18 @@ struct Shared {
     policy: AttemptPolicy,
     local: LocalCounters,
     store: Option<CounterStore>,
-    admitted: AtomicU64,
-    refused: AtomicU64,
-    unshared: AtomicU64,
+    totals: AttemptTotals,
+}
+
+/// What was counted since the start, for the registry and for tests.
+#[derive(Clone, Debug, Default)]
+pub struct AttemptTotals {
+    /// Attempts that were let in.
+    pub admitted: Counter,
+    /// Attempts that have to come back later.
+    pub refused: Counter,
+    /// Times that the shared counters did not answer, and an attempt was judged by those of this process, or stayed counted.
+    pub unshared: Counter,
 }
 
 /// Counters that replicas share.
@@ -151,9 +149,7 @@ impl Attempts {
             policy: settings.policy,
             local: LocalCounters::new(&settings.policy, settings.local_entries_max),
             store,
-            admitted: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            unshared: AtomicU64::new(0),
+            totals: AttemptTotals::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -172,11 +168,11 @@ impl Attempts {
         };
         match judgement {
             Judgement::Admitted(acquaintance) => {
-                shared.admitted.fetch_add(1, Ordering::Relaxed);
+                shared.totals.admitted.inc();
                 Ok(Attempt { attempts: self.clone(), keys, acquaintance, place })
             }
             Judgement::Refused { retry_after } => {
-                shared.refused.fetch_add(1, Ordering::Relaxed);
+                shared.totals.refused.inc();
                 Err(RetryAfter(retry_after))
             }
         }
@@ -190,12 +186,28 @@ impl Attempts {
 
     /// What was counted since the start.
     #[must_use]
-    pub fn totals(&self) -> AttemptTotals {
-        AttemptTotals {
-            admitted: self.shared.admitted.load(Ordering::Relaxed),
-            refused: self.shared.refused.load(Ordering::Relaxed),
-            unshared: self.shared.unshared.load(Ordering::Relaxed),
-        }
+    pub fn totals(&self) -> &AttemptTotals {
+        &self.shared.totals
+    }
+
+    /// Adds the totals to the metrics of the process.
+    pub fn register(&self, registry: &mut Registry) {
+        let AttemptTotals { admitted, refused, unshared } = &self.shared.totals;
+        registry.register(
+            "phalanx_login_attempts_admitted",
+            "Attempts at login that were let in",
+            admitted.clone(),
+        );
+        registry.register(
+            "phalanx_login_attempts_refused",
+            "Attempts at login that had to come back later",
+            refused.clone(),
+        );
+        registry.register(
+            "phalanx_login_attempts_unshared",
+            "Times that a replica went by its own counters of attempts, because the shared ones did not answer",
+            unshared.clone(),
+        );
     }
 
     /// The judgement of the shared counters, if there are any and they answer.
@@ -209,7 +221,7 @@ impl Attempts {
     }
 
     fn failed(&self, error: &StateError) {
-        self.shared.unshared.fetch_add(1, Ordering::Relaxed);
+        self.shared.totals.unshared.inc();
         let defect = error.is_defect();
         let error: &dyn std::error::Error = error;
         if defect {
@@ -258,7 +270,7 @@ impl Attempt {
 
 impl std::fmt::Debug for Attempts {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Attempts").field("totals", &self.totals()).finish_non_exhaustive()
+        formatter.debug_struct("Attempts").field("totals", self.totals()).finish_non_exhaustive()
     }
 }
 

@@ -7,6 +7,9 @@
 //! How it fails: [`TokenError`] and [`HashingError`]; neither says more than a stranger may know.
 
 mod attempts;
+pub mod audit;
+pub mod cookies;
+pub mod csrf;
 mod hashing;
 mod json;
 mod keys;

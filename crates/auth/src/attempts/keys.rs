@@ -26,9 +26,11 @@ impl fmt::Display for Name {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alias(String);
 
-impl fmt::Display for Alias {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+impl Alias {
+    /// Hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -117,7 +119,8 @@ mod tests {
             assert_ne!((keys.pair, keys.account), (other.pair, other.account));
         }
         assert_eq!(keys.account.to_string().len(), 2 * NAME_BYTES);
-        let alias = Naming::new(b"secret").alias("ada@example.com").to_string();
-        assert!(keys.account.to_string().starts_with(&alias) && alias.len() == ALIAS_CHARS);
+        let alias = Naming::new(b"secret").alias("ada@example.com");
+        assert!(keys.account.to_string().starts_with(alias.as_str()));
+        assert_eq!(alias.as_str().len(), ALIAS_CHARS);
     }
 }

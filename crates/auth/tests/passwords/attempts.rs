@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use phalanx_telemetry::registry::Registry;
 use tokio::task::JoinSet;
 
 use crate::support::{ADA, Replicas, address, eventually};
@@ -88,6 +89,31 @@ async fn while_redis_is_away_each_replica_counts_for_itself() {
     replicas.redis().restart();
     shared_again(&replicas).await;
     assert_eq!(replicas.guess(9, ADA, &[1]).await, 5, "an empty Redis has none");
+}
+
+#[tokio::test]
+async fn without_its_file_a_replica_counts_for_itself() {
+    let mut replicas = Replicas::with_file().await;
+    assert_eq!(replicas.guess(9, ADA, &[1]).await, 5);
+    replicas.close().await;
+    assert_eq!(replicas.guess(24, ADA, &[1]).await, 15);
+    assert_eq!(replicas.unshared(), 24);
+}
+
+#[tokio::test]
+async fn totals_are_metrics() {
+    let replicas = Replicas::alone();
+    assert_eq!(replicas.guess(9, ADA, &[1]).await, 5);
+    let mut registry = Registry::new();
+    replicas.attempts[0].register(&mut registry);
+    let exposition = registry.encode();
+    for line in [
+        "phalanx_login_attempts_admitted_total 5",
+        "phalanx_login_attempts_refused_total 4",
+        "phalanx_login_attempts_unshared_total 0",
+    ] {
+        assert!(exposition.lines().any(|exposed| exposed == line), "{line} in {exposition}");
+    }
 }
 
 #[tokio::test]

@@ -34,7 +34,8 @@ pub(crate) struct Replicas {
     pub(crate) attempts: Vec<Attempts>,
     pub(crate) redis: Option<Redis>,
     _directory: Option<TempDir>,
-    _upkeep: JoinSet<()>,
+    upkeep: JoinSet<()>,
+    stop: CancellationToken,
 }
 
 impl Replicas {
@@ -68,16 +69,23 @@ impl Replicas {
     /// One alone.
     pub(crate) fn alone() -> Self {
         let attempts = vec![Attempts::new(b"secret", &settings(), None)];
-        Self { attempts, redis: None, _directory: None, _upkeep: JoinSet::new() }
+        Self {
+            attempts,
+            redis: None,
+            _directory: None,
+            upkeep: JoinSet::new(),
+            stop: CancellationToken::new(),
+        }
     }
 
     fn over(opened: Vec<(SharedState, StateUpkeep)>) -> Self {
-        let mut upkeep = JoinSet::new();
+        let (mut upkeep, stop) = (JoinSet::new(), CancellationToken::new());
         let attempts = opened.into_iter().map(|(state, of_state)| {
-            upkeep.spawn(of_state.run(CancellationToken::new()));
+            upkeep.spawn(of_state.run(stop.clone()));
             Attempts::new(b"secret", &settings(), Some(&state))
         });
-        Self { attempts: attempts.collect(), redis: None, _directory: None, _upkeep: upkeep }
+        let attempts = attempts.collect();
+        Self { attempts, redis: None, _directory: None, upkeep, stop }
     }
 
     /// Fails `guesses` times at each of some accounts from each of some addresses, at one replica after the other; how often it was
@@ -94,7 +102,13 @@ impl Replicas {
 
     /// How often the shared counters did not answer.
     pub(crate) fn unshared(&self) -> u64 {
-        self.attempts.iter().map(|attempts| attempts.totals().unshared).sum()
+        self.attempts.iter().map(|attempts| attempts.totals().unshared.get()).sum()
+    }
+
+    /// Closes what they share.
+    pub(crate) async fn close(&mut self) {
+        self.stop.cancel();
+        while self.upkeep.join_next().await.is_some() {}
     }
 
     pub(crate) fn redis(&self) -> &Redis {
