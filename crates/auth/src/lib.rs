@@ -6,12 +6,17 @@
 //! Elsewhere: accounts and where their hashes are stored (the service); how a fault becomes an HTTP answer (the service).
 //! How it fails: [`TokenError`] and [`HashingError`]; neither says more than a stranger may know.
 
+mod fields;
 mod hashing;
 mod password;
 mod role;
 mod state;
 mod token;
 
+pub use fields::{
+    Change, Contents, FieldBounds, FieldWatch, Fields, FieldsError, FieldsSettings, FieldsUpkeep,
+    TooManyWatches,
+};
 pub use hashing::{Hasher, HashingError, HashingSettings, Verdict};
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordHash, PasswordLengthError};
 pub use role::Role;
