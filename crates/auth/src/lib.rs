@@ -10,6 +10,7 @@ mod fields;
 mod hashing;
 mod password;
 mod role;
+mod session;
 mod state;
 mod token;
 
@@ -20,6 +21,7 @@ pub use fields::{
 pub use hashing::{Hasher, HashingError, HashingSettings, Verdict};
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordHash, PasswordLengthError};
 pub use role::Role;
+pub use session::{NewSession, Session, SessionCookie, SessionSettings, Sessions};
 pub use state::{SharedState, StateError, StateFault, StateOpenError, StateSettings, StateUpkeep};
 pub use token::{
     Claims, Issuer, NOT_BEFORE_SKEW_SECONDS, SECRET_BYTES_MIN, TOKEN_BYTES_MAX, TokenError, TokenKey,
