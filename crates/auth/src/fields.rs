@@ -108,6 +108,42 @@ impl From<AccessError> for FieldsError {
 }
 
 /// The maps in the shared state; cheap to clone.
+///
+/// ```
+/// use std::collections::{BTreeMap, BTreeSet};
+///
+/// use phalanx_auth::{Change, Fields, FieldsSettings, SharedState};
+/// use phalanx_data::DataDirectory;
+/// use tokio_util::sync::CancellationToken;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// let (stop, mut tasks) = (CancellationToken::new(), tokio::task::JoinSet::new());
+/// let (state, upkeep) = SharedState::embedded(DataDirectory::create(folder)?).await?;
+/// tasks.spawn(upkeep.run(stop.clone()));
+/// let (carts, upkeep) = Fields::new(state, FieldsSettings::default());
+/// tasks.spawn(upkeep.run(stop.clone()));
+///
+/// // Somebody looks at the cart of account 42, and somebody, perhaps on another replica, puts something into it.
+/// let mut watch = carts.watch("42")?;
+/// let two = BTreeMap::from([("product-9".to_owned(), "2".to_owned())]);
+/// let written = carts.merge("42", &Change { set: two, remove: BTreeSet::new() }).await?;
+/// loop {
+///     watch.changed().await;
+///     let cart = carts.get("42").await?;
+///     if cart.version >= written.version {
+///         assert_eq!(cart.fields["product-9"], "2");
+///         break;
+///     }
+/// }
+///
+/// stop.cancel();
+/// while tasks.join_next().await.is_some() {}
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Fields {
     state: SharedState,

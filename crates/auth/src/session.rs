@@ -104,6 +104,31 @@ struct Renewal<'a> {
 }
 
 /// The sessions in the shared state; cheap to clone.
+///
+/// ```
+/// use phalanx_auth::{NewSession, SessionSettings, Sessions, SharedState};
+/// use phalanx_data::DataDirectory;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// // Or `SharedState::redis`. The upkeep is a future that its owner runs until the service stops.
+/// let (state, upkeep) = SharedState::embedded(DataDirectory::create(folder)?).await?;
+/// # drop(upkeep);
+/// let sessions = Sessions::new(state, SessionSettings::default());
+///
+/// let login = NewSession { id: "7", subject: "42", epoch: 0, roles: &["user"] };
+/// let now = 1_800_000_000;
+/// let cookie = sessions.begin(login, now).await?;
+///
+/// let session = sessions.find(cookie.as_str(), now + 5).await?.ok_or("the session goes on")?;
+/// assert_eq!((session.id.as_str(), session.subject.as_str()), ("7", "42"));
+/// sessions.end("7").await?;
+/// assert_eq!(sessions.find(cookie.as_str(), now + 5).await?, None);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Sessions {
     state: SharedState,

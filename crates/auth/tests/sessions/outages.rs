@@ -2,6 +2,12 @@
 
 use phalanx_auth::{FieldsError, NewSession, SessionCookie, StateError};
 use phalanx_test_servers::Redis;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpListener,
+    sync::watch,
+    task::JoinSet,
+};
 
 use crate::stores::{Replica, eventually, map, setting, within_patience};
 
@@ -183,4 +189,42 @@ async fn a_redis_that_was_never_there_is_waited_for_by_nobody() {
     redis.restart();
     let cookie = begun(&replica).await;
     assert!(found(&replica, &cookie).await);
+}
+
+/// Answers every command alike: that all is well, or that it loads its data.
+async fn serve_loading(listener: TcpListener, loads: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let loads = loads.clone();
+        connections.spawn(async move {
+            let (commands, mut answers) = connection.split();
+            let mut lines = BufReader::new(commands).split(b'\n');
+            while let Ok(Some(line)) = lines.next_segment().await {
+                let answer: &[u8] = if *loads.borrow() { b"-LOADING not yet\r\n" } else { b"+PONG\r\n" };
+                // Each command is an array, and nothing in these begins a line with an asterisk.
+                if line.starts_with(b"*") && answers.write_all(answer).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_loads_its_data_is_out_of_use_until_it_has() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let (loads, loading) = watch::channel(false);
+    let mut server = JoinSet::new();
+    server.spawn(serve_loading(listener, loading));
+    let replica = Replica::at(&url).await;
+    eventually("it is in use", async || replica.state.is_up().then_some(())).await;
+    loads.send_replace(true);
+    let refused = within_patience("a refusal", replica.fields.merge("42", &setting([("a", "1")]))).await;
+    let Err(FieldsError::State(StateError::Unavailable(_))) = refused else { panic!("{refused:?}") };
+    eventually("it is out of use", async || (!replica.state.is_up()).then_some(())).await;
+    loads.send_replace(false);
+    eventually("it is in use", async || replica.state.is_up().then_some(())).await;
+    assert_eq!(replica.state.outages(), 1);
 }

@@ -69,17 +69,23 @@ impl Replica {
         sessions: SessionSettings,
         fields: FieldsSettings,
     ) -> Self {
-        Self::of_redis(redis, PATIENCE, sessions, fields).await
+        Self::of_url(&redis.url(), PATIENCE, sessions, fields).await
     }
 
     /// One that notices soon that Redis is away.
     pub(crate) async fn impatient(redis: &Redis) -> Self {
         let (sessions, fields) = (SessionSettings::default(), FieldsSettings::default());
-        Self::of_redis(redis, Duration::from_millis(300), sessions, fields).await
+        Self::of_url(&redis.url(), Duration::from_millis(300), sessions, fields).await
     }
 
-    async fn of_redis(
-        redis: &Redis,
+    /// One whose Redis is at `url`.
+    pub(crate) async fn at(url: &str) -> Self {
+        let (sessions, fields) = (SessionSettings::default(), FieldsSettings::default());
+        Self::of_url(url, PATIENCE, sessions, fields).await
+    }
+
+    async fn of_url(
+        url: &str,
         response_timeout: Duration,
         sessions: SessionSettings,
         fields: FieldsSettings,
@@ -90,7 +96,7 @@ impl Replica {
             probe_period: Duration::from_millis(100),
             reconnect_delay_max: Duration::from_millis(100),
         };
-        let (state, upkeep) = SharedState::redis(&redis.url(), settings).await.unwrap();
+        let (state, upkeep) = SharedState::redis(url, settings).await.unwrap();
         Self::start(state, upkeep, sessions, fields)
     }
 
