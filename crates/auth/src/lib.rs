@@ -10,6 +10,7 @@ mod attempts;
 pub mod audit;
 pub mod cookies;
 pub mod csrf;
+mod fields;
 mod hashing;
 mod json;
 mod keys;
@@ -17,11 +18,16 @@ mod login;
 mod password;
 mod revocation;
 mod role;
+mod session;
 mod state;
 mod token;
 
 pub use attempts::{
     Alias, Attempt, AttemptPolicy, AttemptSettings, AttemptTotals, Attempts, Ladder, RetryAfter,
+};
+pub use fields::{
+    Change, Contents, FieldBounds, FieldWatch, Fields, FieldsError, FieldsSettings, FieldsUpkeep,
+    TooManyWatches,
 };
 pub use hashing::{Hasher, HashingError, HashingSettings, Verdict, Verified};
 pub use keys::{
@@ -41,6 +47,7 @@ pub use revocation::{
     StalePolicy, Standing, StandingError,
 };
 pub use role::Role;
+pub use session::{NewSession, Session, SessionCookie, SessionSettings, Sessions};
 pub use state::{SharedState, StateError, StateFault, StateOpenError, StateSettings, StateUpkeep};
 pub use token::{
     CACHE_BYTES_MAX, Claims, Fault, Issuer, NOT_BEFORE_SKEW_SECONDS, Parts, Subject, TOKEN_BYTES_MAX,

@@ -21,6 +21,8 @@ use tokio::{sync::Notify, time::timeout};
 use super::{StateError, StateFault, StateSettings};
 
 const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(50);
+/// Redis holds something under a key, and not what a command is for.
+const WRONG_TYPE: &str = "WRONGTYPE";
 
 /// The shared connection; cheap to clone.
 #[derive(Clone)]
@@ -84,6 +86,23 @@ impl RedisLink {
         Err(fault.into())
     }
 
+    /// The same about what is stored under `key`; what is no value of ours there is [`StateError::Unreadable`].
+    pub(crate) async fn run_under<T, A>(
+        &self,
+        key: &str,
+        ask: impl FnOnce(MultiplexedConnection) -> A,
+    ) -> Result<T, StateError>
+    where
+        A: Future<Output = RedisResult<T>>,
+    {
+        self.run(ask).await.map_err(|error| match error {
+            StateError::Unavailable(StateFault::Redis(fault)) if fault.code() == Some(WRONG_TYPE) => {
+                StateError::Unreadable { key: key.to_owned() }
+            }
+            other => other,
+        })
+    }
+
     /// A connection of its own, whose commands may wait in Redis: what waits there holds up all that come behind it.
     pub(crate) async fn dedicated(&self) -> Result<MultiplexedConnection, StateError> {
         let config = AsyncConnectionConfig::new()
@@ -102,11 +121,15 @@ impl RedisLink {
         self.shared.settings.response_timeout
     }
 
-    pub(super) fn is_up(&self) -> bool {
+    pub(crate) fn settings(&self) -> &StateSettings {
+        &self.shared.settings
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
         self.state().connection.is_some()
     }
 
-    pub(super) fn outages(&self) -> u64 {
+    pub(crate) fn outages(&self) -> u64 {
         self.shared.outages.load(Ordering::Relaxed)
     }
 
