@@ -6,22 +6,28 @@
 //! Elsewhere: accounts and where their hashes are stored (the service); how a fault becomes an HTTP answer (the service).
 //! How it fails: [`TokenError`] and [`HashingError`]; neither says more than a stranger may know.
 
+mod authenticator;
 mod hashing;
 mod json;
 mod keys;
+mod layer;
 mod password;
+mod refusal;
 mod revocation;
 mod role;
 mod state;
 mod token;
 
+pub use authenticator::{Authenticator, Identity, RequiredRoles, bearer};
 pub use hashing::{Hasher, HashingError, HashingSettings, Verdict};
 pub use keys::{
     Algorithm, JWKS_BYTES_MAX, KEYS_MAX, KeyFault, KeyRing, KeyRingError, KeySet, KeySetError, KeyState,
     Keys, PassedOver, ROTATED_KEEP_DEFAULT, RingKey, Rotation, SECRET_BYTES_MIN, Snapshot, WeakSecret,
     generate,
 };
+pub use layer::{Authenticate, AuthenticateLayer, Authorize, AuthorizeLayer};
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordHash, PasswordLengthError};
+pub use refusal::{PROBLEM_CONTENT_TYPE, Refusal};
 pub use revocation::{
     Freshness, Marks, Revocation, RevocationSettings, RevocationTotals, RevocationUpkeep, Revocations,
     StalePolicy, Standing, StandingError,
