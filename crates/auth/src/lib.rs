@@ -10,6 +10,7 @@ mod hashing;
 mod json;
 mod keys;
 mod password;
+mod remote_keys;
 mod role;
 mod token;
 
@@ -20,6 +21,9 @@ pub use keys::{
     generate,
 };
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordHash, PasswordLengthError};
+pub use remote_keys::{
+    FetchError, RemoteKeys, RemoteKeysSettings, RemoteKeysTotals, RemoteKeysUpkeep, UrlError,
+};
 pub use role::Role;
 pub use token::{
     CACHE_BYTES_MAX, Claims, Fault, Issuer, NOT_BEFORE_SKEW_SECONDS, Parts, Subject, TOKEN_BYTES_MAX,
