@@ -13,6 +13,7 @@ mod keys;
 mod layer;
 mod password;
 mod refusal;
+mod remote_keys;
 mod revocation;
 mod role;
 mod state;
@@ -28,6 +29,9 @@ pub use keys::{
 pub use layer::{Authenticate, AuthenticateLayer, Authorize, AuthorizeLayer};
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordHash, PasswordLengthError};
 pub use refusal::{PROBLEM_CONTENT_TYPE, Refusal};
+pub use remote_keys::{
+    FetchError, RemoteKeys, RemoteKeysSettings, RemoteKeysTotals, RemoteKeysUpkeep, UrlError,
+};
 pub use revocation::{
     Freshness, Marks, Revocation, RevocationSettings, RevocationTotals, RevocationUpkeep, Revocations,
     StalePolicy, Standing, StandingError,
