@@ -15,13 +15,15 @@ use phalanx_telemetry::clock;
 
 pub use self::{bearer::bearer, roles::RequiredRoles};
 use crate::{
-    Claims, Freshness, Refusal, Revocations, Standing, StandingError, StateError, TokenError, Verifier,
+    Claims, Freshness, Refusal, RemoteKeys, Revocations, Standing, StandingError, StateError, TokenError,
+    Verifier,
 };
 
 /// Tells who a request is from; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     verifier: Verifier,
+    remote_keys: Option<RemoteKeys>,
     revocations: Revocations,
 }
 
@@ -39,19 +41,17 @@ impl Identity {
     }
 }
 
-/// What can be said of a token without waiting.
-pub(crate) enum Judgement {
-    Passes(Identity),
-    Refused(Refusal),
-    /// The store has to be asked whether it was revoked.
-    Asks(Identity),
-}
-
 impl Authenticator {
     /// One that accepts what `verifier` accepts and `revocations` do not refuse.
     #[must_use]
     pub fn new(verifier: Verifier, revocations: Revocations) -> Self {
-        Self { verifier, revocations }
+        Self { verifier, remote_keys: None, revocations }
+    }
+
+    /// The same whose verifier has its keys from another issuer: a token by a key that is not there may have it fetched.
+    #[must_use]
+    pub fn with_remote_keys(self, remote_keys: RemoteKeys) -> Self {
+        Self { remote_keys: Some(remote_keys), ..self }
     }
 
     /// Its verifier.
@@ -67,7 +67,7 @@ impl Authenticator {
     }
 
     /// Who a request with these headers is from. It waits for nothing, unless `freshness` or a feed that is behind make it ask the
-    /// store.
+    /// store, or the token is by a key that has to be fetched.
     ///
     /// # Errors
     /// When the request is not to be let through.
@@ -80,41 +80,48 @@ impl Authenticator {
     /// # Errors
     /// When the token is not to be let through.
     pub async fn authenticate_token(&self, token: &[u8], freshness: Freshness) -> Result<Identity, Refusal> {
-        match self.judge(token, freshness) {
-            Judgement::Passes(identity) => Ok(identity),
-            Judgement::Refused(refusal) => Err(refusal),
-            Judgement::Asks(identity) => self.ask(identity, freshness).await,
-        }
-    }
-
-    pub(crate) fn judge_headers(&self, headers: &HeaderMap, freshness: Freshness) -> Judgement {
-        match bearer(headers) {
-            Ok(token) => self.judge(token, freshness),
-            Err(refusal) => Judgement::Refused(refusal),
-        }
-    }
-
-    fn judge(&self, token: &[u8], freshness: Freshness) -> Judgement {
-        let claims = match self.verifier.verify(token, clock::unix_seconds()) {
-            Ok(claims) => claims,
-            Err(error) => return Judgement::Refused(self.refusal(error)),
-        };
-        match (self.revocations.check(&*claims), freshness) {
-            (Standing::Revoked, _) => Judgement::Refused(Refusal::Revoked),
-            (Standing::Live, Freshness::Feed) => Judgement::Passes(Identity { claims }),
-            (Standing::Unsure, _) | (_, Freshness::Store) => Judgement::Asks(Identity { claims }),
-        }
-    }
-
-    pub(crate) async fn ask(&self, identity: Identity, freshness: Freshness) -> Result<Identity, Refusal> {
-        match self.revocations.permits(identity.claims(), freshness).await {
-            Ok(Standing::Live | Standing::Unsure) => Ok(identity),
+        let claims = self.verify(token).await?;
+        match self.revocations.permits(&*claims, freshness).await {
+            Ok(Standing::Live | Standing::Unsure) => Ok(Identity { claims }),
             Ok(Standing::Revoked) => Err(Refusal::Revoked),
             Err(error) => {
                 tell(&error);
                 Err(Refusal::StateUnavailable)
             }
         }
+    }
+
+    /// The same as [`Self::authenticate`] where it has nothing to wait for, else `None`.
+    pub(crate) fn glance(
+        &self,
+        headers: &HeaderMap,
+        freshness: Freshness,
+    ) -> Option<Result<Identity, Refusal>> {
+        let token = match bearer(headers) {
+            Ok(token) => token,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        let claims = match self.verifier.verify(token, clock::unix_seconds()) {
+            Ok(claims) => claims,
+            Err(TokenError::UnknownKey) if self.remote_keys.is_some() => return None,
+            Err(error) => return Some(Err(self.refusal(error))),
+        };
+        match (self.revocations.check(&*claims), freshness) {
+            (Standing::Revoked, _) => Some(Err(Refusal::Revoked)),
+            (Standing::Live, Freshness::Feed) => Some(Ok(Identity { claims })),
+            (Standing::Live, Freshness::Store) | (Standing::Unsure, _) => None,
+        }
+    }
+
+    async fn verify(&self, token: &[u8]) -> Result<Arc<Claims>, Refusal> {
+        let verify = || self.verifier.verify(token, clock::unix_seconds());
+        let mut outcome = verify();
+        if let (Err(TokenError::UnknownKey), Some(remote_keys)) = (&outcome, &self.remote_keys)
+            && remote_keys.ask_for_unknown_key(token).await
+        {
+            outcome = verify();
+        }
+        outcome.map_err(|error| self.refusal(error))
     }
 
     fn refusal(&self, error: TokenError) -> Refusal {

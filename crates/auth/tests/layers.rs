@@ -7,13 +7,13 @@ use std::time::Duration;
 use axum::{Extension, Router, body::Body, extract::Request, routing::get};
 use http_body_util::BodyExt as _;
 use phalanx_auth::{
-    AuthenticateLayer, Authenticator, AuthorizeLayer, Freshness, Identity, Issuer, KeyRing, KeySet, Keys,
-    Revocation, RevocationSettings, Revocations, SharedState, StalePolicy, StateSettings, Subject, Terms,
-    TokenTypes, Verifier,
+    Algorithm, AuthenticateLayer, Authenticator, AuthorizeLayer, Freshness, Identity, Issuer, KeyRing,
+    KeySet, Keys, RemoteKeys, RemoteKeysSettings, Revocation, RevocationSettings, Revocations, SharedState,
+    StalePolicy, StateSettings, Subject, Terms, TokenTypes, Verifier, generate,
 };
 use phalanx_telemetry::clock;
 use phalanx_test_servers::Redis;
-use tokio::task::JoinSet;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tower_service::Service as _;
 
@@ -173,4 +173,35 @@ async fn without_redis_the_policy_and_the_route_decide() {
         assert_eq!(ask(router, "/sensitive", &[&ann]).await, STATE_UNAVAILABLE, "{policy:?}");
         assert_eq!(ask(router, "/open", &[]).await, "200 anybody");
     }
+}
+
+#[tokio::test]
+async fn a_token_by_a_key_that_is_not_there_has_it_fetched() {
+    let ring = || KeyRing::of(vec![generate(Algorithm::EdDSA)]).unwrap();
+    let (first, second, unknown) = (ring(), ring(), ring());
+    // What the other issuer publishes.
+    let (publish, published) = watch::channel(first.key_set().to_public_jwks());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
+    let publisher = Router::new().route("/jwks.json", get(async move || published.borrow().clone()));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { axum::serve(listener, publisher).await.unwrap() });
+    let settings =
+        RemoteKeysSettings { cooldown: Duration::ZERO, wait: HOUR, ..RemoteKeysSettings::default() };
+    let keys = Keys::fixed(KeySet::from_jwks(r#"{"keys":[]}"#).unwrap());
+    let (remote_keys, upkeep) = RemoteKeys::new(&url, keys, settings).unwrap();
+    let verifier = Verifier::new(remote_keys.keys().clone(), terms());
+    let authenticator =
+        Authenticator::new(verifier, Revocations::none()).with_remote_keys(remote_keys.clone());
+    let router = router(&authenticator);
+    let by = |ring: &KeyRing| {
+        format!("Bearer {}", Issuer::new(ring.clone(), terms(), HOUR).issue(&ANN, clock::unix_seconds()))
+    };
+    tasks.spawn(async move { upkeep.run(CancellationToken::new()).await });
+    remote_keys.attempted().await;
+    assert_eq!(ask(&router, "/own", &[&by(&first)]).await, "200 7");
+    assert_eq!(ask(&router, "/own", &[&by(&unknown)]).await, INVALID);
+    publish.send(second.key_set().to_public_jwks()).unwrap();
+    assert_eq!(ask(&router, "/own", &[&by(&second)]).await, "200 7");
+    assert_eq!(ask(&router, "/own", &[&by(&first)]).await, INVALID);
 }

@@ -12,7 +12,7 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{Authenticator, Freshness, authenticator::Judgement};
+use crate::{Authenticator, Freshness};
 
 /// Lets requests pass that bring a good token, with their [`Identity`](crate::Identity) in the extensions, and answers others with
 /// 401, or with 503 where it cannot tell. [`AuthorizeLayer`](crate::AuthorizeLayer) stands behind it.
@@ -115,7 +115,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    /// Nothing is allocated for a request that is judged by what is in memory.
+    /// Only a request that has to wait costs an allocation.
     type Future = Either<
         Either<S::Future, Ready<Result<S::Response, S::Error>>>,
         BoxFuture<'static, Result<S::Response, S::Error>>,
@@ -126,20 +126,20 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let identity = match self.authenticator.judge_headers(request.headers(), self.freshness) {
-            Judgement::Passes(identity) => {
+        match self.authenticator.glance(request.headers(), self.freshness) {
+            Some(Ok(identity)) => {
                 request.extensions_mut().insert(identity);
                 return Either::Left(Either::Left(self.inner.call(request)));
             }
-            Judgement::Refused(refusal) => return Either::Left(Either::Right(ready(Ok(refusal.response())))),
-            Judgement::Asks(identity) => identity,
-        };
+            Some(Err(refusal)) => return Either::Left(Either::Right(ready(Ok(refusal.response())))),
+            None => {}
+        }
         // That clone of the service which was found ready takes the request; the other one waits for its turn.
         let other = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, other);
         let (authenticator, freshness) = (self.authenticator.clone(), self.freshness);
         Either::Right(Box::pin(async move {
-            match authenticator.ask(identity, freshness).await {
+            match authenticator.authenticate(request.headers(), freshness).await {
                 Ok(identity) => {
                     request.extensions_mut().insert(identity);
                     inner.call(request).await
