@@ -8,14 +8,18 @@
 
 mod attempts;
 pub mod audit;
+mod authenticator;
 pub mod cookies;
 pub mod csrf;
 mod fields;
 mod hashing;
 mod json;
 mod keys;
+mod layer;
 mod login;
 mod password;
+mod refusal;
+mod remote_keys;
 mod revocation;
 mod role;
 mod session;
@@ -25,6 +29,7 @@ mod token;
 pub use attempts::{
     Alias, Attempt, AttemptPolicy, AttemptSettings, AttemptTotals, Attempts, Ladder, RetryAfter,
 };
+pub use authenticator::{Authenticator, Identity, RequiredRoles, bearer};
 pub use fields::{
     Change, Contents, FieldBounds, FieldWatch, Fields, FieldsError, FieldsSettings, FieldsUpkeep,
     TooManyWatches,
@@ -35,12 +40,17 @@ pub use keys::{
     Keys, PassedOver, ROTATED_KEEP_DEFAULT, RingKey, Rotation, SECRET_BYTES_MIN, Snapshot, WeakSecret,
     generate,
 };
+pub use layer::{Authenticate, AuthenticateLayer, Authorize, AuthorizeLayer};
 pub use login::{
     Begun, Device, Ended, EndedAll, LABEL_BYTES_MAX, Login, LoginError, LoginId, LoginReaper, LoginSettings,
     Logins, RefreshError, RefreshToken, Refreshed, ReplayWindow, ReplayWindowError, UnixMs,
 };
 pub use password::{
     ImportError, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordFault, PasswordHash,
+};
+pub use refusal::{PROBLEM_CONTENT_TYPE, Refusal};
+pub use remote_keys::{
+    FetchError, RemoteKeys, RemoteKeysSettings, RemoteKeysTotals, RemoteKeysUpkeep, UrlError,
 };
 pub use revocation::{
     Freshness, Marks, Revocation, RevocationSettings, RevocationTotals, RevocationUpkeep, Revocations,

@@ -124,6 +124,12 @@ impl KeySet {
         self.keys.is_empty()
     }
 
+    /// Whether its keys are secrets, so that whoever has them can sign.
+    #[must_use]
+    pub fn is_symmetric(&self) -> bool {
+        self.keys.iter().any(|key| key.key.algorithm().is_symmetric())
+    }
+
     /// How many keys can be used.
     #[must_use]
     pub fn len(&self) -> usize {

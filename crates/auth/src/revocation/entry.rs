@@ -1,5 +1,7 @@
 //! What is revoked, until when, and what a token has to be asked about.
 
+use crate::Claims;
+
 /// What ends before its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revocation {
@@ -26,6 +28,12 @@ pub struct Marks<'a> {
     pub subject: &'a str,
     /// `sv`
     pub epoch: u64,
+}
+
+impl<'a> From<&'a Claims> for Marks<'a> {
+    fn from(claims: &'a Claims) -> Self {
+        Self { session: claims.session.as_deref(), subject: &claims.subject, epoch: claims.epoch }
+    }
 }
 
 /// What is known of a token.

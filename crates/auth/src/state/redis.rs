@@ -20,6 +20,9 @@ use tokio::{sync::Notify, time::timeout};
 
 use super::{StateError, StateFault, StateSettings};
 
+#[cfg(test)]
+mod tests;
+
 const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(50);
 /// Redis holds something under a key, and not what a command is for.
 const WRONG_TYPE: &str = "WRONGTYPE";
@@ -105,10 +108,7 @@ impl RedisLink {
 
     /// A connection of its own, whose commands may wait in Redis: what waits there holds up all that come behind it.
     pub(crate) async fn dedicated(&self) -> Result<MultiplexedConnection, StateError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect_timeout()))
-            .set_response_timeout(None);
-        self.within(self.shared.client.get_multiplexed_async_connection_with_config(&config)).await
+        self.within(self.open_connection()).await
     }
 
     /// A connection that only hears messages.
@@ -164,12 +164,8 @@ impl RedisLink {
     }
 
     async fn connect(&self) -> Result<(), StateError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect_timeout()))
-            .set_response_timeout(Some(self.shared.settings.response_timeout));
         let connecting = async {
-            let mut connection =
-                self.shared.client.get_multiplexed_async_connection_with_config(&config).await?;
+            let mut connection = self.open_connection().await?;
             redis::cmd("PING").query_async::<()>(&mut connection).await?;
             Ok(connection)
         };
@@ -181,6 +177,14 @@ impl RedisLink {
             tracing::info!("redis answers again");
         }
         Ok(())
+    }
+
+    async fn open_connection(&self) -> RedisResult<MultiplexedConnection> {
+        // Whoever asks has a bound of his own.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.connect_timeout()))
+            .set_response_timeout(None);
+        self.shared.client.get_multiplexed_async_connection_with_config(&config).await
     }
 
     async fn within<T>(&self, connecting: impl Future<Output = RedisResult<T>>) -> Result<T, StateError> {
@@ -229,7 +233,9 @@ fn is_of_one_command(error: &RedisError) -> bool {
             kind,
             ServerErrorKind::BusyLoading | ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown
         ),
-        ErrorKind::UnexpectedReturnType | ErrorKind::Extension => true,
+        // An answer of another type than was asked for. One that is no answer at all ends the connection, which the next question
+        // finds out.
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType | ErrorKind::Extension => true,
         _ => false,
     }
 }

@@ -129,8 +129,9 @@ async fn what_nobody_here_wrote_is_counted_and_stops_nothing() {
     assert_eq!(late.revocations.check(of_session("s2")), Standing::Revoked);
     let readable = |replica: &Replica| replica.revocations.totals().unreadable == 5;
     eventually("all were met", || readable(&replica)).await;
-    for value in ["", "x", "1", "1 2 3", "-1 5", "1  5"] {
-        redis.execute(&["SET", "test:revoked:session:s3", value]);
+    for value in ["", "x", "1", "1 2 3", "-1 5", "1  5", "\\255"] {
+        let set = format!("return redis.call('SET', 'test:revoked:session:s3', '{value}')");
+        redis.execute(&["EVAL", &set, "0"]);
         let standing = replica.revocations.permits(of_session("s3"), Freshness::Store).await;
         let unreadable = matches!(standing, Err(StandingError::Store(StateError::Unreadable { .. })));
         assert!(unreadable, "{value:?}: {standing:?}");

@@ -14,6 +14,9 @@ use crate::{
     state::EmbeddedState,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// One look is one search in an index.
 const POLL_PERIOD: Duration = Duration::from_millis(100);
 

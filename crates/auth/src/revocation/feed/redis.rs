@@ -85,7 +85,7 @@ impl RedisFeed {
         let keys: Vec<_> = targets.iter().map(|(kind, id)| self.key(*kind, id)).collect();
         let mut question = redis::cmd("MGET");
         question.arg(&keys);
-        let values: Vec<Option<String>> = self
+        let values: Vec<Option<Vec<u8>>> = self
             .link
             .run(|mut connection| async move { question.query_async(&mut connection).await })
             .await?;
@@ -178,7 +178,7 @@ fn entry(id: &StreamId) -> Option<Entry> {
     Some(Entry { target: Target { kind, id: text("id")? }, extent })
 }
 
-fn extent(value: &str) -> Option<Extent> {
-    let (epoch, until) = value.split_once(' ')?;
+fn extent(value: &[u8]) -> Option<Extent> {
+    let (epoch, until) = std::str::from_utf8(value).ok()?.split_once(' ')?;
     Some(Extent { epoch: epoch.parse().ok()?, until: until.parse().ok()? })
 }
