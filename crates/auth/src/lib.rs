@@ -63,3 +63,8 @@ pub use token::{
     CACHE_BYTES_MAX, Claims, Fault, Issuer, NOT_BEFORE_SKEW_SECONDS, Parts, Subject, TOKEN_BYTES_MAX,
     TOKEN_BYTES_VERIFIED_MAX, Terms, TokenError, TokenTooLong, TokenTypes, Verifier, parts, verify_signature,
 };
+
+/// What the guide shows is compiled as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/auth.md")]
+struct Guide;
