@@ -11,7 +11,7 @@
 //!
 //! Whoever repeats a registration under the id that it had the first time goes on where that stopped, though the first may go on
 //! too. Both store the hash of the same password, each with a salt of its own, and so the hash says whose the row is: the second
-//! puts its own in the place of the first's, and each removes but the row that has its own.
+//! puts its own in the place of the first's, and each removes the row only while it has its own.
 
 use phalanx_auth::{PasswordHash, Role};
 use phalanx_data::{
