@@ -88,6 +88,9 @@ pub(crate) struct Credentials {
 pub(crate) enum RegisterError {
     #[error("the email is taken")]
     EmailTaken,
+    /// It took so long that the claim was taken for dead. Whether the address is another's by now shows the next attempt.
+    #[error("the claim of the email was lost")]
+    ClaimLost,
     #[error("cannot make an id")]
     Id(#[from] GenerateError),
     #[error("cannot store the account")]
@@ -143,7 +146,7 @@ impl Accounts {
             Written { count: 0, .. } => {
                 let own = [id.value(), password_hash.as_str().into()];
                 self.data.shard_for(id.id()).write(&DELETE, &own).await?;
-                Err(RegisterError::EmailTaken)
+                Err(RegisterError::ClaimLost)
             }
             confirmed => {
                 positions.extend(confirmed.position);

@@ -38,6 +38,20 @@ async fn a_write_in_conflict_is_run_again_and_not_for_ever() {
     replica.stop().await;
 }
 
+/// It took so long that its claim of the address was released.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registration_that_lost_its_claim_leaves_nothing_and_may_come_back() {
+    let server = Postgres::start(Server::default());
+    let replica = over(&server).await;
+    before_insert(&server, "accounts", "DELETE FROM account_emails;");
+    let lost = replica.exchange(register("ada@example.com")).await;
+    assert_eq!(lost.problem(), (503, "Overloaded".to_owned()));
+    assert_eq!(server.query_one_text("SELECT count(*) FROM accounts"), "0");
+    server.execute("DROP TRIGGER meddle ON accounts");
+    registered(&replica, "ada@example.com").await;
+    replica.stop().await;
+}
+
 /// D02: 57014, and 55P03, which is the same to a client.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_that_takes_too_long_is_a_504() {
