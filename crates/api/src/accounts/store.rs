@@ -11,7 +11,7 @@
 //!
 //! Whoever repeats a registration under the id that it had the first time goes on where that stopped, though the first may go on
 //! too. Both store the hash of the same password, each with a salt of its own, and so the hash says whose the row is: the second
-//! puts its own in the place of the first's, and each removes but the row that has its own.
+//! puts its own in the place of the first's, and each removes the row only while it has its own.
 
 use phalanx_auth::{PasswordHash, Role};
 use phalanx_data::{
@@ -88,6 +88,9 @@ pub(crate) struct Credentials {
 pub(crate) enum RegisterError {
     #[error("the email is taken")]
     EmailTaken,
+    /// It took so long that the claim was taken for dead. Whether the address is another's by now shows the next attempt.
+    #[error("the claim of the email was lost")]
+    ClaimLost,
     #[error("cannot make an id")]
     Id(#[from] GenerateError),
     #[error("cannot store the account")]
@@ -143,7 +146,7 @@ impl Accounts {
             Written { count: 0, .. } => {
                 let own = [id.value(), password_hash.as_str().into()];
                 self.data.shard_for(id.id()).write(&DELETE, &own).await?;
-                Err(RegisterError::EmailTaken)
+                Err(RegisterError::ClaimLost)
             }
             confirmed => {
                 positions.extend(confirmed.position);

@@ -64,6 +64,8 @@ fn unescaped(quoted: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -105,6 +107,21 @@ mod tests {
             assert!(IdempotencyKey::parse(value.as_bytes()).is_none(), "{value}");
         }
         assert!(IdempotencyKey::parse(b"a\xffb").is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_that_is_quoted_is_the_same_key(key in "[!-~]{1,255}") {
+            let quoted = format!("\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\""));
+            prop_assert_eq!(IdempotencyKey::parse(quoted.as_bytes()).unwrap().0, key.as_bytes());
+        }
+
+        #[test]
+        fn whatever_is_read_as_a_key_is_within_its_bounds(value in any::<Vec<u8>>()) {
+            if let Some(IdempotencyKey(key)) = IdempotencyKey::parse(&value) {
+                prop_assert!((1..=KEY_BYTES_MAX).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic));
+            }
+        }
     }
 
     #[test]

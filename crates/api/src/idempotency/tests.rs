@@ -1,6 +1,11 @@
 //! The life of a key, over both kinds of database.
 
-use axum::body;
+use axum::{
+    body,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use phalanx_data::{Consistency, Statement};
 use tokio::task::JoinSet;
 
 use super::*;

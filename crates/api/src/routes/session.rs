@@ -143,6 +143,7 @@ impl From<RegisterError> for Problem {
     fn from(error: RegisterError) -> Self {
         match error {
             RegisterError::EmailTaken => Self::EmailTaken,
+            RegisterError::ClaimLost => Self::Overloaded,
             RegisterError::Id(error) => {
                 tracing::error!(%error, "no id can be made");
                 Self::Overloaded

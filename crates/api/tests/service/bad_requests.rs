@@ -83,6 +83,19 @@ async fn a_chunked_body_is_refused_at_the_limit() {
     assert_eq!(client.receive().await.unwrap().problem(), (413, "Body too large".to_owned()));
 }
 
+/// A11. Nobody has to send what is near the bound of a database's values for it to be refused.
+#[tokio::test]
+async fn a_body_of_four_gigabytes_is_refused_by_what_announces_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let replica = Replica::over(directory.path()).await;
+    let head = "POST /api/auth/register HTTP/1.1\r\nhost: api\r\ncontent-type: application/json\r\n";
+    for length in ["4294967295", "4294967296", "9223372036854775807"] {
+        let mut client = Client::connect(replica.address).await;
+        client.send(format!("{head}content-length: {length}\r\n\r\n{{\"email\":\"").as_bytes()).await;
+        assert_eq!(client.receive().await.unwrap().problem(), (413, "Body too large".to_owned()), "{length}");
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_asks_first_is_refused_before_it_sends() {
     let directory = tempfile::tempdir().unwrap();

@@ -68,29 +68,36 @@ impl Accounts {
         let bucket = self.data.placement().bucket_of_key(email.as_str());
         let shard = self.data.shard_for(bucket);
         let values = [email.as_str().into(), bucket.get().into(), id.value(), now()];
-        let claimed = shard.write(&CLAIM, &values).await?;
-        if claimed.count > 0 {
-            return Ok(claimed.position);
+        // Again where the claim that was in the way is released before it is looked at.
+        for _ in 0..2 {
+            let claimed = shard.write(&CLAIM, &values).await?;
+            if claimed.count > 0 {
+                return Ok(claimed.position);
+            }
+            let rows = shard.read(&Consistency::primary(), &HOLDER, &[email.as_str().into()]).await?;
+            if let Some(claim) = rows.first() {
+                return self.contest(email, id, claim).await;
+            }
         }
-        let rows = shard.read(&Consistency::primary(), &HOLDER, &[email.as_str().into()]).await?;
-        // Released a moment ago: whoever asks again finds it free.
-        let claim = rows.first().ok_or(RegisterError::EmailTaken)?;
-        let holder: i64 = claim.get("account_id").map_err(AccessError::from)?;
-        if holder == id.number() {
-            return self.renew(email, id).await;
-        }
-        if !is_dangling(claim)? || self.exists(holder).await? {
-            return Err(RegisterError::EmailTaken);
-        }
-        let values = [email.as_str().into(), holder.into(), id.value(), now()];
-        let taken_over = shard.write(&TAKE_OVER, &values).await?;
-        if taken_over.count == 0 { Err(RegisterError::EmailTaken) } else { Ok(taken_over.position) }
+        Err(RegisterError::EmailTaken)
     }
 
-    /// Makes a claim that is this id's already as young as one that was just made, unless it is confirmed.
-    async fn renew(&self, email: &Email, id: AccountId) -> Result<Option<Position>, RegisterError> {
-        let values = [email.as_str().into(), id.value(), id.value(), now()];
-        Ok(self.data.shard_for(email.as_str()).write(&TAKE_OVER, &values).await?.position)
+    /// Makes a claim that was found this id's, if it is already, or nobody's any more.
+    async fn contest(
+        &self,
+        email: &Email,
+        id: AccountId,
+        claim: &Row,
+    ) -> Result<Option<Position>, RegisterError> {
+        let holder: i64 = claim.get("account_id").map_err(AccessError::from)?;
+        let is_own = holder == id.number();
+        if !is_own && (!is_dangling(claim)? || self.exists(holder).await?) {
+            return Err(RegisterError::EmailTaken);
+        }
+        // One's own, which an earlier attempt has made, becomes as young as any other, unless it is confirmed.
+        let values = [email.as_str().into(), holder.into(), id.value(), now()];
+        let taken_over = self.data.shard_for(email.as_str()).write(&TAKE_OVER, &values).await?;
+        if taken_over.count > 0 || is_own { Ok(taken_over.position) } else { Err(RegisterError::EmailTaken) }
     }
 
     /// Confirms a claim; counts nothing if it is another's by now.
