@@ -155,7 +155,8 @@ async fn without_redis_the_policy_and_the_route_decide() {
     let mut tasks = JoinSet::new();
     let mut routers = Vec::new();
     for stale_policy in [StalePolicy::Ask, StalePolicy::Refuse] {
-        let (state, upkeep) = SharedState::redis(&redis.url(), StateSettings::default()).await.unwrap();
+        let settings = StateSettings { response_timeout: HOUR, ..StateSettings::default() };
+        let (state, upkeep) = SharedState::redis(&redis.url(), settings).await.unwrap();
         tasks.spawn(upkeep.run(CancellationToken::new()));
         // Nobody follows the feed, so it is behind from the beginning.
         let settings = RevocationSettings { stale_policy, ..RevocationSettings::default() };

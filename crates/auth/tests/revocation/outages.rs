@@ -5,7 +5,9 @@ use std::time::Duration;
 use phalanx_auth::{Freshness, RevocationSettings, StalePolicy, Standing, StandingError};
 use phalanx_test_servers::Redis;
 
-use crate::support::{HOUR, Replica, eventually, of_session, of_subject, session, stranger, subject};
+use crate::support::{
+    HOUR, Replica, eventually, of_session, of_subject, patient, session, stranger, subject,
+};
 
 const IMPATIENT: RevocationSettings = RevocationSettings {
     feed_age_max: Duration::from_millis(800),
@@ -13,9 +15,11 @@ const IMPATIENT: RevocationSettings = RevocationSettings {
     entries_max: 1000,
 };
 
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Another that knows nothing yet learns it from the feed and from the store.
 async fn is_known_to_newcomers(redis: &Redis) {
-    let asking = stranger(redis, RevocationSettings::default()).await;
+    let asking = stranger(redis, patient()).await;
     let newcomer = Replica::following(redis).await;
     for token in [of_session("s1"), of_subject("u1", 2)] {
         newcomer.refuses(token).await;
@@ -52,7 +56,7 @@ async fn an_emptied_redis_revives_no_token() {
     replica.refuses(of_session("s1")).await;
     redis.flush_all();
     // The stream grows again before anybody looks, so that neither its length nor its last id shows the loss.
-    stranger(&redis, RevocationSettings::default()).await.revoke(&[session("s2")], HOUR).await.unwrap();
+    stranger(&redis, patient()).await.revoke(&[session("s2")], HOUR).await.unwrap();
     replica.refuses(of_session("s2")).await;
     eventually("it was told again", || replica.revocations.totals().republished >= 2).await;
     is_known_to_newcomers(&redis).await;
@@ -98,9 +102,9 @@ async fn nothing_is_lost_while_connections_break() {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_redis_hangs_tokens_pass_on_what_is_known_or_not_at_all() {
     let redis = Redis::start();
-    let asking = Replica::on(&redis, IMPATIENT).await;
-    let refusing =
-        Replica::on(&redis, RevocationSettings { stale_policy: StalePolicy::Refuse, ..IMPATIENT }).await;
+    let strict = RevocationSettings { stale_policy: StalePolicy::Refuse, ..IMPATIENT };
+    let asking = Replica::waiting(&redis, RESPONSE_TIMEOUT, IMPATIENT).await;
+    let refusing = Replica::waiting(&redis, RESPONSE_TIMEOUT, strict).await;
     for replica in [&asking, &refusing] {
         replica.reads_to_the_end().await;
     }

@@ -1,10 +1,14 @@
 //! What followers of a Redis that works learn.
 
-use phalanx_auth::{Freshness, RevocationSettings, Revocations, Standing, StandingError, StateError};
+use phalanx_auth::{
+    Freshness, RevocationSettings, Revocations, StalePolicy, Standing, StandingError, StateError,
+};
 use phalanx_telemetry::registry::Registry;
 use phalanx_test_servers::Redis;
 
-use crate::support::{HOUR, Replica, eventually, of_session, of_subject, session, stranger, subject};
+use crate::support::{
+    HOUR, Replica, eventually, of_session, of_subject, patient, session, stranger, subject,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_reaches_every_follower_and_whoever_starts_later() {
@@ -44,7 +48,7 @@ async fn a_feed_of_many_pages_is_read_to_its_end() {
 #[tokio::test]
 async fn the_store_answers_a_process_that_follows_nothing() {
     let redis = Redis::start();
-    let settings = RevocationSettings::default();
+    let settings = patient();
     let publisher = stranger(&redis, settings).await;
     for revocations in [&[subject("u1", 5)][..], &[subject("u1", 3), session("s1")]] {
         publisher.revoke(revocations, HOUR).await.unwrap();
@@ -62,10 +66,7 @@ async fn the_store_answers_a_process_that_follows_nothing() {
     }
     // An answer is learnt: the second question about what is revoked was spared.
     assert_eq!(asking.totals().asked, 6);
-    let cautious = RevocationSettings {
-        stale_policy: phalanx_auth::StalePolicy::Refuse,
-        ..RevocationSettings::default()
-    };
+    let cautious = RevocationSettings { stale_policy: StalePolicy::Refuse, ..patient() };
     let refusing = stranger(&redis, cautious).await;
     let refused = refusing.permits(of_session("s2"), Freshness::Feed).await;
     assert!(matches!(refused, Err(StandingError::Stale)), "{refused:?}");
@@ -74,7 +75,7 @@ async fn the_store_answers_a_process_that_follows_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_found_no_room_is_asked_for() {
     let redis = Redis::start();
-    let settings = RevocationSettings { entries_max: 1, ..RevocationSettings::default() };
+    let settings = RevocationSettings { entries_max: 1, ..patient() };
     let replica = Replica::on(&redis, settings).await;
     replica.reads_to_the_end().await;
     replica.revocations.revoke(&[session("s1"), session("s2")], HOUR).await.unwrap();
@@ -139,11 +140,7 @@ async fn what_nobody_here_wrote_is_counted_and_stops_nothing() {
     // Whoever revokes replaces it.
     replica.revoke(session("s3")).await;
     assert_eq!(
-        stranger(&redis, RevocationSettings::default())
-            .await
-            .permits(of_session("s3"), Freshness::Store)
-            .await
-            .unwrap(),
+        stranger(&redis, patient()).await.permits(of_session("s3"), Freshness::Store).await.unwrap(),
         Standing::Revoked
     );
 }

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use phalanx_auth::{RevocationSettings, Standing, StateError};
+use phalanx_auth::{Standing, StateError};
 use phalanx_test_servers::Redis;
 use tokio::task::JoinSet;
 
-use crate::support::{HOUR, Replica, eventually, of_session, session};
+use crate::support::{HOUR, Replica, eventually, of_session, patient, session};
 
 /// Commands that bring a fault about, and those that end it.
 struct Fault {
@@ -67,7 +67,7 @@ async fn a_refused_revocation_is_an_error_and_is_delivered_later() {
 async fn without_redis_a_revocation_fails_at_once_and_is_delivered_later() {
     let redis = Redis::start();
     redis.stop();
-    let replica = Replica::on(&redis, RevocationSettings::default()).await;
+    let replica = Replica::on(&redis, patient()).await;
     for number in 0..20 {
         let outcome = replica.revocations.revoke(&[session(&number.to_string())], HOUR).await;
         assert!(matches!(outcome, Err(StateError::Unavailable(_))), "{outcome:?}");

@@ -27,13 +27,23 @@ pub(crate) struct Replica {
 
 impl Replica {
     pub(crate) async fn on(redis: &Redis, settings: RevocationSettings) -> Self {
-        let (state, upkeep) = SharedState::redis(&redis.url(), state_settings()).await.unwrap();
+        Self::waiting(redis, DEADLINE, settings).await
+    }
+
+    /// One that waits so long for an answer of Redis.
+    pub(crate) async fn waiting(
+        redis: &Redis,
+        response_timeout: Duration,
+        settings: RevocationSettings,
+    ) -> Self {
+        let state_settings = StateSettings { response_timeout, ..state_settings() };
+        let (state, upkeep) = SharedState::redis(&redis.url(), state_settings).await.unwrap();
         Self::start(&state, upkeep, settings)
     }
 
     pub(crate) async fn in_directory(directory: DataDirectory) -> Self {
         let (state, upkeep) = SharedState::embedded(directory).await.unwrap();
-        Self::start(&state, upkeep, RevocationSettings::default())
+        Self::start(&state, upkeep, patient())
     }
 
     fn start(state: &SharedState, keeping: StateUpkeep, settings: RevocationSettings) -> Self {
@@ -54,7 +64,7 @@ impl Replica {
     }
 
     pub(crate) async fn following(redis: &Redis) -> Self {
-        let replica = Self::on(redis, RevocationSettings::default()).await;
+        let replica = Self::on(redis, patient()).await;
         replica.reads_to_the_end().await;
         replica
     }
@@ -85,13 +95,17 @@ impl Replica {
     }
 }
 
-/// Gives up early, so that a test of it is over early.
-pub(crate) fn state_settings() -> StateSettings {
+/// Nothing counts as late on a machine that is busy with something else.
+pub(crate) fn patient() -> RevocationSettings {
+    RevocationSettings { feed_age_max: DEADLINE, ..RevocationSettings::default() }
+}
+
+fn state_settings() -> StateSettings {
     StateSettings {
         namespace: "test".to_owned(),
+        response_timeout: DEADLINE,
         probe_period: Duration::from_millis(100),
         reconnect_delay_max: Duration::from_millis(100),
-        ..StateSettings::default()
     }
 }
 
