@@ -101,6 +101,21 @@ async fn a_use_is_noted_once_a_minute_and_keeps_the_session_until_its_absolute_e
 }
 
 #[tokio::test]
+async fn a_session_that_is_ended_while_it_is_used_stays_ended() {
+    for store in Store::both() {
+        let (one, other) = (store.replica().await, store.replica().await);
+        for _ in 0..50 {
+            let cookie = one.sessions.begin(new("7"), BEGUN).await.unwrap();
+            let (used, ended) =
+                tokio::join!(one.sessions.find(cookie.as_str(), BEGUN + HOUR), other.sessions.end("7"));
+            ended.unwrap();
+            drop(used.unwrap());
+            assert_eq!(one.sessions.fields("7").await.unwrap(), None);
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_idle_session_has_ended() {
     for store in Store::both() {
         let settings = SessionSettings { idle: Duration::from_secs(40), ..SessionSettings::default() };
