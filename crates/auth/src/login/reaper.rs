@@ -9,7 +9,7 @@ use phalanx_telemetry::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{LoginId, Logins, UnixMs};
+use super::{Logins, UnixMs, store::login_id};
 
 const OVER: Statement = Statement::new(
     "logins_over",
@@ -75,28 +75,22 @@ impl LoginReaper {
         Ok(())
     }
 
-    /// Removes a batch; where to go on if there may be more. Rows in a bucket that has moved away, or is yet to come, are another
-    /// shard's to remove.
+    /// Removes a batch; where to go on if there may be more. A row that is found in a bucket which has moved away, or is yet to come, is
+    /// judged and removed where the bucket is at home.
     async fn remove_some(
         &self,
         shard: &Shard,
         until: UnixMs,
         (after, after_id): Place,
     ) -> Result<Option<Place>, AccessError> {
-        let primary = &Consistency::primary();
-        let ownership = self.logins.data.ownership(primary).await;
         let values = [until.value(), after.value(), after_id.into(), REMOVED_AT_A_TIME_MAX.into()];
-        let rows = shard.read(primary, &OVER, &values).await?;
+        let rows = shard.read(&Consistency::primary(), &OVER, &values).await?;
         let mut last = None;
         for row in &rows {
-            let (id, valid_until) = (row.get("id")?, UnixMs::new(row.get("valid_until")?));
-            last = Some((valid_until, id));
-            let Some(login) = LoginId::of_stored(id).filter(|login| ownership.owns(shard.id(), login.id()))
-            else {
-                continue;
-            };
+            let login = login_id(row)?;
+            last = Some((UnixMs::new(row.get("valid_until")?), login.id().get()));
             let owner = self.logins.data.shard_for(login.id());
-            self.removed.inc_by(owner.write(&REMOVE, &[id.into(), until.value()]).await?.count);
+            self.removed.inc_by(owner.write(&REMOVE, &[login.value(), until.value()]).await?.count);
         }
         Ok(last.filter(|_| rows.len() == usize::from(REMOVED_AT_A_TIME_MAX)))
     }

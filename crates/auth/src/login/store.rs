@@ -277,7 +277,7 @@ fn login(row: &Row) -> Result<Login, AccessError> {
     })
 }
 
-fn login_id(row: &Row) -> Result<LoginId, AccessError> {
+pub(super) fn login_id(row: &Row) -> Result<LoginId, AccessError> {
     read(row, "id", LoginId::of_stored)
 }
 

@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     pin::pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -109,6 +110,34 @@ async fn a_rotation_whose_outcome_is_unknown_is_looked_up() {
     );
     assert_eq!(replica.outcome(begun.refresh_token.as_str(), 0).await, "rotated");
     assert_eq!(store.primary().query_one_text("SELECT last_value FROM rotations"), "2");
+    replica.close().await;
+}
+
+/// A logout between the two statements of a refresh: the second finds the row changed, and nobody is given a token any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_logout_in_the_middle_of_a_refresh_wins() {
+    let store = Arc::new(Store::server().await);
+    let replica = store.open().await;
+    let begun = replica.begin(account(1)).await;
+    // Holds the row until the rotation waits for it; the advisory lock tells that it does.
+    let ending = "DO $$ BEGIN
+        PERFORM FROM logins FOR UPDATE;
+        PERFORM pg_advisory_lock(1, 2);
+        WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock') LOOP
+            PERFORM pg_sleep(0.01);
+            PERFORM pg_stat_clear_snapshot();
+        END LOOP;
+        UPDATE logins SET ended_at = 1;
+        PERFORM pg_advisory_unlock(1, 2);
+    END $$";
+    let server = Arc::clone(&store);
+    let ending = tokio::task::spawn_blocking(move || server.primary().execute(ending));
+    let holds =
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1 AND objid = 2 AND granted";
+    eventually("the lock", async || store.primary().query_one_text(holds) == "1").await;
+    assert_eq!(replica.outcome(begun.refresh_token.as_str(), 0).await, "ended");
+    ending.await.unwrap();
+    assert_eq!(store.primary().query_one_text("SELECT generation FROM logins"), "1");
     replica.close().await;
 }
 

@@ -37,7 +37,7 @@ async fn a_login_lives_and_ends(store: &Store) {
     );
     assert_eq!(listed[1].device, phone);
     assert_eq!(listed[1].device.label(), r"Phone/1.0\r\nforged");
-    assert!(ids(&first, 1, 7 * DAY + 600 * SECOND).await == [later.login], "one was not used for 7 days");
+    assert_eq!(ids(&first, 1, 7 * DAY + 600 * SECOND).await, [later.login], "one was not used for 7 days");
 
     // Nobody ends another account's login.
     let now = at(800 * SECOND);

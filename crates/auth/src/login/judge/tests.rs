@@ -134,6 +134,9 @@ fn only_a_token_that_was_made_here_says_anything() {
         assert_eq!(judged(&family, &forged(generation), DAY), "unknown", "{generation}");
     }
     assert_eq!(judged(&family, &forged(u32::MAX), DAY), "ahead");
+    // Who has not costs neither a look for what is newer nor a hash for each rotation.
+    let invented = FamilyKeys::random().token(family.login, u32::MAX, &Secret::random());
+    assert_eq!(judged(&family, &invented, DAY), "unknown");
     assert_eq!(judged(&stranger, &others[2], 300), "rotate");
 }
 
