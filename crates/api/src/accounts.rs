@@ -15,7 +15,8 @@ mod store;
 mod tests;
 
 pub(crate) use store::{
-    Accounts, ListError, NewAccount, Reaper, RegisterError, Registered, Statistics, Wrote,
+    Accounts, Changed, Credentials, ListError, NewAccount, Reaper, RegisterError, Registered, Statistics,
+    Wrote,
 };
 
 const EMAIL_BYTES_MAX: usize = 254; // RFC 5321: the longest path is 256 with its brackets.

@@ -18,18 +18,26 @@ use utoipa::{
         Components, ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, Response,
         Type,
         path::Operation,
-        security::{Http, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+        security::{
+            ApiKey, ApiKeyValue, Http, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+        },
     },
 };
 
 pub(crate) use self::{
-    bodies::{Credentials, RegistrationBody},
+    bodies::{
+        AccountChangeBody, CartBody, CartChangeBody, LoginBody, ProfileChangeBody, RefreshBody,
+        RegistrationBody,
+    },
     page::PAGE,
 };
 use crate::{
-    access::Access,
+    access::{Access, COOKIE},
     problem::ProblemBody,
-    routes::{account, accounts, catalog, documentation, operations, session, socket},
+    routes::{
+        account, accounts, cart, catalog, documentation, keys, login, operations, profile, registration,
+        sessions, socket,
+    },
     table::{Route, table},
 };
 
@@ -37,6 +45,7 @@ use crate::{
 mod tests;
 
 const BEARER: &str = "bearer";
+const COOKIE_SCHEME: &str = "cookie";
 const OPERATIONS_TAG: &str = "operations";
 
 #[derive(utoipa::OpenApi)]
@@ -49,20 +58,32 @@ const OPERATIONS_TAG: &str = "operations";
             request that brings either back sees that write, at whichever replica.",
     ),
     paths(
-        account::profile,
-        account::user,
+        account::change,
+        account::show,
         accounts::list,
         accounts::totals,
+        cart::clear,
+        cart::merge,
+        cart::replace,
+        cart::show,
         catalog::list,
         documentation::openapi,
         documentation::page,
+        keys::show,
+        login::login,
+        login::logout,
+        login::refresh,
         operations::alive,
         operations::health,
         operations::metrics,
         operations::ready,
         operations::readyz,
-        session::login,
-        session::register,
+        profile::change,
+        profile::profile,
+        registration::register,
+        sessions::end,
+        sessions::end_all,
+        sessions::list,
         socket::open,
     ),
     components(schemas(ProblemBody<'_>)),
@@ -102,15 +123,21 @@ fn add_security_schemes(components: &mut Components) {
     let mut bearer: Http = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     bearer.description = Some("The `token` of a login.".to_owned());
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
+    let cookie = ApiKeyValue::with_description(
+        COOKIE.name(),
+        "The cookie of a login. Requests that change something have to come from this service's own pages.",
+    );
+    components.add_security_scheme(COOKIE_SCHEME, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
 }
 
+/// Any one of these lets somebody in.
 fn security(access: Access) -> Vec<SecurityRequirement> {
-    match access {
-        Access::Public => Vec::new(),
-        Access::Authenticated | Access::Roles(_) | Access::Socket => {
-            vec![SecurityRequirement::new::<_, [&str; 0], _>(BEARER, [])]
-        }
-    }
+    let schemes: &[&str] = match access {
+        Access::Public => &[],
+        Access::Authenticated(_) | Access::Roles(..) => &[BEARER],
+        Access::Session(_) | Access::Socket => &[BEARER, COOKIE_SCHEME],
+    };
+    schemes.iter().map(|scheme| SecurityRequirement::new::<_, [&str; 0], _>(*scheme, [])).collect()
 }
 
 /// Adds what may go wrong whatever the handler does, and gives every problem its form.
@@ -118,8 +145,8 @@ fn add_problems(operation: &mut Operation, access: Access) {
     let is_of_operations = operation.tags.iter().flatten().any(|tag| tag == OPERATIONS_TAG);
     let of_access: &[_] = match access {
         Access::Public => &[],
-        Access::Authenticated | Access::Socket => &[401],
-        Access::Roles(_) => &[401, 403],
+        Access::Authenticated(_) => &[401],
+        Access::Roles(..) | Access::Session(_) | Access::Socket => &[401, 403],
     };
     let of_body: &[_] = if operation.request_body.is_some() { &[400, 408, 413, 415, 422] } else { &[] };
     let of_databases: &[_] = if is_of_operations { &[] } else { &[503, 504] };
@@ -148,13 +175,13 @@ fn description(status: u16) -> &'static str {
     match status {
         400 => "`Malformed JSON`, or a body that ends early.",
         401 => "`No token provided`, `Invalid token` or `Token expired`.",
-        403 => "`Insufficient permissions`.",
+        403 => "`Insufficient permissions`, or a cookie on a request of another site's page.",
         408 => "The body did not arrive in time.",
         413 => "The body is longer than 64 KiB.",
         415 => "The body is no `application/json`.",
         422 => "`Invalid fields`; `errors` names each.",
         500 => "The request failed through no fault of the client's.",
-        503 => "Overloaded, stopping, or without its database; try again.",
+        503 => "Overloaded, stopping, or without its database or shared state; try again.",
         504 => "The database took too long.",
         _ => "A problem.",
     }

@@ -11,11 +11,13 @@
 
 mod access;
 mod accounts;
+mod address;
 mod bearer;
 mod body;
-mod client_address;
+mod client;
 mod connections;
 mod document;
+mod grant;
 mod idempotency;
 mod metrics;
 mod observe;
@@ -25,13 +27,14 @@ mod router;
 mod routes;
 mod secret;
 mod serve;
+mod service;
 mod settings;
 mod sockets;
 #[cfg(test)]
 mod stores;
 mod table;
 
-pub use client_address::TrustedProxies;
+pub use address::TrustedProxies;
 pub use connections::Drained;
 pub use secret::SecretError;
 pub use serve::{Blame, ServeError, serve};

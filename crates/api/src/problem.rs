@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use phalanx_auth::{HashingError, TokenError};
+use phalanx_auth::{HashingError, Refusal, RetryAfter, StandingError, StateError};
 use phalanx_data::{AccessError, Kind, ScatterError, ShardFault};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -31,10 +31,14 @@ pub(crate) enum Problem {
     TokenExpired,
     InvalidCredentials,
     Forbidden,
+    /// A cookie came with a request of another site's page.
+    CrossOrigin,
     NotFound,
     MethodNotAllowed,
     BodyTimeout,
     EmailTaken,
+    /// Somebody else's change was first.
+    ChangedMeanwhile,
     /// Another request with the same idempotency key is being carried out.
     KeyInUse,
     BodyTooLarge,
@@ -43,6 +47,7 @@ pub(crate) enum Problem {
     UpgradeRequired,
     /// An idempotency key came with another request before.
     KeyReused,
+    TooManyAttempts(RetryAfter),
     Overloaded,
     StorageFull,
     /// The database cannot be reached, or moves.
@@ -50,6 +55,8 @@ pub(crate) enum Problem {
     /// The connection broke in the middle of a write.
     OutcomeUnknown,
     DatabaseTimeout,
+    /// What replicas share beside the database cannot be reached.
+    StateUnavailable,
     NotReady {
         detail: &'static str,
     },
@@ -79,19 +86,21 @@ impl Problem {
             Self::NoToken | Self::InvalidToken | Self::TokenExpired | Self::InvalidCredentials => {
                 StatusCode::UNAUTHORIZED
             }
-            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::CrossOrigin => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::EmailTaken | Self::KeyInUse => StatusCode::CONFLICT,
+            Self::EmailTaken | Self::ChangedMeanwhile | Self::KeyInUse => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidFields(_) | Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
+            Self::TooManyAttempts(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Overloaded
             | Self::StorageFull
             | Self::Unavailable
             | Self::OutcomeUnknown
+            | Self::StateUnavailable
             | Self::NotReady { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::DatabaseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -109,21 +118,25 @@ impl Problem {
             Self::TokenExpired => "Token expired",
             Self::InvalidCredentials => "Invalid credentials",
             Self::Forbidden => "Insufficient permissions",
+            Self::CrossOrigin => "Cross-origin request",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::BodyTimeout => "Body timeout",
             Self::EmailTaken => "Email already registered",
+            Self::ChangedMeanwhile => "Changed meanwhile",
             Self::KeyInUse => "Request in progress",
             Self::BodyTooLarge => "Body too large",
             Self::NotJson => "Unsupported media type",
             Self::InvalidFields(_) => "Invalid fields",
             Self::UpgradeRequired => "Upgrade required",
             Self::KeyReused => "Idempotency key reused",
+            Self::TooManyAttempts(_) => "Too many attempts",
             Self::Overloaded => "Overloaded",
             Self::StorageFull => "Storage full",
             Self::Unavailable => "Database unavailable",
             Self::OutcomeUnknown => "Outcome unknown",
             Self::DatabaseTimeout => "Database timeout",
+            Self::StateUnavailable => "State unavailable",
             Self::NotReady { .. } => "Not ready",
             Self::Internal => "Internal error",
         }
@@ -142,10 +155,14 @@ impl Problem {
             Self::TokenExpired => "log in again",
             Self::InvalidCredentials => "no account has this email and password",
             Self::Forbidden => "this is for accounts with the role admin",
+            Self::CrossOrigin => {
+                "a cookie counts only on requests of this service's own pages; send a token instead"
+            }
             Self::NotFound => "nothing is here",
             Self::MethodNotAllowed => "the `Allow` header lists the methods of this resource",
             Self::BodyTimeout => "the body did not arrive in time",
             Self::EmailTaken => "an account with this email exists",
+            Self::ChangedMeanwhile => "another request has changed the same; look at it, and try again",
             Self::KeyInUse => {
                 "a request with this `Idempotency-Key` is being carried out; try again for its answer"
             }
@@ -153,6 +170,7 @@ impl Problem {
             Self::NotJson => "send the body as `Content-Type: application/json`, uncompressed",
             Self::UpgradeRequired => "this is for WebSockets of version 13 over HTTP/1.1",
             Self::KeyReused => "another request came with this `Idempotency-Key`: give each request its own",
+            Self::TooManyAttempts(_) => "the password was wrong too often; try again later",
             Self::Overloaded => "more work is waiting than can be done in time; try again",
             Self::StorageFull => "nothing can be stored at present; reading goes on",
             Self::Unavailable => "the database cannot be reached at present; try again",
@@ -160,6 +178,9 @@ impl Problem {
                 "the connection to the database broke: look whether it was done before you try again"
             }
             Self::DatabaseTimeout => "the database took too long",
+            Self::StateUnavailable => {
+                "what replicas share cannot be reached at present, and this needs it; try again"
+            }
             Self::NotReady { detail } => detail,
             Self::Internal => "the request failed through no fault of yours",
         })
@@ -191,6 +212,7 @@ impl Problem {
             | Self::Overloaded
             | Self::StorageFull
             | Self::Unavailable
+            | Self::StateUnavailable
             | Self::NotReady { .. } => &[(header::RETRY_AFTER, RETRY_AFTER_SECONDS)],
             _ => &[],
         }
@@ -244,15 +266,21 @@ impl IntoResponse for Problem {
         for (name, value) in self.headers() {
             headers.insert(name, HeaderValue::from_static(value));
         }
+        if let Self::TooManyAttempts(retry_after) = self {
+            headers.insert(header::RETRY_AFTER, retry_after.seconds().into());
+        }
         response
     }
 }
 
-impl From<TokenError> for Problem {
-    fn from(error: TokenError) -> Self {
-        match error {
-            TokenError::Invalid(_) | TokenError::UnknownKey => Self::InvalidToken,
-            TokenError::Expired => Self::TokenExpired,
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoToken => Self::NoToken,
+            Refusal::InvalidToken | Refusal::Revoked => Self::InvalidToken,
+            Refusal::TokenExpired => Self::TokenExpired,
+            Refusal::Forbidden(_) => Self::Forbidden,
+            Refusal::KeysUnavailable | Refusal::StateUnavailable => Self::StateUnavailable,
         }
     }
 }
@@ -262,6 +290,27 @@ impl From<HashingError> for Problem {
         match error {
             HashingError::Busy => Self::Overloaded,
             _ => Self::internal(&error),
+        }
+    }
+}
+
+impl From<StateError> for Problem {
+    fn from(error: StateError) -> Self {
+        if error.is_defect() {
+            return Self::internal(&error);
+        }
+        let error: &dyn std::error::Error = &error;
+        // The state tells of an outage once.
+        tracing::debug!(error, "the shared state did not answer a request");
+        Self::StateUnavailable
+    }
+}
+
+impl From<StandingError> for Problem {
+    fn from(error: StandingError) -> Self {
+        match error {
+            StandingError::Store(error) => error.into(),
+            _ => Self::StateUnavailable,
         }
     }
 }

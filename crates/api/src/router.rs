@@ -1,4 +1,4 @@
-//! What surrounds every handler, and what each works with.
+//! What surrounds every handler.
 
 use std::{any::Any, collections::BTreeMap, sync::Arc};
 
@@ -7,40 +7,19 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, any},
 };
-use phalanx_auth::{Hasher, Issuer, Verifier};
-use phalanx_telemetry::{registry::Registry, requests::RequestFamily};
-use tokio_util::sync::CancellationToken;
+use phalanx_telemetry::requests::RequestFamily;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    InstanceName, TrustedProxies,
-    accounts::Accounts,
-    idempotency::Idempotency,
     observe::{Observer, observe},
-    positions::PositionTokens,
     problem::Problem,
-    sockets::Sockets,
+    service::Service,
     table::{Route, table},
 };
 
 const SERVICE: &str = "api";
 /// The route label of every path that no route has: a client cannot make series.
 const UNMATCHED: &str = "unmatched";
-
-/// What the handlers share. Nothing in it outlives the replica.
-pub(crate) struct Service {
-    pub(crate) accounts: Accounts,
-    pub(crate) idempotency: Idempotency,
-    pub(crate) positions: PositionTokens,
-    pub(crate) hasher: Hasher,
-    pub(crate) issuer: Issuer,
-    pub(crate) verifier: Verifier,
-    pub(crate) trusted_proxies: TrustedProxies,
-    pub(crate) instance: InstanceName,
-    pub(crate) sockets: Sockets,
-    pub(crate) registry: Registry,
-    pub(crate) stop: CancellationToken,
-}
 
 /// Every route, observed.
 pub(crate) fn router(service: Arc<Service>, requests: &RequestFamily) -> Router {

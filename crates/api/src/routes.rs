@@ -2,10 +2,15 @@
 
 pub(crate) mod account;
 pub(crate) mod accounts;
+pub(crate) mod cart;
 pub(crate) mod catalog;
 pub(crate) mod documentation;
+pub(crate) mod keys;
+pub(crate) mod login;
 pub(crate) mod operations;
-pub(crate) mod session;
+pub(crate) mod profile;
+pub(crate) mod registration;
+pub(crate) mod sessions;
 pub(crate) mod socket;
 
 use axum::http::{HeaderName, header};

@@ -9,18 +9,25 @@ use axum::{
     http::Method,
     routing::{MethodFilter, MethodRouter, on},
 };
-use phalanx_auth::Role;
+use phalanx_auth::{Freshness, Role};
 
 use crate::{
     access::{
-        Access::{self, Authenticated, Public, Roles, Socket},
+        Access::{self, Authenticated, Public, Roles, Session, Socket},
         Guarded,
     },
-    router::Service,
-    routes::{account, accounts, catalog, documentation, operations, session, socket},
+    routes::{
+        account, accounts, cart, catalog, documentation, keys, login, operations, profile, registration,
+        sessions, socket,
+    },
+    service::Service,
 };
 
-const ADMINS: Access = Roles(&[Role::Admin]);
+const ADMINS: &[Role] = &[Role::Admin];
+/// What the feed has brought is recent enough.
+const FEED: Freshness = Freshness::Feed;
+/// For what ends or changes somebody's access: whoever has lost his own must not be in time to do that.
+const STORE: Freshness = Freshness::Store;
 
 /// One row of the table.
 pub(crate) struct Route {
@@ -45,16 +52,32 @@ impl Route {
 
 /// All rows, by path.
 pub(crate) fn table() -> Vec<Route> {
+    const DELETE: Method = Method::DELETE;
     const GET: Method = Method::GET;
+    const PATCH: Method = Method::PATCH;
     const POST: Method = Method::POST;
+    const PUT: Method = Method::PUT;
     vec![
-        Route::new(POST, "/api/auth/login", Public, session::login),
-        Route::new(POST, "/api/auth/register", Public, session::register),
+        Route::new(GET, "/.well-known/jwks.json", Public, keys::show),
+        Route::new(POST, "/api/auth/login", Public, login::login),
+        Route::new(POST, "/api/auth/logout", Session(FEED), login::logout),
+        Route::new(POST, "/api/auth/logout-all", Session(STORE), sessions::end_all),
+        Route::new(POST, "/api/auth/refresh", Public, login::refresh),
+        Route::new(POST, "/api/auth/register", Public, registration::register),
+        Route::new(GET, "/api/auth/sessions", Session(STORE), sessions::list),
+        Route::new(DELETE, "/api/auth/sessions/{id}", Session(STORE), sessions::end),
+        Route::new(DELETE, "/api/cart", Session(FEED), cart::clear),
+        Route::new(GET, "/api/cart", Session(FEED), cart::show),
+        Route::new(PATCH, "/api/cart", Session(FEED), cart::merge),
+        Route::new(PUT, "/api/cart", Session(FEED), cart::replace),
         Route::new(GET, "/api/catalog", Public, catalog::list),
-        Route::new(GET, "/api/profile", Authenticated, account::profile),
+        Route::new(GET, "/api/profile", Authenticated(FEED), profile::profile),
+        // It asks the store where a password is concerned.
+        Route::new(PATCH, "/api/profile", Authenticated(FEED), profile::change),
         Route::new(GET, "/api/stats/users", Public, accounts::totals),
-        Route::new(GET, "/api/users", ADMINS, accounts::list),
-        Route::new(GET, "/api/users/{id}", Public, account::user),
+        Route::new(GET, "/api/users", Roles(ADMINS, FEED), accounts::list),
+        Route::new(GET, "/api/users/{id}", Public, account::show),
+        Route::new(PATCH, "/api/users/{id}", Roles(ADMINS, STORE), account::change),
         Route::new(GET, "/docs", Public, documentation::page),
         Route::new(GET, "/health", Public, operations::health),
         Route::new(GET, "/livez", Public, operations::alive),

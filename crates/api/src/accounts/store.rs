@@ -13,7 +13,7 @@
 //! too. Both store the hash of the same password, each with a salt of its own, and so the hash says whose the row is: the second
 //! puts its own in the place of the first's, and each removes the row only while it has its own.
 
-use phalanx_auth::{PasswordHash, Role};
+use phalanx_auth::{Logins, PasswordHash, Role};
 use phalanx_data::{
     AccessError, Consistency, Data, Ids, Kind, Migration, Position, Questions, Row, Statement, Value, Written,
 };
@@ -23,13 +23,13 @@ use phalanx_telemetry::clock;
 use super::{Account, AccountId, Email, Name, Standing};
 use crate::idempotency::Idempotency;
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for the routes that change accounts"))]
 mod changes;
 mod claims;
 mod list;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use changes::Changed;
 pub(crate) use claims::Reaper;
 pub(crate) use list::{ListError, Statistics};
 
@@ -76,6 +76,14 @@ pub(crate) struct Wrote {
     pub(crate) epoch: u64,
 }
 
+impl Wrote {
+    /// Adds what another write has to be seen by.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.positions.extend(other.positions);
+        self.epoch = self.epoch.max(other.epoch);
+    }
+}
+
 /// An account with the hash that its password must match.
 #[derive(Debug)]
 pub(crate) struct Credentials {
@@ -116,6 +124,7 @@ impl Accounts {
             include_str!("../../migrations/0003_account_standing.postgres.sql"),
         ),
         Idempotency::MIGRATION,
+        Logins::MIGRATION,
     ];
 
     /// What an operator may ask of the databases.
@@ -174,7 +183,7 @@ impl Accounts {
     }
 
     /// To be called behind the writes: they went by the map of that moment, or by one before it.
-    fn wrote(&self, positions: Vec<Position>) -> Wrote {
+    pub(crate) fn wrote(&self, positions: Vec<Position>) -> Wrote {
         Wrote { positions, epoch: self.data.map().epoch() }
     }
 
@@ -199,7 +208,7 @@ impl Accounts {
         let rows = shard.read(consistency, &ID_BY_EMAIL, &[email.as_str().into()]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let Some(id) = AccountId::of_stored(row.get("account_id")?) else { return Ok(None) };
-        let found = self.find(id, consistency).await?;
+        let found = self.credentials(id, consistency).await?;
         Ok(found.filter(|found| found.account.email == *email))
     }
 
@@ -208,7 +217,7 @@ impl Accounts {
         id: AccountId,
         consistency: &Consistency,
     ) -> Result<Option<Account>, AccessError> {
-        Ok(self.find(id, consistency).await?.map(|found| found.account))
+        Ok(self.credentials(id, consistency).await?.map(|found| found.account))
     }
 
     /// Whether the database answers: every shard, since a request may need any. A full queue is an answer: taking a busy replica
@@ -223,7 +232,7 @@ impl Accounts {
         true
     }
 
-    async fn find(
+    pub(crate) async fn credentials(
         &self,
         id: AccountId,
         consistency: &Consistency,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use hyper::{Request, service::Service};
 
-use crate::client_address::Peer;
+use crate::address::Peer;
 
 /// A service whose requests know their [`Peer`].
 #[derive(Clone)]

@@ -16,7 +16,7 @@ use crate::{
     accounts::{Account, AccountId, Standing, Statistics},
     positions::Seen,
     problem::{FieldFault, Problem},
-    router::Service,
+    service::Service,
 };
 
 const LIMIT_DEFAULT: u16 = 50;

@@ -48,6 +48,12 @@ struct Product {
     currency: &'static str,
 }
 
+/// Whether a product has this id, written as ids are.
+pub(super) fn has(id: &str) -> bool {
+    let position = id.parse().ok().and_then(|id: usize| id.checked_sub(1));
+    position.is_some_and(|position| position < PRODUCTS.len() && (position + 1).to_string() == id)
+}
+
 /// Serialized once: it never changes while the process lives.
 static CATALOG: LazyLock<Bytes> = LazyLock::new(|| {
     let products = (1_u32..).zip(PRODUCTS).map(|(id, (name, price_cents))| Product {

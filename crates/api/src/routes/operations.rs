@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::NO_STORE;
-use crate::{problem::Problem, router::Service};
+use crate::{problem::Problem, service::Service};
 
 /// Less than the second after which a probe usually gives up, so that it gets the reason.
 const DATABASE_TIMEOUT: Duration = Duration::from_millis(800);

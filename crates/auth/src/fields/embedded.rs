@@ -50,11 +50,13 @@ pub(super) async fn merge(
     change: &Change,
     settings: &FieldsSettings,
 ) -> Result<Contents, FieldsError> {
-    let write = async |transaction: &mut Transaction| {
+    // Owned, or the compiler does not see that what awaits this may move between threads.
+    let (owner, change, settings) = (owner.to_owned(), change.clone(), *settings);
+    let write = async move |transaction: &mut Transaction| {
         let now_ms = now_ms();
-        let mut contents = read(transaction, owner, now_ms).await?;
+        let mut contents = read(transaction, &owner, now_ms).await?;
         change.apply(&mut contents.fields, &settings.bounds)?;
-        Ok::<_, FieldsError>(put(transaction, owner, contents, now_ms, settings.lifetime).await?)
+        Ok::<_, FieldsError>(put(transaction, &owner, contents, now_ms, settings.lifetime).await?)
     };
     Ok(state.shard().transaction(Isolation::default(), write).await?.0)
 }
@@ -65,11 +67,12 @@ pub(super) async fn replace(
     fields: &BTreeMap<String, String>,
     lifetime: Duration,
 ) -> Result<Contents, StateError> {
-    let write = async |transaction: &mut Transaction| {
+    let (owner, fields) = (owner.to_owned(), fields.clone());
+    let write = async move |transaction: &mut Transaction| {
         let now_ms = now_ms();
-        let stored = read(transaction, owner, now_ms).await?;
+        let stored = read(transaction, &owner, now_ms).await?;
         let contents = Contents { fields: fields.clone(), ..stored };
-        Ok::<_, StateError>(put(transaction, owner, contents, now_ms, lifetime).await?)
+        Ok::<_, StateError>(put(transaction, &owner, contents, now_ms, lifetime).await?)
     };
     Ok(state.shard().transaction(Isolation::default(), write).await?.0)
 }

@@ -69,8 +69,10 @@ impl FieldWatch {
     /// It can be dropped at any time, and nothing is lost. Without [`FieldsUpkeep::run`](crate::FieldsUpkeep::run) it waits forever.
     pub async fn changed(&mut self) {
         let seen = self.seen;
-        match self.wakes.wait_for(|wakes| *wakes > seen).await {
-            Ok(wakes) => self.seen = *wakes,
+        // No guard is held over a wait, so that whoever watches may do so in a task.
+        let wakes = self.wakes.wait_for(|wakes| *wakes > seen).await.map(|wakes| *wakes);
+        match wakes {
+            Ok(wakes) => self.seen = wakes,
             // Its owner is kept while it is watched.
             Err(_) => future::pending().await,
         }

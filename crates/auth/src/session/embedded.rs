@@ -75,16 +75,19 @@ pub(super) async fn renew(state: &EmbeddedState, renewal: &Renewal<'_>) -> Resul
 }
 
 pub(super) async fn end(state: &EmbeddedState, ids: &[&str]) -> Result<(), StateError> {
-    let end = async |transaction: &mut Transaction| {
-        for id in ids {
-            transaction.execute(&END, &[(*id).into()]).await?;
+    if let [id] = ids {
+        state.shard().write(&END, &[(*id).into()]).await?;
+        return Ok(());
+    }
+    // Owned, or the compiler does not see that what awaits this may move between threads.
+    let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+    let end = async move |transaction: &mut Transaction| {
+        for id in &ids {
+            transaction.execute(&END, &[id.as_str().into()]).await?;
         }
         Ok::<_, StateError>(())
     };
-    match ids {
-        [id] => drop(state.shard().write(&END, &[(*id).into()]).await?),
-        _ => drop(state.shard().transaction(Isolation::default(), end).await?),
-    }
+    state.shard().transaction(Isolation::default(), end).await?;
     Ok(())
 }
 
@@ -102,12 +105,13 @@ pub(super) async fn set_fields(
     change: &Change,
     bounds: &FieldBounds,
 ) -> Result<Option<BTreeMap<String, String>>, FieldsError> {
-    let set = async |transaction: &mut Transaction| {
-        let rows = transaction.query(&FIELDS, &[id.into()]).await?;
+    let (id, change, bounds) = (id.to_owned(), change.clone(), *bounds);
+    let set = async move |transaction: &mut Transaction| {
+        let rows = transaction.query(&FIELDS, &[id.as_str().into()]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        let mut fields = decode(&row.get::<Vec<u8>>("fields").map_err(|_| unreadable(id))?, id)?;
-        change.apply(&mut fields, bounds)?;
-        transaction.execute(&SET_FIELDS, &[id.into(), encode(&fields).into()]).await?;
+        let mut fields = decode(&row.get::<Vec<u8>>("fields").map_err(|_| unreadable(&id))?, &id)?;
+        change.apply(&mut fields, &bounds)?;
+        transaction.execute(&SET_FIELDS, &[id.as_str().into(), encode(&fields).into()]).await?;
         Ok::<_, FieldsError>(Some(fields))
     };
     Ok(state.shard().transaction(Isolation::default(), set).await?.0)

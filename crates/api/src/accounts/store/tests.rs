@@ -33,7 +33,7 @@ impl Store {
     }
 
     async fn stored(&self, id: AccountId) -> Credentials {
-        self.accounts.find(id, &Consistency::primary()).await.unwrap().unwrap()
+        self.accounts.credentials(id, &Consistency::primary()).await.unwrap().unwrap()
     }
 }
 

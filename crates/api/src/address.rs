@@ -3,19 +3,10 @@
 //! Invariant: what a client writes into a header is believed no further than the proxies that are trusted to have checked it;
 //! a list is read from its right end, where they append, and never past the first that is not one of them.
 
-use std::{
-    convert::Infallible,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use axum::{
-    extract::FromRequestParts,
-    http::{HeaderMap, HeaderName, request},
-};
+use axum::http::{HeaderMap, HeaderName};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-
-use crate::router::Service;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
@@ -52,7 +43,7 @@ impl TrustedProxies {
     }
 
     /// The client of a request that came from `peer`.
-    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.contain(peer) {
             return peer;
@@ -78,22 +69,6 @@ impl TrustedProxies {
 /// The other end of a request's connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
-
-/// Whose request it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ClientAddress(pub(crate) IpAddr);
-
-impl FromRequestParts<Arc<Service>> for ClientAddress {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(
-        parts: &mut request::Parts,
-        service: &Arc<Service>,
-    ) -> Result<Self, Infallible> {
-        let Peer(peer) = parts.extensions.get().copied().expect("every connection names its peer");
-        Ok(Self(service.trusted_proxies.client(peer.ip(), &parts.headers)))
-    }
-}
 
 /// The list as one, from the right; what is no address is `None`.
 fn hops(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
