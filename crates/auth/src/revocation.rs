@@ -10,6 +10,7 @@
 //! Elsewhere: who revokes, and when (the service); the signature and times of a token (`token`).
 //! How it fails: a feed that falls behind makes answers [`Standing::Unsure`], and [`StalePolicy`] says what becomes of those.
 
+mod completeness;
 mod entry;
 mod feed;
 mod metrics;
@@ -17,18 +18,13 @@ mod outstanding;
 mod set;
 mod upkeep;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use phalanx_telemetry::clock;
 use tokio::sync::watch;
 
 use self::{
+    completeness::Completeness,
     entry::Entry,
     feed::Feed,
     metrics::Counters,
@@ -283,30 +279,5 @@ impl Shared {
         if lost > 0 {
             tracing::error!(lost, "revocations hold in this process alone: too many wait for the store");
         }
-    }
-}
-
-/// The moment up to which everything that was published is in the set.
-struct Completeness {
-    begun: Instant,
-    /// Microseconds after `begun`; zero before it ever was.
-    known_at: AtomicU64,
-}
-
-impl Completeness {
-    fn new() -> Self {
-        Self { begun: clock::now(), known_at: AtomicU64::new(0) }
-    }
-
-    fn reach(&self, moment: Instant) {
-        let passed = moment.saturating_duration_since(self.begun).as_micros();
-        let passed = u64::try_from(passed).unwrap_or(u64::MAX).max(1);
-        self.known_at.store(passed, Ordering::Relaxed);
-    }
-
-    fn age(&self, now: Instant) -> Option<Duration> {
-        let known_at = self.known_at.load(Ordering::Relaxed);
-        let passed = now.saturating_duration_since(self.begun);
-        (known_at != 0).then(|| passed.saturating_sub(Duration::from_micros(known_at)))
     }
 }
