@@ -95,6 +95,41 @@ pub enum StandingError {
 }
 
 /// What is revoked; cheap to clone.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use phalanx_auth::{Freshness, Marks, Revocation, RevocationSettings, Revocations, SharedState, Standing};
+/// use phalanx_data::DataDirectory;
+/// use tokio::task::JoinSet;
+/// use tokio_util::sync::CancellationToken;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path().join("data");
+/// // Replicas of one machine share a file; `SharedState::redis` takes its place for more, and nothing below changes.
+/// let (state, keeping) = SharedState::embedded(DataDirectory::create(folder)?).await?;
+/// let (revocations, following) = Revocations::follow(&state, RevocationSettings::default());
+/// let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+/// tasks.spawn(keeping.run(stop.clone()));
+/// tasks.spawn(following.run(stop.clone()));
+///
+/// // A logout. No access token lives for longer than ten minutes, so nothing has to be remembered for longer.
+/// let logout = Revocation::Session { session: "70".to_owned() };
+/// revocations.revoke(&[logout], Duration::from_mins(10)).await?;
+///
+/// let token = Marks { session: Some("70"), subject: "7", epoch: 1 };
+/// assert_eq!(revocations.check(token), Standing::Revoked);
+/// // Of other tokens of that account this says nothing.
+/// let other = Marks { session: Some("71"), ..token };
+/// assert_eq!(revocations.permits(other, Freshness::Store).await?, Standing::Live);
+///
+/// stop.cancel();
+/// while tasks.join_next().await.is_some() {}
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Revocations {
     shared: Arc<Shared>,
