@@ -14,7 +14,7 @@ use phalanx_data::{AccessError, Consistency, Position};
 use phalanx_telemetry::clock;
 use tokio::{sync::oneshot, task::JoinSet};
 
-use crate::{accounts::Account, problem::Problem, service::Service};
+use crate::{accounts::Account, problem::Problem, service::Service, settings::ACCESS_TOKEN_LIFETIME_MAX};
 
 /// At once, those among them whose clients have left.
 const ENDINGS_MAX: usize = 1024;
@@ -68,11 +68,15 @@ impl Endings {
 }
 
 impl Service {
-    /// Revokes logins: their tokens are refused everywhere, and their cookies are gone.
-    pub(crate) async fn revoke_logins(&self, logins: &[String]) -> Result<(), StateError> {
+    /// Revokes logins: their tokens, which live no longer than `lifetime`, are refused everywhere, and their cookies are gone.
+    pub(crate) async fn revoke_logins(
+        &self,
+        logins: &[String],
+        lifetime: Duration,
+    ) -> Result<(), StateError> {
         let entries: Vec<_> =
             logins.iter().map(|login| Revocation::Session { session: login.clone() }).collect();
-        let told = self.revocations().revoke(&entries, self.issuer.lifetime()).await;
+        let told = self.revocations().revoke(&entries, lifetime).await;
         let ended = self.end_cookies(logins).await;
         if ended.is_err() {
             // What could not be ended is refused for as long as it would live.
@@ -87,7 +91,9 @@ impl Service {
         let marks = Marks { session: Some(login), subject: account, epoch: u64::MAX };
         match self.revocations().check(marks) {
             Standing::Revoked => Ok(()),
-            Standing::Live | Standing::Unsure => self.revoke_logins(&[login.to_owned()]).await,
+            Standing::Live | Standing::Unsure => {
+                self.revoke_logins(&[login.to_owned()], self.lifetime_max()).await
+            }
         }
     }
 
@@ -116,9 +122,10 @@ impl Service {
         self.revocations().revoke(&[entry], self.lifetime_max()).await
     }
 
-    /// The longest that a token or a cookie lives.
-    fn lifetime_max(&self) -> Duration {
-        self.issuer.lifetime().max(self.session_lifetimes.absolute_timeout)
+    /// The longest that a token or a cookie lives, by whatever settings it was made. Entries that stay so long are for what happens
+    /// seldom: each takes memory in every process.
+    pub(crate) fn lifetime_max(&self) -> Duration {
+        ACCESS_TOKEN_LIFETIME_MAX.max(self.session_lifetimes.absolute_timeout)
     }
 
     async fn end_cookies_of(&self, logins: &[LoginId]) -> Result<(), StateError> {

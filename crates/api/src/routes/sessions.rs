@@ -157,7 +157,7 @@ impl Service {
             Ended::Unknown => return Err(Problem::NotFound),
         };
         let (account, session) = (caller.account.to_string(), login.to_string());
-        self.revoke_logins(std::slice::from_ref(&session)).await?;
+        self.revoke_logins(std::slice::from_ref(&session), self.lifetime_max()).await?;
         Event::SessionEnded { account: &account, session: &session }.record(Some(client.address));
         Ok(position)
     }
