@@ -4,6 +4,7 @@
 //! default go on with it after a fault: the configuration they help to build is never handed out then.
 //! Elsewhere: unknown keys, types, ranges and choices (`fit`).
 
+mod auth;
 mod gateway;
 mod route;
 mod service;
@@ -38,10 +39,21 @@ pub(crate) fn config(file: raw::File, source: Arc<SourceFile>, report: &mut Repo
     let (gateway, admin) =
         gateway::listeners(file.gateway.unwrap_or_default(), file.admin.unwrap_or_default(), report);
     let log = gateway::log(&file.log.unwrap_or_default());
-    let routes =
-        route::routes(file.route.map(|routes| routes.value).unwrap_or_default(), &known_services, report);
+    let verification = match &file.auth {
+        Some(_) => route::Verification::Configured,
+        // What was dropped may have been it.
+        None if report.has_losses(TOP) => route::Verification::Configured,
+        None => route::Verification::Absent,
+    };
+    let auth = file.auth.map(|auth| auth::auth(auth, report));
+    let known = route::Known { services: known_services, verification };
+    let routes = route::routes(file.route.map(|routes| routes.value).unwrap_or_default(), &known, report);
     let services = service::services(file.service.map(|services| services.value).unwrap_or_default(), report);
-    Some(Config { gateway, routes: routes?, services: services?, admin, log, source })
+    let auth = match auth {
+        Some(auth) => Some(auth?),
+        None => None,
+    };
+    Some(Config { gateway, routes: routes?, services: services?, auth, admin, log, source })
 }
 
 /// The services that a route may name.
