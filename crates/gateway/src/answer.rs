@@ -8,6 +8,8 @@ use phalanx_http1::{
 };
 use phalanx_telemetry::clock;
 
+use crate::guard::Denial;
+
 /// An answer that no endpoint gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -15,6 +17,8 @@ pub(crate) enum Answer {
     Text { status: u16, body: Arc<str> },
     /// An error.
     Problem { status: u16, detail: String, field: Option<(&'static str, String)> },
+    /// A request to a route that asks for a token was turned away.
+    Denied(Denial),
     /// 204 to `OPTIONS *`: the gateway itself has nothing to tell.
     Empty,
 }
@@ -37,10 +41,13 @@ impl Answer {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Text { status, .. } | Self::Problem { status, .. } => *status,
+            Self::Denied(denial) => denial.status(),
             Self::Empty => 204,
         }
     }
 }
+
+const PROBLEM: &str = "application/problem+json";
 
 /// When whoever was turned away may come back, where nothing better is known.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -67,7 +74,10 @@ pub(crate) fn write(
         Answer::Text { status: 204 | 304, .. } | Answer::Empty => ("", Cow::Borrowed("")),
         Answer::Text { body, .. } => ("text/plain; charset=utf-8", Cow::Borrowed(&**body)),
         Answer::Problem { detail, .. } => {
-            ("application/problem+json", Cow::Owned(problem_document(status, detail)))
+            (PROBLEM, Cow::Owned(problem_document(status, detail, reason(status))))
+        }
+        Answer::Denied(denial) => {
+            (PROBLEM, Cow::Owned(problem_document(status, denial.detail(), denial.error())))
         }
     };
     let date = httpdate::fmt_http_date(clock::wall());
@@ -75,7 +85,12 @@ pub(crate) fn write(
     if !content_type.is_empty() {
         head += &format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len());
     }
-    if let Answer::Problem { field: Some((name, value)), .. } = answer {
+    let field = match answer {
+        Answer::Problem { field, .. } => field.as_ref().map(|(name, value)| (*name, value.as_str())),
+        Answer::Denied(denial) => Some(denial.field()),
+        Answer::Text { .. } | Answer::Empty => None,
+    };
+    if let Some((name, value)) = field {
         head += &format!("{name}: {value}\r\n");
     }
     out.extend_from_slice(head.as_bytes());
@@ -86,14 +101,13 @@ pub(crate) fn write(
     }
 }
 
-fn problem_document(status: u16, detail: &str) -> String {
-    let title = reason(status);
+fn problem_document(status: u16, detail: &str, error: &str) -> String {
     serde_json::json!({
         "type": "about:blank",
-        "title": title,
+        "title": reason(status),
         "status": status,
         "detail": detail,
-        "error": title,
+        "error": error,
     })
     .to_string()
 }

@@ -84,7 +84,7 @@ fn start(origin: SocketAddr, trusted_proxies: &str) -> SocketAddr {
     let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], 1).unwrap();
     let address = listeners.addresses()[0];
     let started: Started =
-        Gateway::start(&config, listeners, RequestFamily::new(), UpstreamFamily::new()).unwrap();
+        Gateway::start(&config, None, listeners, RequestFamily::new(), UpstreamFamily::new()).unwrap();
     // Its threads go on without the handles; nobody judges endpoints here.
     std::mem::forget(started);
     address

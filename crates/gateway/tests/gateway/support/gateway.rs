@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
+use phalanx_auth::Revocations;
 use phalanx_balance::{Weight, health::Standing};
 use phalanx_config::{Config, Role, ServiceName};
-use phalanx_gateway::{EndpointState, Gateway, GatewayState, Listeners, Started, Workers};
+use phalanx_gateway::{EndpointState, Gateway, GatewayState, Listeners, Started, Verification, Workers};
 use phalanx_telemetry::{
     connections,
     discovery::DiscoveryFamily,
@@ -24,6 +25,7 @@ pub(crate) struct Setup {
     service: String,
     more: String,
     workers: usize,
+    revocations: Option<Revocations>,
 }
 
 impl Setup {
@@ -52,7 +54,14 @@ impl Setup {
 
     /// In front of a service with this source.
     pub(crate) fn with_service(service: String) -> Self {
-        Self { gateway: String::new(), route: String::new(), service, more: String::new(), workers: 1 }
+        Self {
+            gateway: String::new(),
+            route: String::new(),
+            service,
+            more: String::new(),
+            workers: 1,
+            revocations: None,
+        }
     }
 
     /// Adds a key of `[gateway]`.
@@ -75,13 +84,18 @@ impl Setup {
         Self { more: format!("{}\n{tables}", self.more), ..self }
     }
 
+    /// With what is known of revocations.
+    pub(crate) fn revocations(self, revocations: Revocations) -> Self {
+        Self { revocations: Some(revocations), ..self }
+    }
+
     pub(crate) fn workers(self, workers: usize) -> Self {
         Self { workers, ..self }
     }
 
     /// Starts it.
     pub(crate) fn start(self) -> TestGateway {
-        let Self { gateway, route, service, more, workers } = self;
+        let Self { gateway, route, service, more, workers, revocations } = self;
         let file = format!(
             "[gateway]{gateway}\n[[route]]\npath = \"/\"\nservice = \"api\"{route}\n[service.api]\n{service}\n{more}"
         );
@@ -90,8 +104,11 @@ impl Setup {
         let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], workers).expect("a free port");
         let address = listeners.addresses()[0];
         let (requests, upstreams) = (RequestFamily::new(), UpstreamFamily::new());
+        let verification =
+            config.auth.as_ref().map(|auth| Verification::new(auth, revocations).expect("a long secret"));
         let started =
-            Gateway::start(&config, listeners, requests.clone(), upstreams.clone()).expect("threads");
+            Gateway::start(&config, verification.as_ref(), listeners, requests.clone(), upstreams.clone());
+        let started = started.expect("threads");
         let Started { gateway, workers, health, discovery } = started;
         let stop_judging = CancellationToken::new();
         let mut judging = JoinSet::new();
@@ -106,6 +123,7 @@ impl Setup {
             requests,
             upstreams,
             discoveries,
+            verification,
             service,
             workers: Some(workers),
             stop_judging,
@@ -123,6 +141,7 @@ pub(crate) struct TestGateway {
     requests: RequestFamily,
     upstreams: UpstreamFamily,
     discoveries: DiscoveryFamily,
+    verification: Option<Verification>,
     workers: Option<Workers>,
     stop_judging: CancellationToken,
     judging: JoinSet<()>,
@@ -183,6 +202,9 @@ impl TestGateway {
         let counting = self.gateway.clone();
         registry.add(connections::collector(move || counting.connections()));
         self.discoveries.register(&mut registry);
+        if let Some(verification) = &self.verification {
+            verification.register(&mut registry);
+        }
         registry.encode()
     }
 
