@@ -63,7 +63,7 @@ auth = {}
 
 [auth]
 secret = "a secret of at least 32 bytes, so"
-revocation = "sqlite:shared.sqlite"
+revocation = "sqlite:state"
 
 [service.fixed]
 endpoints = [{ address = "127.0.0.1:3000" }]
@@ -114,7 +114,7 @@ fn empty_tables_switch_on_what_they_name() {
         Route { host: None, path: Prefix("/"), methods: None, allow_encoded: [], auth: Some(RouteAuth { presence: Required, roles: [] }), action: Forward { service: ServiceName("fixed"), policy: ForwardPolicy { timeouts: Timeouts { connect: 5s, send: 60s, read: 60s, tunnel: 3600s }, retry: Retry { attempts: 3, budget: 0.2 }, max_body: 1073741824, min_body_rate: 16, shedding: Sheds } } }
         fixed Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: Some(Queue { max: 100, timeout: 1s }), adaptive_concurrency: Some(AdaptiveConcurrency { min: 8, max: 1000, tolerance: 1.5 }), circuit_breaker: Some(CircuitBreaker { error_rate: 0.5, volume: 20, window: 10s, open: 5s }), outlier_ejection: Some(OutlierEjection { error_rate: 0.5, latency_factor: 5.0, volume: 20, window: 10s, ejection: 30s, max_ejected: 0.5 }), slow_start: 0ns, panic_threshold: 0.5 }, source: Endpoints { endpoints: [Endpoint { address: 127.0.0.1:3000, weight: 1, role: Primary }], passive_health: PassiveHealth { max_fails: 1, fail_timeout: 10s }, active_health: Some(ActiveHealth { path: None, interval: 5s, timeout: 3s, healthy: 1, unhealthy: 3 }) } }
         found Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Discovered { discovery: Discovery { name: Host { host: "api", port: 80 }, resolver: None }, passive_health: PassiveHealth { max_fails: 1, fail_timeout: 10s }, active_health: Some(ActiveHealth { path: None, interval: 5s, timeout: 3s, healthy: 1, unhealthy: 3 }) } }
-        Some(Auth { issuer: None, audience: None, keys: Secret(Secret(…)), types: AccessToken, revocation: Some(Revocation { store: Sqlite("shared.sqlite"), lag: 5s, stale: Ask }) })
+        Some(Auth { issuer: None, audience: None, keys: Secret(Secret(…)), types: AccessToken, revocation: Some(Revocation { store: Sqlite("state"), lag: 5s, stale: Ask }) })
         Admin { listen: 127.0.0.1:9900 }
         Log { format: Text, level: Info }
     "#]].assert_eq(&meaning(parse(SWITCHES)));

@@ -52,7 +52,7 @@ pub struct Revocation {
 pub enum RevocationStore {
     /// A `redis` or `rediss` URL, which may hold a password.
     Redis(Secret),
-    /// A file.
+    /// The directory of the embedded shared state.
     Sqlite(PathBuf),
 }
 

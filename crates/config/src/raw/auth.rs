@@ -34,7 +34,7 @@ pub(crate) struct Auth {
     /// Which tokens are taken: `access_token` those of the type `at+jwt` (RFC 9068), `any_jwt` also those whose issuer names no type.
     #[schemars(extend("default" = "access_token"))]
     pub(crate) types: Option<TokenTypes>,
-    /// Where logouts are told of: `redis://…`, `rediss://…`, or `sqlite:PATH`, the `shared.sqlite` in the `DATA_DIR` of the API on this
+    /// Where logouts are told of: `redis://…`, `rediss://…` over TLS, or `sqlite:DIRECTORY`, that of the shared state of the API on this
     /// machine. Without it a token is good until it expires.
     #[schemars(extend("examples" = ["redis://127.0.0.1:6379"]))]
     pub(crate) revocation: Option<At<String>>,

@@ -1,4 +1,4 @@
-//! URLs: of key sets, `"https://id.example.com/jwks.json"`, and of stores, `"redis://127.0.0.1:6379"`, `"sqlite:.phalanx/shared.sqlite"`.
+//! URLs: of key sets, `"https://id.example.com/jwks.json"`, and of stores, `"redis://127.0.0.1:6379"`, `"sqlite:.phalanx/state"`.
 
 use super::Refusal;
 
@@ -14,12 +14,12 @@ const WITH_FRAGMENT: Refusal =
     Refusal { problem: "has a fragment", help: "what follows `#` is never sent: write the URL without it" };
 const NO_STORE: Refusal = Refusal {
     problem: "names no store",
-    help: r#"write "redis://127.0.0.1:6379", "rediss://…" for Redis over TLS, or "sqlite:PATH""#,
+    help: r#"write "redis://127.0.0.1:6379", "rediss://…" for Redis over TLS, or "sqlite:DIRECTORY""#,
 };
 const NO_HOST: Refusal =
     Refusal { problem: "names no host", help: r#"write it as "redis://127.0.0.1:6379""# };
 const NO_PATH: Refusal =
-    Refusal { problem: "names no file", help: r#"write it as "sqlite:.phalanx/shared.sqlite""# };
+    Refusal { problem: "names no directory", help: r#"write it as "sqlite:.phalanx/state""# };
 
 /// Checks that a text is an `http` or `https` URL with a host.
 pub(crate) fn web(text: &str) -> Result<(), Refusal> {
@@ -113,7 +113,7 @@ mod tests {
             ("rediss://ada:se/cret@redis.internal", Err(NO_HOST)),
             ("rediss://ada:secret@redis.internal", Ok(Store::Redis)),
             ("redis://[::1]", Ok(Store::Redis)),
-            ("sqlite:.phalanx/shared.sqlite", Ok(Store::Sqlite { path: ".phalanx/shared.sqlite" })),
+            ("sqlite:.phalanx/state", Ok(Store::Sqlite { path: ".phalanx/state" })),
             ("sqlite:/var/lib/a b", Ok(Store::Sqlite { path: "/var/lib/a b" })),
             ("sqlite:", Err(NO_PATH)),
             ("redis://", Err(NO_HOST)),

@@ -71,7 +71,7 @@ fn revocations_come_from_a_store() {
         &format!("{SECRET}revocation = \"127.0.0.1:6379\""),
         &expect![[r#"
             3:14 `revocation` names no store
-              write "redis://127.0.0.1:6379", "rediss://…" for Redis over TLS, or "sqlite:PATH"
+              write "redis://127.0.0.1:6379", "rediss://…" for Redis over TLS, or "sqlite:DIRECTORY"
         "#]],
     );
     check_brief(
