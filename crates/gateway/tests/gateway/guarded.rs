@@ -5,6 +5,7 @@ mod optional;
 mod passed;
 mod paths;
 mod preflights;
+mod revoked;
 
 use serde_json::Value;
 
