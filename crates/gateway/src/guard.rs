@@ -23,7 +23,7 @@ use phalanx_telemetry::{
     clock,
     guard::{GuardCounters, GuardOutcome},
 };
-pub use verification::Verification;
+pub use verification::{Verification, VerificationError, VerificationUpkeep};
 
 use crate::table::{Access, Preflights};
 
@@ -158,7 +158,7 @@ impl Guard {
     }
 
     async fn judge_with_new_keys(&self, access: &Access, token: &[u8]) -> Judgement {
-        self.verification.ask_for_keys().await;
+        self.verification.ask_for_key_of(token).await;
         if self.verification.lacks_keys() {
             Judgement::Denied(Denial::NoKeys)
         } else {

@@ -29,6 +29,6 @@ pub use discovery::DiscoveryLoop;
 pub use gateway::{
     EndpointState, Gateway, GatewayState, StartError, Started, UnknownEndpoint, WorkerError, Workers,
 };
-pub use guard::Verification;
+pub use guard::{Verification, VerificationError, VerificationUpkeep};
 pub use health::HealthLoop;
 pub use listen::{BindError, Listeners};

@@ -1,6 +1,7 @@
 //! Routes that ask for a token: who passes, in whose name, and what the others are told.
 
 mod denied;
+mod keys;
 mod optional;
 mod passed;
 mod paths;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use phalanx_auth::Revocations;
+use phalanx_auth::{RemoteKeysSettings, Revocations};
 use phalanx_balance::{Weight, health::Standing};
 use phalanx_config::{Config, Role, ServiceName};
 use phalanx_gateway::{EndpointState, Gateway, GatewayState, Listeners, Started, Verification, Workers};
@@ -26,6 +26,7 @@ pub(crate) struct Setup {
     more: String,
     workers: usize,
     revocations: Option<Revocations>,
+    keys: RemoteKeysSettings,
 }
 
 impl Setup {
@@ -61,6 +62,7 @@ impl Setup {
             more: String::new(),
             workers: 1,
             revocations: None,
+            keys: RemoteKeysSettings::default(),
         }
     }
 
@@ -89,13 +91,18 @@ impl Setup {
         Self { revocations: Some(revocations), ..self }
     }
 
+    /// With keys that are fetched so.
+    pub(crate) fn keys(self, keys: RemoteKeysSettings) -> Self {
+        Self { keys, ..self }
+    }
+
     pub(crate) fn workers(self, workers: usize) -> Self {
         Self { workers, ..self }
     }
 
     /// Starts it.
     pub(crate) fn start(self) -> TestGateway {
-        let Self { gateway, route, service, more, workers, revocations } = self;
+        let Self { gateway, route, service, more, workers, revocations, keys } = self;
         let file = format!(
             "[gateway]{gateway}\n[[route]]\npath = \"/\"\nservice = \"api\"{route}\n[service.api]\n{service}\n{more}"
         );
@@ -104,8 +111,10 @@ impl Setup {
         let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], workers).expect("a free port");
         let address = listeners.addresses()[0];
         let (requests, upstreams) = (RequestFamily::new(), UpstreamFamily::new());
-        let verification =
-            config.auth.as_ref().map(|auth| Verification::new(auth, revocations).expect("a long secret"));
+        let opened = config.auth.as_ref().map(|auth| {
+            Verification::new(auth, keys, revocations).expect("a checked configuration can be used")
+        });
+        let (verification, upkeep) = opened.unzip();
         let started =
             Gateway::start(&config, verification.as_ref(), listeners, requests.clone(), upstreams.clone());
         let started = started.expect("threads");
@@ -115,6 +124,9 @@ impl Setup {
         let discoveries = discovery.family();
         judging.spawn(health.run(stop_judging.clone()));
         judging.spawn(discovery.run(stop_judging.clone()));
+        if let Some(upkeep) = upkeep {
+            judging.spawn(upkeep.run(stop_judging.clone()));
+        }
         let service =
             config.services.keys().find(|name| name.as_str() == "api").expect("it is there").clone();
         TestGateway {
