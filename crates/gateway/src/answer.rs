@@ -2,13 +2,12 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
+use phalanx_auth::{PROBLEM_CONTENT_TYPE, Refusal};
 use phalanx_http1::{
     Version,
     rewrite::{self, Persistence},
 };
 use phalanx_telemetry::clock;
-
-use crate::guard::Denial;
 
 /// An answer that no endpoint gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +17,7 @@ pub(crate) enum Answer {
     /// An error.
     Problem { status: u16, detail: String, field: Option<(&'static str, String)> },
     /// A request to a route that asks for a token was turned away.
-    Denied(Denial),
+    Refused(Refusal),
     /// 204 to `OPTIONS *`: the gateway itself has nothing to tell.
     Empty,
 }
@@ -41,13 +40,11 @@ impl Answer {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Text { status, .. } | Self::Problem { status, .. } => *status,
-            Self::Denied(denial) => denial.status(),
+            Self::Refused(refusal) => refusal.status().as_u16(),
             Self::Empty => 204,
         }
     }
 }
-
-const PROBLEM: &str = "application/problem+json";
 
 /// When whoever was turned away may come back, where nothing better is known.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -71,43 +68,43 @@ pub(crate) fn write(
     let status = answer.status();
     let (content_type, body) = match answer {
         // Neither has content, and a length of zero would be told of what was not sent (RFC 9110, section 8.6).
-        Answer::Text { status: 204 | 304, .. } | Answer::Empty => ("", Cow::Borrowed("")),
-        Answer::Text { body, .. } => ("text/plain; charset=utf-8", Cow::Borrowed(&**body)),
+        Answer::Text { status: 204 | 304, .. } | Answer::Empty => ("", Cow::Borrowed(&b""[..])),
+        Answer::Text { body, .. } => ("text/plain; charset=utf-8", Cow::Borrowed(body.as_bytes())),
         Answer::Problem { detail, .. } => {
-            (PROBLEM, Cow::Owned(problem_document(status, detail, reason(status))))
+            (PROBLEM_CONTENT_TYPE, Cow::Owned(problem_document(status, detail).into_bytes()))
         }
-        Answer::Denied(denial) => {
-            (PROBLEM, Cow::Owned(problem_document(status, denial.detail(), denial.error())))
-        }
+        // The same as from every service that refuses by itself.
+        Answer::Refused(refusal) => (PROBLEM_CONTENT_TYPE, Cow::Owned(refusal.body().into())),
     };
     let date = httpdate::fmt_http_date(clock::wall());
     let mut head = format!("HTTP/1.1 {status} {}\r\nDate: {date}\r\n", reason(status));
     if !content_type.is_empty() {
         head += &format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len());
     }
-    let field = match answer {
-        Answer::Problem { field, .. } => field.as_ref().map(|(name, value)| (*name, value.as_str())),
-        Answer::Denied(denial) => Some(denial.field()),
-        Answer::Text { .. } | Answer::Empty => None,
-    };
-    if let Some((name, value)) = field {
-        head += &format!("{name}: {value}\r\n");
+    match answer {
+        Answer::Problem { field: Some((name, value)), .. } => head += &format!("{name}: {value}\r\n"),
+        Answer::Refused(refusal) => {
+            let (name, value) = refusal.header();
+            head += &format!("{name}: {value}\r\nCache-Control: no-store\r\n");
+        }
+        Answer::Problem { field: None, .. } | Answer::Text { .. } | Answer::Empty => {}
     }
     out.extend_from_slice(head.as_bytes());
     out.extend_from_slice(rewrite::connection_line(client, persistence));
     out.extend_from_slice(b"\r\n");
     if body_sent == BodySent::Yes {
-        out.extend_from_slice(body.as_bytes());
+        out.extend_from_slice(&body);
     }
 }
 
-fn problem_document(status: u16, detail: &str, error: &str) -> String {
+fn problem_document(status: u16, detail: &str) -> String {
+    let title = reason(status);
     serde_json::json!({
         "type": "about:blank",
-        "title": reason(status),
+        "title": title,
         "status": status,
         "detail": detail,
-        "error": error,
+        "error": title,
     })
     .to_string()
 }

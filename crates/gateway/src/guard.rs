@@ -1,22 +1,21 @@
 //! Who may come: judges what requests bring to be known by, for the routes that ask for it.
 //!
 //! A token is verified where the head of its request still lies in the buffer, without waiting and mostly from memory. Where
-//! something has to be asked first, the issuer for a key or the store of revocations for a token, what is to be asked is a
-//! [`Question`], which owns what it needs, and the request waits for its answer while its worker serves others.
+//! something has to be asked first, the issuer for a key or the store of revocations for a token, the request becomes a
+//! [`Question`], which owns what it needs, and waits for its answer while its worker serves others.
 //!
 //! Invariants: what cannot be judged does not pass; nobody passes as somebody whose name would not reach the endpoint as it is.
-//! Elsewhere: tokens, keys and revocations (`phalanx-auth`); what becomes of a request that passes (`crate::connection`).
-//! How it fails: with a [`Denial`], which is the client's answer.
+//! Elsewhere: tokens, keys, revocations and refusals (`phalanx-auth`); what becomes of a request that passes
+//! (`crate::connection`).
+//! How it fails: with a [`Refusal`], which is the client's answer.
 
 mod credentials;
-mod denial;
 mod verification;
 
 use std::sync::Arc;
 
 use credentials::Credentials;
-pub(crate) use denial::Denial;
-use phalanx_auth::{Claims, Freshness, Marks, Standing, TokenError};
+use phalanx_auth::{Claims, Freshness, Refusal, Standing, TokenError};
 use phalanx_config::Presence;
 use phalanx_http1::{Identity, request::RequestHead};
 use phalanx_telemetry::{
@@ -38,7 +37,7 @@ pub(crate) enum Judgement {
     /// It may pass, as somebody's or as nobody's.
     Passes(Option<Visitor>),
     /// It may not.
-    Denied(Denial),
+    Refused(Refusal),
     /// It depends on something that has to be asked for.
     Open(Question),
 }
@@ -48,12 +47,9 @@ pub(crate) struct Visitor {
     claims: Arc<Claims>,
 }
 
-/// What has to be asked before a request can be judged.
-pub(crate) enum Question {
-    /// Whether there is a key by now that this token names.
-    Key { token: Box<[u8]> },
-    /// Whether the token of this visitor, who may pass otherwise, was revoked.
-    Revocation { visitor: Visitor },
+/// A token that cannot be judged by what is known here.
+pub(crate) struct Question {
+    token: Box<[u8]>,
 }
 
 impl Visitor {
@@ -67,16 +63,6 @@ impl Visitor {
         if let Some(identity) = identity(&self.claims) {
             identity.write(head);
         }
-    }
-
-    fn has_one_of(&self, roles: &[String]) -> bool {
-        roles.iter().any(|role| self.claims.has_role(role))
-    }
-
-    /// By what its token can be revoked.
-    fn marks(&self) -> Marks<'_> {
-        let Claims { session, subject, epoch, .. } = &*self.claims;
-        Marks { session: session.as_deref(), subject, epoch: *epoch }
     }
 }
 
@@ -94,10 +80,15 @@ impl Guard {
     pub(crate) fn judge(&self, access: &Access, head: &RequestHead<'_, '_>) -> Judgement {
         let judgement = match Credentials::of(head) {
             Credentials::Bearer(token) => self.judge_token(access, token),
-            Credentials::Ambiguous => Judgement::Denied(Denial::InvalidToken),
+            Credentials::Ambiguous => Judgement::Refused(Refusal::InvalidToken),
             Credentials::None => return self.judge_nobody(access, head),
         };
-        self.count(&judgement);
+        match &judgement {
+            Judgement::Passes(_) => self.counters.judged(GuardOutcome::Allowed),
+            Judgement::Refused(refusal) => self.counters.judged(outcome(refusal)),
+            // It is counted once it is answered.
+            Judgement::Open(_) => {}
+        }
         judgement
     }
 
@@ -107,91 +98,69 @@ impl Guard {
             (Presence::Required, Preflights::PassedOn) if credentials::is_preflight(head) => {
                 (Judgement::Passes(None), GuardOutcome::Preflight)
             }
-            (Presence::Required, _) => (Judgement::Denied(Denial::NoToken), GuardOutcome::NoToken),
+            (Presence::Required, _) => (Judgement::Refused(Refusal::NoToken), GuardOutcome::NoToken),
         };
         self.counters.judged(outcome);
         judgement
     }
 
     fn judge_token(&self, access: &Access, token: &[u8]) -> Judgement {
+        let question = || Judgement::Open(Question { token: token.into() });
         let verification = &self.verification;
-        match verification.verifier.verify(token, clock::unix_seconds()) {
-            Ok(claims) => self.judge_claims(access, claims),
-            Err(_) if verification.lacks_keys() => Judgement::Open(Question::Key { token: token.into() }),
-            Err(TokenError::UnknownKey) if verification.can_ask_for_keys() => {
-                Judgement::Open(Question::Key { token: token.into() })
+        let claims = match verification.authenticator.verifier().verify(token, clock::unix_seconds()) {
+            Ok(claims) => claims,
+            Err(_) if verification.lacks_keys() => return question(),
+            Err(TokenError::UnknownKey) if verification.may_fetch_keys() => return question(),
+            Err(TokenError::Expired) => return Judgement::Refused(Refusal::TokenExpired),
+            Err(TokenError::UnknownKey | TokenError::Invalid(_)) => {
+                return Judgement::Refused(Refusal::InvalidToken);
             }
-            Err(TokenError::Expired) => Judgement::Denied(Denial::TokenExpired),
-            Err(TokenError::UnknownKey | TokenError::Invalid(_)) => Judgement::Denied(Denial::InvalidToken),
+        };
+        let standing = verification.authenticator.revocations().check(&*claims);
+        match (standing, vet(access, claims)) {
+            (Standing::Revoked, _) => Judgement::Refused(Refusal::Revoked),
+            (_, Err(refusal)) => Judgement::Refused(refusal),
+            (Standing::Live, Ok(visitor)) => Judgement::Passes(Some(visitor)),
+            (Standing::Unsure, Ok(_)) => question(),
         }
     }
 
-    fn judge_claims(&self, access: &Access, claims: Arc<Claims>) -> Judgement {
-        let Some(visitor) = Visitor::of(claims) else { return Judgement::Denied(Denial::InvalidToken) };
-        let revocations = self.verification.revocations.as_ref();
-        match revocations.map_or(Standing::Live, |revocations| revocations.check(visitor.marks())) {
-            Standing::Revoked => Judgement::Denied(Denial::TokenRevoked),
-            _ if !access.roles.is_empty() && !visitor.has_one_of(&access.roles) => {
-                Judgement::Denied(Denial::Forbidden)
-            }
-            Standing::Live => Judgement::Passes(Some(visitor)),
-            Standing::Unsure => Judgement::Open(Question::Revocation { visitor }),
-        }
-    }
-
-    /// Judges a request by the answer to the question about it.
-    pub(crate) async fn answer(&self, access: &Access, question: Question) -> Result<Visitor, Denial> {
-        let judgement = match question {
-            Question::Key { token } => self.judge_with_new_keys(access, &token).await,
-            Question::Revocation { visitor } => Judgement::Open(Question::Revocation { visitor }),
+    /// Judges the request that a question is about, by what those say who are asked.
+    pub(crate) async fn answer(&self, access: &Access, question: Question) -> Result<Visitor, Refusal> {
+        let authenticator = &self.verification.authenticator;
+        let found = match authenticator.authenticate_token(&question.token, Freshness::Feed).await {
+            Ok(identity) => vet(access, Arc::new(identity.claims().clone())),
+            // Without a key every token looks forged.
+            Err(_) if self.verification.lacks_keys() => Err(Refusal::KeysUnavailable),
+            Err(refusal) => Err(refusal),
         };
-        let found = match judgement {
-            Judgement::Passes(Some(visitor)) => Ok(visitor),
-            Judgement::Open(Question::Revocation { visitor }) => self.ask_store(visitor).await,
-            Judgement::Denied(denial) => Err(denial),
-            // A second fetch would bring what the first did.
-            Judgement::Open(Question::Key { .. }) | Judgement::Passes(None) => Err(Denial::InvalidToken),
-        };
-        self.counters
-            .judged(found.as_ref().map_or_else(|denial| denial.outcome(), |_| GuardOutcome::Allowed));
+        self.counters.judged(found.as_ref().map_or_else(outcome, |_| GuardOutcome::Allowed));
         found
     }
 
-    async fn judge_with_new_keys(&self, access: &Access, token: &[u8]) -> Judgement {
-        self.verification.ask_for_key_of(token).await;
-        if self.verification.lacks_keys() {
-            Judgement::Denied(Denial::NoKeys)
-        } else {
-            self.judge_token(access, token)
-        }
+    /// What the client is told whose question was not answered in time.
+    pub(crate) fn gave_up(&self) -> Refusal {
+        let refusal = Refusal::StateUnavailable;
+        self.counters.judged(outcome(&refusal));
+        refusal
     }
+}
 
-    async fn ask_store(&self, visitor: Visitor) -> Result<Visitor, Denial> {
-        let Some(revocations) = &self.verification.revocations else { return Ok(visitor) };
-        match revocations.permits(visitor.marks(), Freshness::Feed).await {
-            Ok(Standing::Live | Standing::Unsure) => Ok(visitor),
-            Ok(Standing::Revoked) => Err(Denial::TokenRevoked),
-            Err(error) => {
-                // Whoever follows the feed has told the operator once.
-                tracing::debug!(%error, "a token was refused unchecked");
-                Err(Denial::NoRevocations)
-            }
-        }
+/// Whether somebody whose token is good may pass here.
+fn vet(access: &Access, claims: Arc<Claims>) -> Result<Visitor, Refusal> {
+    if let Some(roles) = access.roles.as_ref().filter(|roles| !roles.permit(&claims)) {
+        return Err(Refusal::Forbidden(roles.clone()));
     }
+    Visitor::of(claims).ok_or(Refusal::InvalidToken)
+}
 
-    /// What a request is told whose question was not answered in time.
-    pub(crate) fn gave_up(&self) -> Denial {
-        let denial = Denial::NoRevocations;
-        self.counters.judged(denial.outcome());
-        denial
-    }
-
-    /// Counts a judgement that stands.
-    fn count(&self, judgement: &Judgement) {
-        match judgement {
-            Judgement::Passes(_) => self.counters.judged(GuardOutcome::Allowed),
-            Judgement::Denied(denial) => self.counters.judged(denial.outcome()),
-            Judgement::Open(_) => {}
-        }
+fn outcome(refusal: &Refusal) -> GuardOutcome {
+    match refusal {
+        Refusal::NoToken => GuardOutcome::NoToken,
+        Refusal::InvalidToken => GuardOutcome::Invalid,
+        Refusal::TokenExpired => GuardOutcome::Expired,
+        Refusal::Revoked => GuardOutcome::Revoked,
+        Refusal::Forbidden(_) => GuardOutcome::Forbidden,
+        Refusal::KeysUnavailable | Refusal::StateUnavailable => GuardOutcome::Unavailable,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use phalanx_auth::Refusal;
 use phalanx_http1::request::RequestHead;
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::{
     answer::Answer,
-    guard::{Denial, Judgement, Question, Visitor},
+    guard::{Judgement, Question, Visitor},
     table::Access,
     worker::{GivenUp, Worker},
 };
@@ -34,18 +35,18 @@ pub(super) fn decide(
     take: impl FnOnce() -> Plan,
 ) -> Decision {
     // A checked configuration has somebody who verifies tokens wherever a route asks for one.
-    let Some(guard) = &worker.guard else { return Decision::Settled(denied(Denial::NoKeys)) };
+    let Some(guard) = &worker.guard else { return Decision::Settled(refused(Refusal::KeysUnavailable)) };
     match guard.judge(access, head) {
         Judgement::Passes(visitor) => Decision::Settled(introduced(visitor.as_ref(), take())),
-        Judgement::Denied(denial) => Decision::Settled(denied(denial)),
+        Judgement::Refused(refusal) => Decision::Settled(refused(refusal)),
         Judgement::Open(question) => {
             Decision::Open(Box::new(Pending { question, access: access.clone(), plan: take() }))
         }
     }
 }
 
-fn denied(denial: Denial) -> Plan {
-    Plan::Answer(Answer::Denied(denial))
+fn refused(refusal: Refusal) -> Plan {
+    Plan::Answer(Answer::Refused(refusal))
 }
 
 /// The plan, in the name of whoever it is for.
@@ -60,11 +61,11 @@ fn introduced(visitor: Option<&Visitor>, mut plan: Plan) -> Plan {
 /// Waits until it is known whether the request may pass; `None` when its client has left.
 pub(super) async fn settle(worker: &Worker, client: &Client, pending: Pending) -> Option<Plan> {
     let Pending { question, access, plan } = pending;
-    let Some(guard) = &worker.guard else { return Some(denied(Denial::NoKeys)) };
+    let Some(guard) = &worker.guard else { return Some(refused(Refusal::KeysUnavailable)) };
     match client.awaiting(ANSWER_MAX, guard.answer(&access, question)).await {
         Ok(Ok(visitor)) => Some(introduced(Some(&visitor), renewed(worker, plan))),
-        Ok(Err(denial)) => Some(denied(denial)),
-        Err(GivenUp::Elapsed) => Some(denied(guard.gave_up())),
+        Ok(Err(refusal)) => Some(refused(refusal)),
+        Err(GivenUp::Elapsed) => Some(refused(guard.gave_up())),
         Err(GivenUp::InVain) => None,
     }
 }

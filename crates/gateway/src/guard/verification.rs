@@ -1,8 +1,8 @@
 //! What tokens are verified with: keys, terms, and what is known of revocations.
 
 use phalanx_auth::{
-    KeyRing, KeySet, Keys, RemoteKeys, RemoteKeysSettings, RemoteKeysTotals, RemoteKeysUpkeep, Revocations,
-    Terms, TokenTypes, UrlError, Verifier, WeakSecret,
+    Authenticator, KeyRing, KeySet, Keys, RemoteKeys, RemoteKeysSettings, RemoteKeysTotals, RemoteKeysUpkeep,
+    Revocations, Terms, TokenTypes, UrlError, Verifier, WeakSecret,
 };
 use phalanx_config::{self as config, Auth, KeySource};
 use phalanx_telemetry::{
@@ -16,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 /// memory that has one bound however many workers there are, and that nobody locks to read.
 #[derive(Clone)]
 pub struct Verification {
-    pub(super) verifier: Verifier,
+    pub(super) authenticator: Authenticator,
     /// Where the issuer publishes its keys.
     remote: Option<RemoteKeys>,
-    pub(super) revocations: Option<Revocations>,
+    /// The feed that is followed.
+    revocations: Option<Revocations>,
     pub(super) family: GuardFamily,
 }
 
@@ -59,8 +60,13 @@ impl Verification {
                 (remote.keys().clone(), Some(remote), Some(upkeep))
             }
         };
-        let verifier = Verifier::new(keys, terms(auth));
-        let verification = Self { verifier, remote, revocations, family: GuardFamily::new() };
+        let known = revocations.clone().unwrap_or_else(Revocations::none);
+        let authenticator = Authenticator::new(Verifier::new(keys, terms(auth)), known);
+        let authenticator = match remote.clone() {
+            Some(remote) => authenticator.with_remote_keys(remote),
+            None => authenticator,
+        };
+        let verification = Self { authenticator, remote, revocations, family: GuardFamily::new() };
         Ok((verification, VerificationUpkeep { keys: upkeep }))
     }
 
@@ -77,20 +83,12 @@ impl Verification {
 
     /// Whether no token can be judged, since no key was ever fetched.
     pub(super) fn lacks_keys(&self) -> bool {
-        self.verifier.keys().is_empty()
+        self.authenticator.verifier().keys().is_empty()
     }
 
     /// Whether there may be more keys than those that are here.
-    pub(super) fn can_ask_for_keys(&self) -> bool {
+    pub(super) fn may_fetch_keys(&self) -> bool {
         self.remote.is_some()
-    }
-
-    /// Waits for the keys to be fetched again for the sake of this token, if they may be at this moment.
-    pub(super) async fn ask_for_key_of(&self, token: &[u8]) {
-        if let Some(remote) = &self.remote {
-            // Whether it brought any shows when the token is verified again.
-            let _ = remote.ask_for_unknown_key(token).await;
-        }
     }
 }
 

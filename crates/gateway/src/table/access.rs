@@ -1,12 +1,13 @@
 //! Who may come to a route.
 
+use phalanx_auth::RequiredRoles;
 use phalanx_config::{Action, Presence, Route};
 
 /// What a route asks of the tokens of its requests.
 pub(crate) struct Access {
     pub(crate) presence: Presence,
-    /// A token has to have one of them; empty: any token will do.
-    pub(crate) roles: Vec<String>,
+    /// `None`: any token will do.
+    pub(crate) roles: Option<RequiredRoles>,
     pub(crate) preflights: Preflights,
 }
 
@@ -25,7 +26,8 @@ impl Access {
         let auth = route.auth.as_ref()?;
         Some(Self {
             presence: auth.presence,
-            roles: auth.roles.clone(),
+            roles: (!auth.roles.is_empty())
+                .then(|| RequiredRoles::any_of(auth.roles.iter().map(String::as_str))),
             preflights: match route.action {
                 Action::Forward { .. } => Preflights::PassedOn,
                 Action::Respond { .. } => Preflights::Judged,
