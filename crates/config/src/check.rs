@@ -35,25 +35,38 @@ endpoints = [{ address = \"127.0.0.1:3000\" }]";
 /// Checks a whole file.
 pub(crate) fn config(file: raw::File, source: Arc<SourceFile>, report: &mut Report) -> Option<Config> {
     require_route(&file, report);
-    let known_services = known_services(&file, report);
+    let known = Known { services: known_services(&file, report), verification: verification(&file, report) };
     let (gateway, admin) =
         gateway::listeners(file.gateway.unwrap_or_default(), file.admin.unwrap_or_default(), report);
     let log = gateway::log(&file.log.unwrap_or_default());
-    let verification = match &file.auth {
-        Some(_) => route::Verification::Configured,
-        // What was dropped may have been it.
-        None if report.has_losses(TOP) => route::Verification::Configured,
-        None => route::Verification::Absent,
-    };
-    let auth = file.auth.map(|auth| auth::auth(auth, report));
-    let known = route::Known { services: known_services, verification };
     let routes = route::routes(file.route.map(|routes| routes.value).unwrap_or_default(), &known, report);
     let services = service::services(file.service.map(|services| services.value).unwrap_or_default(), report);
-    let auth = match auth {
-        Some(auth) => Some(auth?),
-        None => None,
-    };
+    // Without a configuration after a fault: nobody asks then whether there was an `[auth]`.
+    let auth = file.auth.and_then(|auth| auth::auth(auth, report));
     Some(Config { gateway, routes: routes?, services: services?, auth, admin, log, source })
+}
+
+/// What routes refer to.
+struct Known {
+    services: KnownServices,
+    verification: Verification,
+}
+
+/// Whether `[auth]` says how tokens are verified.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verification {
+    /// It does, or may have before a fault.
+    Configured,
+    /// There is none.
+    Absent,
+}
+
+fn verification(file: &raw::File, report: &Report) -> Verification {
+    // What was dropped may have been it.
+    match file.auth.is_some() || report.has_losses(TOP) {
+        true => Verification::Configured,
+        false => Verification::Absent,
+    }
 }
 
 /// The services that a route may name.

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::KnownServices;
+use super::{Known, KnownServices};
 use crate::{
     located::At,
     model::{Action, HostPattern, PathPattern, Route, ServiceName, Span},
@@ -24,21 +24,6 @@ const RESPOND_BYTES_MAX: usize = 64 << 10;
 
 /// Those that a person may write in lower case, although methods are case-sensitive (RFC 9110, section 9.1).
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
-
-/// What routes refer to.
-pub(super) struct Known {
-    pub(super) services: KnownServices,
-    pub(super) verification: Verification,
-}
-
-/// Whether `[auth]` says how tokens are verified.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verification {
-    /// It does, or may have before a fault.
-    Configured,
-    /// There is none.
-    Absent,
-}
 
 /// Checks all routes.
 pub(super) fn routes(raw: Vec<At<raw::Route>>, known: &Known, report: &mut Report) -> Option<Vec<Route>> {

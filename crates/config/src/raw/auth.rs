@@ -18,10 +18,10 @@ use crate::located::{At, DurationText};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Auth {
-    /// The `iss` that every token must have. Without it: any, or none.
+    /// The `iss` that every token must have. Without it: any.
     #[schemars(extend("examples" = ["https://api.example.com"]))]
     pub(crate) issuer: Option<At<String>>,
-    /// What must stand in the `aud` of every token. Without it: anything, or nothing.
+    /// What must stand in the `aud` of every token. Without it: anything.
     #[schemars(extend("examples" = ["api"]))]
     pub(crate) audience: Option<At<String>>,
     /// Where the issuer publishes its keys (RFC 7517), an `http` or `https` URL. They are fetched in the background, and again when a
@@ -31,7 +31,8 @@ pub(crate) struct Auth {
     /// The secret that tokens are signed with (HS256), at least 32 bytes. There is either `jwks` or `secret`.
     #[schemars(extend("examples" = ["${JWT_SECRET}"]))]
     pub(crate) secret: Option<At<String>>,
-    /// Which tokens are taken: `access_token` those of the type `at+jwt` (RFC 9068), `any_jwt` also those whose issuer names no type.
+    /// Which tokens are taken: `access_token` those of the type `at+jwt` with all claims that the reference API writes (RFC 9068),
+    /// `any_jwt` also those of other issuers, of which only `sub` and `exp` must be there.
     #[schemars(extend("default" = "access_token"))]
     pub(crate) types: Option<TokenTypes>,
     /// Where logouts are told of: `redis://…`, `rediss://…` over TLS, or `sqlite:DIRECTORY`, that of the shared state of the API on this

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::Verification;
 use crate::{
+    check::Verification,
     located::At,
     model::{Presence, RouteAuth, Span},
     raw,
