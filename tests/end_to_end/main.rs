@@ -22,4 +22,5 @@ mod readme;
 mod slow_clients;
 mod stopping;
 mod support;
+mod token;
 mod topology;

@@ -128,11 +128,14 @@ impl KeyRing {
             if jwk.kid.is_none() && !jwk.verifying.algorithm().is_symmetric() {
                 jwk.kid = Some(thumbprint(&jwk.verifying));
             }
+            if !jwk.purposes.signs && !jwk.purposes.verifies {
+                let source = KeyFault::Purpose { purpose: "verify" };
+                return Err(KeyRingError::Key { number, source });
+            }
             let state = state(object).ok_or(KeyRingError::State { number })?;
             keys.push(RingKey { jwk, state });
         }
-        let first = keys.iter_mut().find(|key| !stated && key.jwk.signing.is_some());
-        if let Some(first) = first {
+        if let Some(first) = keys.iter_mut().find(|key| !stated && key.jwk.signing.is_some()) {
             first.state = KeyState::Current;
         }
         Self::of(keys)
@@ -143,18 +146,14 @@ impl KeyRing {
     /// # Errors
     /// [`KeyRingError`]
     pub fn of(keys: Vec<RingKey>) -> Result<Self, KeyRingError> {
-        for (number, key) in (1..).zip(&keys) {
+        for (index, key) in keys.iter().enumerate() {
             let must_sign = !matches!(key.state, KeyState::Retired { .. });
             if must_sign && (key.jwk.signing.is_none() || !key.jwk.purposes.signs) {
-                return Err(KeyRingError::CannotSign { number });
+                return Err(KeyRingError::CannotSign { number: index + 1 });
             }
-            if let Some(kid) = key
-                .jwk
-                .kid
-                .as_ref()
-                .filter(|_| keys[..number - 1].iter().any(|earlier| earlier.jwk.kid == key.jwk.kid))
-            {
-                return Err(KeyRingError::Repeated { kid: kid.clone() });
+            let is_repeated = |kid: &&str| keys[..index].iter().any(|earlier| earlier.kid() == Some(kid));
+            if let Some(kid) = key.kid().filter(is_repeated) {
+                return Err(KeyRingError::Repeated { kid: kid.to_owned() });
             }
         }
         let mut current = keys.iter().filter(|key| key.state == KeyState::Current);

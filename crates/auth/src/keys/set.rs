@@ -57,7 +57,7 @@ pub enum KeySetError {
     #[error("the key set mixes secrets with public keys")]
     Mixed,
     /// None can be used.
-    #[error("none of the {} keys can be used", passed_over.len())]
+    #[error("no key of the set can be used")]
     NothingUsable {
         /// All of them, and why.
         passed_over: Vec<PassedOver>,
