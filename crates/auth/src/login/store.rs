@@ -22,7 +22,8 @@ const INSERT: Statement = Statement::new(
 );
 const FAMILY: Statement = Statement::new(
     "login_family",
-    "SELECT id, account_id, generation, token_hash, salt, tag_key, rotations, valid_until, valid_until_max, ended_at \
+    "SELECT id, account_id, generation, token_hash, salt, tag_key, rotations, used_at, valid_until, \
+            valid_until_max, ended_at \
      FROM logins WHERE id = $1",
 );
 /// Against the row as it was read: of those who present one token at once it lets one through, and none once the login has ended.
@@ -120,9 +121,7 @@ impl Logins {
                 Judgement::Ahead if attempt < ATTEMPTS_MAX => self.data.refresh_map().await,
                 Judgement::Ended => return Err(RefreshError::Ended { login, account }),
                 Judgement::Expired => return Err(RefreshError::Expired),
-                Judgement::Ahead | Judgement::Outpaced | Judgement::Unknown => {
-                    return Err(RefreshError::Invalid);
-                }
+                Judgement::Ahead | Judgement::Unknown => return Err(RefreshError::Invalid),
             }
         }
         Err(RefreshError::Contended)
@@ -233,7 +232,7 @@ impl Logins {
             next.generation.into(),
             next.secret_hash.as_bytes().into(),
             next.rotations.to_bytes().into(),
-            now.value(),
+            next.used_at.value(),
             next.valid_until.value(),
         ];
         let written = match self.data.shard_for(family.login.id()).write(&ROTATE, &values).await {
@@ -260,6 +259,7 @@ fn family(row: &Row) -> Result<Family, AccessError> {
         secret_hash: SecretHash::of_stored(secret(row, "token_hash")?),
         keys: FamilyKeys { salt: secret(row, "salt")?, tag_key: secret(row, "tag_key")? },
         rotations: read(row, "rotations", |bytes: Vec<u8>| Rotations::of_stored(&bytes))?,
+        used_at: time(row, "used_at")?,
         valid_until: time(row, "valid_until")?,
         valid_until_max: time(row, "valid_until_max")?,
         ended_at: row.get::<Option<u64>>("ended_at")?.map(UnixMs::new),
