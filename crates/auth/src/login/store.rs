@@ -2,10 +2,16 @@
 //!
 //! Elsewhere: what a token means ([`super::judge`]); removing rows that are long over ([`super::reaper`]).
 
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
 use phalanx_data::{
     AccessError, ColumnError, Consistency, Data, FromValue, Ids, Kind, Migration, Position, Row, Statement,
 };
 use phalanx_shard::Id;
+use phalanx_telemetry::clock;
 
 use super::{
     Begun, Device, Ended, EndedAll, Login, LoginError, LoginId, LoginSettings, RefreshError, Refreshed,
@@ -60,12 +66,16 @@ const IS_OF_ACCOUNT: Statement =
 /// A rotation that loses against another is a replay when it looks again. More are lost only to a database that moves or fails over.
 const ATTEMPTS_MAX: usize = 5;
 
+/// Between two looks at the map of buckets for tokens of logins that are not where the map says.
+const LOOK_PERIOD: Duration = Duration::from_millis(100);
+
 /// Stores logins and judges their refresh tokens; cheap to clone.
 #[derive(Clone)]
 pub struct Logins {
     pub(super) data: Data,
     ids: Ids,
     settings: LoginSettings,
+    looked_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Logins {
@@ -79,7 +89,7 @@ impl Logins {
     /// Logins in `data`, with `ids` of the same topology.
     #[must_use]
     pub fn new(data: Data, ids: Ids, settings: LoginSettings) -> Self {
-        Self { data, ids, settings }
+        Self { data, ids, settings, looked_at: Arc::default() }
     }
 
     /// Begins a login of an account that has proved who it is.
@@ -101,7 +111,7 @@ impl Logins {
     pub async fn refresh(&self, presented: &str, now: UnixMs) -> Result<Refreshed, RefreshError> {
         let presented = Presented::parse(presented).ok_or(RefreshError::Invalid)?;
         for attempt in 1..=ATTEMPTS_MAX {
-            let family = self.family(presented.login).await?.ok_or(RefreshError::Invalid)?;
+            let family = self.family_wherever(presented.login).await?.ok_or(RefreshError::Invalid)?;
             let (login, account) = (family.login, family.account);
             match judge(&family, &presented, now, self.settings.replay_window) {
                 Judgement::Rotate(successor) => {
@@ -207,6 +217,38 @@ impl Logins {
             device.address().map(|address| address.to_string()).into(),
         ];
         Ok(self.data.shard_for(family.login.id()).write(&INSERT, &values).await?.position)
+    }
+
+    /// The family of a login, which may have begun after its bucket moved to where this process does not look yet.
+    async fn family_wherever(&self, login: LoginId) -> Result<Option<Family>, AccessError> {
+        let looked_for_at = self.data.shard_for(login.id()).id();
+        let found = self.family(login).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        self.look_at_map().await;
+        if self.data.shard_for(login.id()).id() == looked_for_at {
+            Ok(None)
+        } else {
+            self.family(login).await
+        }
+    }
+
+    /// Has the map of buckets looked at, unless it just was: nothing tells a token of ours from an invented one before its login is
+    /// found, and those are not to keep the databases busy.
+    async fn look_at_map(&self) {
+        let now = clock::now();
+        let is_due = {
+            let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_due = looked_at.is_none_or(|at| now.saturating_duration_since(at) >= LOOK_PERIOD);
+            if is_due {
+                *looked_at = Some(now);
+            }
+            is_due
+        };
+        if is_due {
+            self.data.refresh_map().await;
+        }
     }
 
     /// As the primary has it: a replica that lags would take the newest token for one that is yet to come.
