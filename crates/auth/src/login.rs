@@ -243,7 +243,7 @@ pub enum LoginError {
     /// There is no id for it.
     #[error("cannot make an id")]
     Id(#[from] GenerateError),
-    /// It cannot be stored. Where the outcome is unknown there may be a login that nobody has a token of.
+    /// It cannot be stored, or those cannot be ended that it displaces. There may be a login that nobody has a token of.
     #[error("cannot store the login")]
     Access(#[from] AccessError),
 }

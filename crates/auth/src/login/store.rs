@@ -56,8 +56,8 @@ const END_OTHERS: Statement = Statement::new(
 const END_SURPLUS: Statement = Statement::new(
     "login_end_surplus",
     "UPDATE logins SET ended_at = $2, valid_until = $2 \
-     WHERE account_id = $1 AND ended_at IS NULL AND valid_until > $2 AND id NOT IN ( \
-         SELECT id FROM logins WHERE account_id = $1 AND ended_at IS NULL AND valid_until > $2 \
+     WHERE account_id = $1 AND id <> $4 AND ended_at IS NULL AND valid_until > $2 AND id NOT IN ( \
+         SELECT id FROM logins WHERE account_id = $1 AND id <> $4 AND ended_at IS NULL AND valid_until > $2 \
          ORDER BY used_at DESC, id DESC LIMIT $3) RETURNING id",
 );
 const IS_OF_ACCOUNT: Statement =
@@ -65,6 +65,9 @@ const IS_OF_ACCOUNT: Statement =
 
 /// A rotation that loses against another is a replay when it looks again. More are lost only to a database that moves or fails over.
 const ATTEMPTS_MAX: usize = 5;
+
+/// Of an account in one list. No setting lets more live than this.
+const LISTED_MAX: u16 = u16::MAX;
 
 /// Between two looks at the map of buckets for tokens of logins that are not where the map says.
 const LOOK_PERIOD: Duration = Duration::from_millis(100);
@@ -92,15 +95,16 @@ impl Logins {
         Self { data, ids, settings, looked_at: Arc::default() }
     }
 
-    /// Begins a login of an account that has proved who it is.
+    /// Begins a login of an account that has proved who it is. Of several that begin at once one may displace another.
     ///
     /// # Errors
     /// When there is no id for it, or it cannot be stored.
     pub async fn begin(&self, account: Id, device: Device, now: UnixMs) -> Result<Begun, LoginError> {
         let login = LoginId(self.ids.next(account.bucket())?);
-        let displaced = self.make_room(account, now).await?;
         let (family, refresh_token) = Family::begin(login, account, now, &self.settings);
         let position = self.insert(&family, &device, now).await?;
+        // After the insert: of those that begin at once, the last one sees them all. And who could not begin has displaced nobody.
+        let displaced = self.displace(&family, now).await?;
         Ok(Begun { login, refresh_token, displaced, position })
     }
 
@@ -137,7 +141,8 @@ impl Logins {
         Err(RefreshError::Contended)
     }
 
-    /// The logins of an account that are not over, the last begun first; at most [`LoginSettings::live_max`].
+    /// The logins of an account that are not over, the last begun first: all of them, though they be more than
+    /// [`LoginSettings::live_max`] while some begin, or until the next one does after that was lowered.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -147,7 +152,7 @@ impl Logins {
         consistency: &Consistency,
         now: UnixMs,
     ) -> Result<Vec<Login>, AccessError> {
-        let values = [account.get().into(), now.value(), self.settings.live_max.get().into()];
+        let values = [account.get().into(), now.value(), LISTED_MAX.into()];
         let rows = self.data.shard_for(account).read(consistency, &LIVE, &values).await?;
         rows.iter().map(login).collect()
     }
@@ -188,11 +193,15 @@ impl Logins {
         Ok(EndedAll { logins, position: written.position })
     }
 
-    /// Ends the logins that would be too many with one more.
-    async fn make_room(&self, account: Id, now: UnixMs) -> Result<Vec<LoginId>, AccessError> {
+    /// Ends the logins that are too many beside this one.
+    async fn displace(
+        &self,
+        Family { login, account, .. }: &Family,
+        now: UnixMs,
+    ) -> Result<Vec<LoginId>, AccessError> {
         let others_max = self.settings.live_max.get() - 1;
-        let values = [account.get().into(), now.value(), others_max.into()];
-        let written = self.data.shard_for(account).write(&END_SURPLUS, &values).await?;
+        let values = [account.get().into(), now.value(), others_max.into(), login.value()];
+        let written = self.data.shard_for(*account).write(&END_SURPLUS, &values).await?;
         written.rows.iter().map(login_id).collect()
     }
 
