@@ -1,4 +1,5 @@
 use argon2::password_hash::phc;
+use futures_util::future::join_all;
 use proptest::prelude::*;
 
 use super::*;
@@ -75,6 +76,38 @@ async fn past_the_queue_hashing_is_refused_at_once() {
     };
     let (occupied, (queued, refused)) = tokio::join!(occupy, flood);
     assert_eq!((occupied, queued, refused), (Ok(()), Ok(MISMATCH), Err(HashingError::Busy)));
+}
+
+#[tokio::test]
+async fn those_who_register_leave_half_of_the_queue_to_those_who_log_in() {
+    let hasher = hasher(1, 4);
+    let (release, held) = std::sync::mpsc::sync_channel::<()>(0);
+    let (running, started) = oneshot::channel();
+    let occupy = hasher.run(move |_| {
+        let _ = running.send(());
+        let _ = held.recv();
+        Ok(())
+    });
+    let flood = async {
+        started.await.unwrap();
+        let registrations = join_all((0..9).map(|_| hasher.hash(password("made up"))));
+        let logins = async {
+            assert!(hasher.has_room());
+            let logins = join_all((0..2).map(|_| hasher.verify(password("forgotten"), None)));
+            let refused = async {
+                let (has_room, refused) = (hasher.has_room(), hasher.verify(password("refused"), None).await);
+                drop(release);
+                (has_room, refused)
+            };
+            tokio::join!(logins, refused)
+        };
+        tokio::join!(registrations, logins)
+    };
+    let (_, (registrations, (logins, refused))) = tokio::join!(occupy, flood);
+    assert_eq!(registrations.iter().filter(|made| made.is_ok()).count(), 2);
+    assert_eq!((logins, refused), (vec![Ok(MISMATCH); 2], (false, Err(HashingError::Busy))));
+    // Who has been served leaves his place.
+    assert!(hasher.hash(password("made up")).await.is_ok());
 }
 
 // Made by libxcrypt, of `correct horse` where nothing else is said.
