@@ -170,14 +170,14 @@ async fn argon2_hashes_of_other_making_are_verified_and_due() {
     let made_today = argon2_hash(id, v13, today, 32);
     assert_eq!(verified("correct horse", &made_today).await.map(|verified| verified.rehash_due), Ok(false));
     for hash in [
-        argon2_hash(id, v13, (8, 1, 1), 32),
+        argon2_hash(id, v13, (7168, 5, 1), 32),
+        argon2_hash(id, v13, (16_384, 2, 1), 32),
         argon2_hash(id, v13, (MEMORY_KIB, PASSES + 1, LANES), 32),
         argon2_hash(id, v13, (MEMORY_KIB, PASSES, LANES + 1), 32),
         argon2_hash(id, v13, (65536, 4, 1), 32),
         argon2_hash(id, v13, today, 16),
         argon2_hash(id, Version::V0x10, today, 32),
         argon2_hash(Algorithm::Argon2i, v13, today, 32),
-        argon2_hash(Algorithm::Argon2d, v13, today, 32),
     ] {
         assert!(PasswordHash::imported(hash.clone()).is_ok(), "{hash}");
         assert_eq!(verified("correct horse", &hash).await, Ok(MATCH_TO_REHASH), "{hash}");
@@ -211,8 +211,15 @@ async fn what_cannot_be_verified_is_not_imported_either() {
         (BCRYPT_2B.replace('N', "*"), ImportError::Damaged),
         (argon2("m=4194304,t=1,p=1"), ImportError::TooCostly),
         (argon2("m=65537,t=1,p=1"), ImportError::TooCostly),
-        (argon2("m=8,t=4294967295,p=1"), ImportError::TooCostly),
+        (argon2("m=7168,t=4294967295,p=1"), ImportError::TooCostly),
         (argon2("m=65536,t=5,p=1"), ImportError::TooCostly),
+        // Thousands of guesses in a second.
+        (argon2("m=8,t=1,p=1"), ImportError::TooWeak),
+        (argon2("m=8,t=10000,p=1"), ImportError::TooWeak),
+        (argon2("m=7167,t=5,p=1"), ImportError::TooWeak),
+        (argon2("m=7168,t=4,p=1"), ImportError::TooWeak),
+        (argon2("m=19456,t=1,p=1"), ImportError::TooWeak),
+        (argon2("m=19456,t=2,p=1").replace("argon2id", "argon2d"), ImportError::UnknownAlgorithm),
         (argon2("m=8,t=1,p=16777215"), ImportError::Damaged),
         (argon2("m=0,t=0,p=0"), ImportError::Damaged),
         (argon2("m=x,t=1,p=1"), ImportError::Damaged),
