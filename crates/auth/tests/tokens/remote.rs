@@ -294,3 +294,18 @@ async fn a_token_is_verified_with_the_keys_that_came_meanwhile() {
     keys.keys().replace(second.key_set());
     verifying.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_server_without_tls_may_send_on_to_one_with_it() {
+    // The other one hangs up, which is a fetch that failed.
+    let other = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let target = format!("https://{}/jwks", other.local_addr().unwrap());
+    let called = std::thread::spawn(move || drop(other.accept().unwrap()));
+    let server = KeyServer::start(format!(
+        "HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    ));
+    let fetching = fetch_from(&server, EAGER).await;
+    let totals = fetching.keys.totals();
+    assert_eq!((totals.fetched, totals.failed, server.requests()), (0, 1, 1));
+    called.join().unwrap();
+}
