@@ -21,7 +21,7 @@ pub enum Rotation {
 
 impl KeyRing {
     /// The ring after a rotation at `now`, in Unix seconds: next signs, current is retired and may be dropped after `keep`,
-    /// `fresh` is next. Retired keys whose time is over are dropped; one without a time gets one.
+    /// `fresh` is next. Of several that are next the first signs, and the others stay what they are. Retired keys whose time is over are dropped; one without a time gets one.
     ///
     /// # Errors
     /// [`KeyRingError`] if `fresh` does not fit: it is symmetric and the ring is not, or has the name of another key.
@@ -31,21 +31,22 @@ impl KeyRing {
         now: u64,
         keep: Duration,
     ) -> Result<(Self, Rotation), KeyRingError> {
-        let promotes = self.keys.iter().any(|key| key.state == KeyState::Next);
+        let promoted = self.keys.iter().position(|key| key.state == KeyState::Next);
         let drop_after = now.saturating_add(keep.as_secs());
-        let moved = |key: &RingKey| {
+        let moved = |(place, key): (usize, &RingKey)| {
             let state = match key.state {
-                KeyState::Current if promotes => KeyState::Retired { until: Some(drop_after) },
-                KeyState::Next | KeyState::Current => KeyState::Current,
+                KeyState::Current if promoted.is_some() => KeyState::Retired { until: Some(drop_after) },
+                KeyState::Next if promoted == Some(place) => KeyState::Current,
+                KeyState::Next | KeyState::Current => key.state,
                 KeyState::Retired { until: None } => KeyState::Retired { until: Some(drop_after) },
                 KeyState::Retired { until: Some(until) } if until <= now => return None,
                 KeyState::Retired { until } => KeyState::Retired { until },
             };
             Some(RingKey { state, ..key.clone() })
         };
-        let mut keys: Vec<_> = self.keys.iter().filter_map(moved).collect();
+        let mut keys: Vec<_> = self.keys.iter().enumerate().filter_map(moved).collect();
         keys.push(RingKey { state: KeyState::Next, ..fresh });
-        let rotation = if promotes { Rotation::Promoted } else { Rotation::Announced };
+        let rotation = if promoted.is_some() { Rotation::Promoted } else { Rotation::Announced };
         Ok((Self::of(keys)?, rotation))
     }
 }

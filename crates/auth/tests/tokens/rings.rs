@@ -216,3 +216,19 @@ fn a_retired_key_without_a_time_gets_one() {
     let mixed = ring.rotated(generate(Algorithm::HS256), NOW, Duration::from_secs(60));
     assert_eq!(mixed.err(), Some(KeyRingError::Set(KeySetError::Mixed)));
 }
+
+#[test]
+fn of_two_next_keys_the_first_signs_first() {
+    let keys = [Forge::edwards(), Forge::edwards(), Forge::edwards()];
+    let mut ring =
+        ring(&[private(&keys[0], "current"), private(&keys[1], "next"), private(&keys[2], "next")]).unwrap();
+    let names: Vec<_> = ring.keys().iter().map(|key| key.kid().unwrap().to_owned()).collect();
+    for signer in &names[1..] {
+        let (rotated, rotation) =
+            ring.rotated(generate(Algorithm::EdDSA), NOW, Duration::from_secs(60)).unwrap();
+        assert_eq!(rotation, Rotation::Promoted);
+        let current = rotated.keys().iter().find(|key| key.state() == KeyState::Current);
+        assert_eq!(current.and_then(RingKey::kid), Some(signer.as_str()));
+        ring = rotated;
+    }
+}
