@@ -11,14 +11,16 @@ use http::{HeaderMap, HeaderName, Method, Uri, header, uri::Authority};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Whether a request may be done for the sake of a cookie.
 ///
 /// * A safe method may, unless it opens a WebSocket: what comes over that is the request proper, and its answers can be read.
 /// * Else `Sec-Fetch-Site` decides: `same-origin`, or `none` for what the user himself typed. A page of the same site may be somebody
 ///   else's: `same-site` is refused.
-/// * Else `Origin` decides, which has to name the host that the request is for. Schemes are not compared, for TLS may end at a
-///   gateway before; ports are, and one that is missing is that of the scheme of the origin. The host is `X-Forwarded-Host`, as a
+/// * Else `Origin` decides, which has to name the host that the request is for. Ports are compared, and one that is missing is that of
+///   the scheme of the origin. An origin of http, which anybody on the way may write, does not pass where `X-Forwarded-Proto` says that
+///   the request came by https. One of https passes always, for TLS may end before the gateway that says http. The host is `X-Forwarded-Host`, as a
 ///   gateway passes it on, else `Host` or the authority of HTTP/2. A page cannot set the former on a request of another site, for a
 ///   browser asks first whether it may.
 /// * Without both it is no browser: all that are in use send `Origin` with an unsafe method. A program that has the cookie was given
@@ -51,9 +53,14 @@ pub fn is_same_origin(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
         uri.authority().cloned()
     };
     match (origin, host) {
-        (Some(origin), Some(host)) => origin.is(&host),
+        (Some(origin), Some(host)) => origin.is(&host) && (origin.is_secure || !came_by_tls(headers)),
         _ => false,
     }
+}
+
+/// Whether a gateway says so, or says something else than that it did not.
+fn came_by_tls(headers: &HeaderMap) -> bool {
+    headers.get_all(X_FORWARDED_PROTO).iter().any(|scheme| scheme != "http")
 }
 
 /// The value of a header that came once.
@@ -66,24 +73,24 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 /// Where a page came from.
 struct Place {
     authority: Authority,
-    /// That of its scheme.
-    default_port: u16,
+    is_secure: bool,
 }
 
 impl Place {
     /// RFC 6454, section 7: `scheme://host[:port]` and nothing behind it, or `null`, which is nobody's.
     fn of_origin(text: &str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
-        let default_port = match scheme {
-            "https" => 443,
-            "http" => 80,
+        let is_secure = match scheme {
+            "https" => true,
+            "http" => false,
             _ => return None,
         };
-        Some(Self { authority: authority.parse().ok()?, default_port })
+        Some(Self { authority: authority.parse().ok()?, is_secure })
     }
 
     fn is(&self, host: &Authority) -> bool {
-        let port = |authority: &Authority| authority.port_u16().unwrap_or(self.default_port);
+        let default_port = if self.is_secure { 443 } else { 80 };
+        let port = |authority: &Authority| authority.port_u16().unwrap_or(default_port);
         let has_user = |authority: &Authority| authority.as_str().contains('@');
         self.authority.host().eq_ignore_ascii_case(host.host())
             && port(&self.authority) == port(host)

@@ -116,6 +116,25 @@ fn the_host_is_the_one_that_a_gateway_passes_on() {
     }
 }
 
+#[test]
+fn a_page_without_tls_does_not_write_to_a_service_with_it() {
+    for (origin, schemes, expected) in [
+        ("http://shop.example", &["https"][..], false),
+        ("http://shop.example", &["http"], true),
+        ("http://shop.example", &["HTTPS"], false),
+        ("http://shop.example", &["https, http"], false),
+        ("http://shop.example", &["http", "https"], false),
+        ("https://shop.example", &["https"], true),
+        // TLS ended before the gateway.
+        ("https://shop.example", &["http"], true),
+    ] {
+        let schemes = schemes.iter().map(|scheme| ("x-forwarded-proto", *scheme));
+        let pairs: Vec<_> =
+            [("origin", origin), ("host", "shop.example")].into_iter().chain(schemes).collect();
+        assert_eq!(judged(&Method::POST, "/", &pairs), expected, "{pairs:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn only_the_same_host_passes_with_an_origin(
