@@ -17,16 +17,9 @@ mod redis;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use phalanx_telemetry::{
-    clock,
-    registry::{Counter, Registry},
-};
+use phalanx_telemetry::registry::{Counter, Registry};
 
 use self::{
     embedded::EmbeddedCounters,
@@ -41,6 +34,7 @@ pub use self::{
 };
 use crate::{
     StateError,
+    saturating::unix_milliseconds,
     state::{SharedState, Store},
 };
 
@@ -278,9 +272,4 @@ impl std::fmt::Debug for Attempt {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Attempt").field("place", &self.place).finish_non_exhaustive()
     }
-}
-
-fn unix_milliseconds() -> u64 {
-    let since = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -23,6 +23,7 @@ mod refusal;
 mod remote_keys;
 mod revocation;
 mod role;
+mod saturating;
 mod session;
 mod state;
 mod token;

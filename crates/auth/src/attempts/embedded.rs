@@ -9,7 +9,7 @@ use super::{
     keys::{Keys, Name},
     policy::{Acquaintance, AttemptPolicy, Counter, Counters, Ladder, Verdict, judge},
 };
-use crate::StateError;
+use crate::{StateError, saturating};
 
 const FIND: Statement =
     Statement::new("attempts_find", "SELECT attempts, last FROM attempts WHERE name = $1 AND expires > $2");
@@ -137,9 +137,9 @@ fn mark(pair: &Name) -> Value {
 }
 
 fn end(from: u64, life: Duration) -> Value {
-    number(from.saturating_add(u64::try_from(life.as_millis()).unwrap_or(u64::MAX)))
+    number(from.saturating_add(saturating::milliseconds(life)))
 }
 
 fn number(number: u64) -> Value {
-    i64::try_from(number).unwrap_or(i64::MAX).into()
+    saturating::integer(number).into()
 }

@@ -13,7 +13,7 @@ use super::{
     keys::{Keys, Name},
     policy::{Acquaintance, AttemptPolicy, Ladder},
 };
-use crate::{StateError, state::RedisLink};
+use crate::{StateError, saturating, state::RedisLink};
 
 /// The same judgement as `policy::judge`. Keys: the counters of pair, account and address, and the mark of a known pair. Arguments:
 /// the time; free attempts, shortest and longest delay and memory of each counter. Answers the wait, and whether the pair is known.
@@ -118,5 +118,5 @@ impl RedisCounters {
 
 /// Redis knows no shorter life.
 fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+    saturating::milliseconds(duration).max(1)
 }

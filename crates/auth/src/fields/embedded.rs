@@ -3,10 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use phalanx_data::{AccessError, Consistency, Isolation, Row, Statement, Transaction, Value};
-use phalanx_telemetry::clock;
 
 use super::{Change, Contents, FieldsError, FieldsSettings, decode, encode};
-use crate::{StateError, state::EmbeddedState};
+use crate::{StateError, saturating, state::EmbeddedState};
 
 const BY_OWNER: Statement = Statement::new(
     "fields_by_owner",
@@ -108,10 +107,10 @@ async fn put(
     let rows = transaction.query(&NEXT_CHANGE, &[]).await?;
     let change: i64 = rows.first().map_or(Ok(0), |row| row.get("number"))?;
     let version = contents.version.saturating_add(1).max(now_ms.unsigned_abs());
-    let lifetime_ms = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
+    let lifetime_ms = saturating::integer(saturating::milliseconds(lifetime));
     let values: [Value; 5] = [
         owner.as_bytes().into(),
-        i64::try_from(version).unwrap_or(i64::MAX).into(),
+        saturating::integer(version).into(),
         encode(&contents.fields).into(),
         change.into(),
         now_ms.saturating_add(lifetime_ms).into(),
@@ -130,6 +129,5 @@ fn stored(rows: &[Row], owner: &str) -> Result<Option<Contents>, StateError> {
 }
 
 fn now_ms() -> i64 {
-    let since = clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    saturating::integer(saturating::unix_milliseconds())
 }

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 use redis::{Script, ScriptInvocation};
 
 use super::{Change, Contents, FieldBounds, FieldsError, FieldsSettings};
-use crate::{StateError, state::RedisLink};
+use crate::{StateError, saturating, state::RedisLink};
 
 const VERSION: &[u8] = b"v";
 const FIELD_PREFIX: u8 = b'f';
@@ -169,5 +169,5 @@ fn entry(name: &str) -> Vec<u8> {
 fn milliseconds(duration: Duration) -> u64 {
     // Redis refuses what goes past the end of its time, and a life of nothing would end before the answer; this is 270 years.
     const MILLISECONDS_MAX: u64 = 1 << 43;
-    u64::try_from(duration.as_millis()).unwrap_or(MILLISECONDS_MAX).clamp(1, MILLISECONDS_MAX)
+    saturating::milliseconds(duration).clamp(1, MILLISECONDS_MAX)
 }

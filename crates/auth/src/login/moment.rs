@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use phalanx_data::Value;
 
+use crate::saturating::{self, milliseconds};
+
 /// A time of the wall clock in milliseconds of Unix time: what several machines store and compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixMs(u64);
@@ -44,7 +46,7 @@ impl UnixMs {
 
     /// As a column holds it.
     pub(super) fn value(self) -> Value {
-        i64::try_from(self.0).unwrap_or(i64::MAX).into()
+        saturating::integer(self.0).into()
     }
 }
 
@@ -53,10 +55,6 @@ impl From<SystemTime> for UnixMs {
         // A clock before 1970 is a machine that has not been set up.
         Self(time.duration_since(UNIX_EPOCH).map_or(0, milliseconds))
     }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::{Renewal, Stored};
 use crate::{
     Change, FieldBounds, FieldsError, StateError,
     fields::{decode, encode},
+    saturating,
     state::EmbeddedState,
 };
 
@@ -122,5 +123,5 @@ fn unreadable(id: &str) -> StateError {
 }
 
 fn seconds(unix: u64) -> Value {
-    i64::try_from(unix).unwrap_or(i64::MAX).into()
+    saturating::integer(unix).into()
 }

@@ -11,6 +11,7 @@ use crate::{
         CLOCK_LEEWAY,
         entry::{Entry, Extent, Kind, Marks, Target},
     },
+    saturating::integer,
     state::EmbeddedState,
 };
 
@@ -123,9 +124,4 @@ fn entry(row: &Row) -> Result<Option<Entry>, AccessError> {
 
 fn row(Entry { target, extent }: &Entry) -> (&str, &str, i64, i64) {
     (target.kind.name(), &target.id, integer(extent.epoch), integer(extent.until))
-}
-
-/// SQLite's integers are signed; what is beyond them is as good as without end.
-fn integer(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
