@@ -1,7 +1,7 @@
 //! Keys of another issuer, fetched from where it publishes them and kept fresh.
 //!
-//! Invariants: whatever tokens arrive, they cause one fetch at most in [`RemoteKeysSettings::cooldown`], and those of one header
-//! one at most in [`ASKED_FOR`]; a fetch that fails, or brings nothing to verify with, takes no key away.
+//! Invariants: whatever tokens arrive, they cause one fetch at most in [`RemoteKeysSettings::cooldown`], and those of one header one at
+//! most in [`ASKED_FOR`], unless those of [`ASKED_MAX`] others did so in between; a fetch that fails, or brings nothing to verify with, takes no key away.
 //! Elsewhere: when a fetch is due (`plan`, pure); how it is done (`fetch`).
 //! How it fails: before the first success [`Keys::is_empty`] holds and no token can be judged; later, the keys grow old, which
 //! [`RemoteKeysTotals::age`] tells.

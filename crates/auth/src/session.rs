@@ -2,8 +2,8 @@
 //!
 //! Invariants: the secret of a cookie is random, and only its hash is stored; a session ends when it was idle for too long, when it
 //! has lasted too long, or when it is ended, whichever is first; an ended session is never renewed.
-//! Elsewhere: logins, of which a session has the id (`login`); the cookie's name and attributes, and the defence against requests
-//! from other sites (the service).
+//! Elsewhere: logins, of which a session has the id (`crate::login`); the cookie's name and attributes (`crate::cookies`); the defence
+//! against requests from other sites (`crate::csrf`).
 //! How it fails: [`StateError`], and what needs a session has to wait until the shared state is back. A session that the store has
 //! lost is none, and no error.
 

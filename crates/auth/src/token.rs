@@ -4,7 +4,8 @@
 //!
 //! Invariants: the key decides on the algorithm, never the header; `kid` is a name to look up in memory, and `jku`, `x5u`, `x5c`
 //! and `jwk` are not looked at; no claim is believed, or even read, before the signature was verified.
-//! Elsewhere: keys (`crate::keys`); where the token stands in a request (the service); whether its login was ended (revocation).
+//! Elsewhere: keys (`crate::keys`); where the token stands in a request (`crate::authenticator`); whether it was revoked
+//! (`crate::revocation`).
 //! Fails with [`TokenError`], whatever the bytes.
 
 mod cache;
