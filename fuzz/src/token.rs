@@ -14,7 +14,7 @@ const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 pub fn token(bytes: &[u8]) {
     let keys = KeyRing::from_secret(SECRET).expect("it is long enough").key_set();
     let terms = Terms { issuer: None, audience: None, types: TokenTypes::AnyJwt };
-    let verifier = Verifier::new(Keys::fixed(keys.clone()), terms);
+    let verifier = Verifier::new(Keys::of(keys.clone()), terms);
     assert!(verifier.verify(bytes, NOW).is_err() && verify_signature(bytes, &keys).is_err());
     let _ = parts(bytes);
 

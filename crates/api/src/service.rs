@@ -107,10 +107,7 @@ impl Service {
         Self {
             positions: PositionTokens::new(&ring, &mut registry),
             public_keys: key_set.to_public_jwks().into(),
-            authenticator: Authenticator::new(
-                Verifier::new(Keys::fixed(key_set), terms.clone()),
-                revocations,
-            ),
+            authenticator: Authenticator::new(Verifier::new(Keys::of(key_set), terms.clone()), revocations),
             issuer: Issuer::new(ring, terms, settings.access_token_lifetime),
             sessions: Sessions::new(state, session_settings(settings.sessions)),
             session_lifetimes: settings.sessions,

@@ -1,8 +1,8 @@
 //! Revocation of tokens that are still good by their signature: a set in memory, and the feed that fills it.
 //!
-//! Every replica and every gateway follows one feed (`feed`) into a set of its own (`set`), so that a check is a look into memory.
-//! An entry says that a session has ended, or that the tokens of an account under an older epoch have, and it is forgotten when
-//! the last token it can speak of has expired by itself.
+//! Every replica and every gateway follows one feed (`feed`) into a set of its own (`set`), so that a check is a look into
+//! memory. An entry says that a session has ended, or that the tokens of an account under an older epoch have, and it is
+//! forgotten when the last token it can speak of has expired by itself.
 //!
 //! Invariants: what this process revoked is refused by it from then on, whatever the store says to it, and is published until
 //! the feed shows it; a store that lost its data is told again what this process knows; a check that may use what the feed has
@@ -41,8 +41,8 @@ use crate::{SharedState, StateError};
 /// How far apart the clocks of the machines may be that issue, revoke and verify.
 pub(crate) const CLOCK_LEEWAY: Duration = Duration::from_mins(1);
 
-/// For how much less than it is asked for something may be revoked already and not be published again: whoever logs out twice adds
-/// nothing to the feed. Half of the leeway is left for the clocks.
+/// For how much less than it is asked for something may be revoked already and not be published again: whoever logs out twice
+/// adds nothing to the feed. Half of the leeway is left for the clocks.
 const REPEATED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A century: numbers of the stores end somewhere, and no token lives so long.
@@ -166,7 +166,7 @@ impl Revocations {
 
     /// Without a feed: only what this very value is told is revoked.
     #[must_use]
-    pub fn none() -> Self {
+    pub fn unshared() -> Self {
         Self::with(None, RevocationSettings::default())
     }
 
@@ -222,8 +222,8 @@ impl Revocations {
         }
     }
 
-    /// Revokes, for all that follow the feed. `lifetime` is the longest that a token can live which was issued before this. What the feed
-    /// has shown to be revoked for about as long is not published again.
+    /// Revokes, for all that follow the feed. `lifetime` is the longest that a token can live which was issued before this. What
+    /// the feed has shown to be revoked for about as long is not published again.
     ///
     /// # Errors
     /// When the store did not take it. It holds in this process at once all the same, and everywhere as soon as the store can be

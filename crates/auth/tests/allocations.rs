@@ -17,7 +17,7 @@ const HOUSEKEEPING_BLOCKS_MAX: u64 = REQUESTS / 50;
 fn a_token_that_was_verified_before_allocates_nothing() {
     let terms = Terms { issuer: Some("phalanx".to_owned()), audience: None, types: TokenTypes::AnyJwt };
     let ring = KeyRing::of(vec![generate(Algorithm::ES256)]).unwrap();
-    let verifier = Verifier::new(Keys::fixed(ring.key_set()), terms.clone());
+    let verifier = Verifier::new(Keys::of(ring.key_set()), terms.clone());
     let issuer = Issuer::new(ring, terms, Duration::from_secs(600));
     let token = issuer.issue(&Subject { subject: "42", session: Some("7"), epoch: 0, roles: &["user"] }, NOW);
     let claims = verifier.verify(token.as_bytes(), NOW).unwrap();

@@ -47,7 +47,7 @@ fn bearer(subject: &Subject<'_>, age: Duration) -> String {
 }
 
 fn authenticator(keys: KeySet, revocations: &Revocations) -> Authenticator {
-    Authenticator::new(Verifier::new(Keys::fixed(keys), terms()), revocations.clone())
+    Authenticator::new(Verifier::new(Keys::of(keys), terms()), revocations.clone())
 }
 
 /// `/open` is for everybody, `/own` for accounts, `/all` for administrators, `/sensitive` asks the store, and `/unguarded` asks
@@ -97,7 +97,7 @@ const STATE_UNAVAILABLE: &str = "503 State unavailable (1)";
 
 #[tokio::test]
 async fn who_passes_which_layer() {
-    let router = router(&authenticator(ring().key_set(), &Revocations::none()));
+    let router = router(&authenticator(ring().key_set(), &Revocations::unshared()));
     let (ann, ada) = (bearer(&ANN, Duration::ZERO), bearer(&ADA, Duration::ZERO));
     let expired = bearer(&ADA, 2 * HOUR);
     let lower = ann.replace("Bearer", "bearer");
@@ -126,7 +126,7 @@ async fn who_passes_which_layer() {
 
 #[tokio::test]
 async fn a_revoked_token_passes_no_layer() {
-    let revocations = Revocations::none();
+    let revocations = Revocations::unshared();
     let router = router(&authenticator(ring().key_set(), &revocations));
     let (ann, ada) = (bearer(&ANN, Duration::ZERO), bearer(&ADA, Duration::ZERO));
     let session = Revocation::Session { session: "70".to_owned() };
@@ -146,7 +146,7 @@ async fn a_revoked_token_passes_no_layer() {
 #[tokio::test]
 async fn without_keys_it_is_not_the_clients_fault() {
     let none = KeySet::from_jwks(r#"{"keys":[]}"#).unwrap();
-    let router = router(&authenticator(none, &Revocations::none()));
+    let router = router(&authenticator(none, &Revocations::unshared()));
     let ann = bearer(&ANN, Duration::ZERO);
     for path in ["/own", "/all", "/sensitive"] {
         assert_eq!(ask(&router, path, &[&ann]).await, "503 Keys unavailable (1)", "{path}");
@@ -195,11 +195,11 @@ async fn a_token_by_a_key_that_is_not_there_has_it_fetched() {
     tasks.spawn(async move { axum::serve(listener, publisher).await.unwrap() });
     let settings =
         RemoteKeysSettings { cooldown: Duration::ZERO, wait: HOUR, ..RemoteKeysSettings::default() };
-    let keys = Keys::fixed(KeySet::from_jwks(r#"{"keys":[]}"#).unwrap());
+    let keys = Keys::of(KeySet::from_jwks(r#"{"keys":[]}"#).unwrap());
     let (remote_keys, upkeep) = RemoteKeys::new(&url, keys, settings).unwrap();
     let verifier = Verifier::new(remote_keys.keys().clone(), terms());
     let authenticator =
-        Authenticator::new(verifier, Revocations::none()).with_remote_keys(remote_keys.clone());
+        Authenticator::new(verifier, Revocations::unshared()).with_remote_keys(remote_keys.clone());
     let router = router(&authenticator);
     let by = |ring: &KeyRing| {
         format!("Bearer {}", Issuer::new(ring.clone(), terms(), HOUR).issue(&ANN, clock::unix_seconds()))
@@ -243,7 +243,7 @@ impl Service<Request> for Particular {
 
 #[tokio::test]
 async fn the_service_that_was_found_ready_gets_the_request() {
-    let authenticator = authenticator(ring().key_set(), &Revocations::none());
+    let authenticator = authenticator(ring().key_set(), &Revocations::unshared());
     for freshness in [Freshness::Feed, Freshness::Store] {
         let layer = AuthenticateLayer::new(authenticator.clone()).with_freshness(freshness);
         let mut service = layer.layer(Particular::default());

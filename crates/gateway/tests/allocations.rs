@@ -122,7 +122,7 @@ fn start_with(origin: SocketAddr, trusted_proxies: &str, more: &str) -> SocketAd
     );
     let config = Config::parse("phalanx.toml", &file, &|_| None).unwrap();
     let verification = config.auth.as_ref().map(|auth| {
-        Verification::new(auth, RemoteKeysSettings::default(), Some(Revocations::none())).unwrap().0
+        Verification::new(auth, RemoteKeysSettings::default(), Some(Revocations::unshared())).unwrap().0
     });
     let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], 1).unwrap();
     let address = listeners.addresses()[0];

@@ -303,8 +303,7 @@ async fn anybody_verifies_tokens_with_the_keys_that_are_shown() {
         types: TokenTypes::AccessToken,
     };
     let token = user.authorization.strip_prefix("Bearer ").unwrap();
-    let claims =
-        Verifier::new(Keys::fixed(set), terms).verify(token.as_bytes(), clock::unix_seconds()).unwrap();
+    let claims = Verifier::new(Keys::of(set), terms).verify(token.as_bytes(), clock::unix_seconds()).unwrap();
     assert_eq!((claims.subject.as_str(), claims.has_role("user")), (user.id.as_str(), true));
     assert_eq!(user.get(&replica, "/api/profile").await.status, 200);
     // A secret is nobody's to see.

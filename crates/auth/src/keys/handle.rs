@@ -24,7 +24,7 @@ pub struct Snapshot {
 impl Keys {
     /// A set to begin with, and to stay with unless somebody replaces it.
     #[must_use]
-    pub fn fixed(set: KeySet) -> Self {
+    pub fn of(set: KeySet) -> Self {
         Self { inner: Arc::new(ArcSwap::from_pointee(Snapshot { generation: 0, set: Arc::new(set) })) }
     }
 

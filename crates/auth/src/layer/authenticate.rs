@@ -14,8 +14,8 @@ use tower_service::Service;
 
 use crate::{Authenticator, Freshness};
 
-/// Lets requests pass that bring a good token, with their [`Identity`](crate::Identity) in the extensions, and answers others with
-/// 401, or with 503 where it cannot tell. [`AuthorizeLayer`](crate::AuthorizeLayer) stands behind it.
+/// Lets requests pass that bring a good token, with their [`Identity`](crate::Identity) in the extensions, and answers others
+/// with 401, or with 503 where it cannot tell. [`AuthorizeLayer`](crate::AuthorizeLayer) stands behind it.
 ///
 /// It works with every service whose body can be made of [`Bytes`], an axum router for instance:
 ///
@@ -35,9 +35,9 @@ use crate::{Authenticator, Freshness};
 ///     audience: Some("api".to_owned()),
 ///     types: TokenTypes::AccessToken,
 /// };
-/// let verifier = Verifier::new(Keys::fixed(ring.key_set()), terms);
+/// let verifier = Verifier::new(Keys::of(ring.key_set()), terms);
 /// // A service that shares the state of its replicas has `Revocations::follow` in its place.
-/// let authenticator = Authenticator::new(verifier, Revocations::none());
+/// let authenticator = Authenticator::new(verifier, Revocations::unshared());
 ///
 /// let authenticate = AuthenticateLayer::new(authenticator.clone());
 /// let router: Router = Router::new()

@@ -26,8 +26,8 @@ async fn cut_after<F: Future>(steps: usize, future: F) -> Option<F::Output> {
     None
 }
 
-/// Whoever lost the answer presents the token again, and is given what the first request would have given. If none had been rotated, the
-/// token is as good as before.
+/// Whoever lost the answer presents the token again, and is given what the first request would have given. If none had been
+/// rotated, the token is as good as before.
 async fn a_refresh_that_died_is_made_up_for(store: Store) {
     let (first, second) = (store.open().await, store.open().await);
     for steps in 0..12 {

@@ -97,7 +97,8 @@ async fn a_logout_wins_over_refreshes(store: &Store) {
     close(replicas).await;
 }
 
-/// Logins that begin at once: no more live than may, whoever does not was displaced by one of them, and none is hidden from its owner.
+/// Logins that begin at once: no more live than may, whoever does not was displaced by one of them, and none is hidden from its
+/// owner.
 async fn logins_that_begin_at_once_make_room_for_each_other(store: &Store) {
     let live_max = NonZeroU16::new(3).unwrap();
     let settings = LoginSettings { live_max, ..LoginSettings::default() };

@@ -88,8 +88,8 @@ impl Replicas {
         Self { attempts, redis: None, _directory: None, upkeep, stop }
     }
 
-    /// Fails `guesses` times at each of some accounts from each of some addresses, at one replica after the other; how often it was
-    /// let in.
+    /// Fails `guesses` times at each of some accounts from each of some addresses, at one replica after the other; how often it
+    /// was let in.
     pub(crate) async fn guess(&self, guesses: usize, account: &str, addresses: &[u8]) -> usize {
         let mut let_in = 0;
         for replica in self.attempts.iter().cycle().take(guesses) {

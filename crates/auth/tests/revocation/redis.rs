@@ -231,7 +231,7 @@ async fn what_nobody_here_wrote_is_counted_and_stops_nothing() {
 
 #[tokio::test]
 async fn without_a_feed_only_what_it_was_told_is_revoked() {
-    let revocations = Revocations::none();
+    let revocations = Revocations::unshared();
     let mut changes = revocations.changes();
     revocations.revoke(&[session("s1")], HOUR).await.unwrap();
     assert!(changes.has_changed().unwrap());
@@ -255,7 +255,7 @@ async fn metrics_tell_the_age_and_the_entries() {
         revocations.register(&mut registry);
         registry.encode()
     };
-    let (following, alone) = (text(&replica.revocations), text(&Revocations::none()));
+    let (following, alone) = (text(&replica.revocations), text(&Revocations::unshared()));
     for (text, series) in [
         (&following, "phalanx_revocation_entries{} 1.0\n"),
         (&following, "phalanx_revocation_unpublished_entries{} 0.0\n"),

@@ -1,5 +1,5 @@
-//! Redis answers and refuses: a revocation that it does not take is said to have failed, holds here at once, and comes into effect
-//! everywhere as soon as it is taken.
+//! Redis answers and refuses: a revocation that it does not take is said to have failed, holds here at once, and comes into
+//! effect everywhere as soon as it is taken.
 
 use std::sync::Arc;
 

@@ -208,7 +208,7 @@ fn issuer_and_audience_are_compared_exactly_where_the_terms_have_them() {
         let mut payload = json!({ "sub": "1", "exp": NOW + 1 });
         payload.as_object_mut().unwrap().extend(further.as_object().unwrap().clone());
         let token = forge.token(HEADER, payload.to_string().as_bytes());
-        let verifier = Verifier::new(Keys::fixed(jwks.clone()), terms.clone());
+        let verifier = Verifier::new(Keys::of(jwks.clone()), terms.clone());
         assert_eq!(outcome(verifier.verify(token.as_bytes(), NOW)), expected, "{terms:?} {payload}");
     }
 }
@@ -220,8 +220,7 @@ fn an_issued_token_is_accepted_until_the_second_it_expires() {
     let issuer = Issuer::new(ring.clone(), terms.clone(), Duration::from_secs(600));
     let subject = Subject { subject: "42", session: Some("7"), epoch: 3, roles: &["user", "admin"] };
     let token = issuer.issue(&subject, NOW);
-    let verify =
-        |now| Verifier::new(Keys::fixed(ring.key_set()), terms.clone()).verify(token.as_bytes(), now);
+    let verify = |now| Verifier::new(Keys::of(ring.key_set()), terms.clone()).verify(token.as_bytes(), now);
     let claims = verify(NOW + 599).unwrap();
     assert_eq!((claims.subject.as_str(), claims.session.as_deref(), claims.epoch), ("42", Some("7"), 3));
     assert_eq!((claims.issued_at, claims.expires_at, claims.token_id.len()), (NOW, NOW + 600, 32));
@@ -232,7 +231,7 @@ fn an_issued_token_is_accepted_until_the_second_it_expires() {
     for early in [NOW - NOT_BEFORE_SKEW_SECONDS - 1, 0] {
         assert_eq!(verify(early), Err(Fault::NotYet.into()));
     }
-    let other = Verifier::new(Keys::fixed(ring.key_set()), terms.clone())
+    let other = Verifier::new(Keys::of(ring.key_set()), terms.clone())
         .verify(issuer.issue(&subject, NOW).as_bytes(), NOW);
     assert_ne!(other.unwrap().token_id, claims.token_id);
 }
@@ -256,7 +255,7 @@ fn further_claims_never_replace_those_of_the_issuer() {
     let subject = Subject { subject: "42", session: None, epoch: 0, roles: &["user"] };
     let further = json!({ "sub": "1", "exp": 9, "role": "admin", "iss": "x", "tenant": { "id": 5 } });
     let token = issuer.issue_with(&subject, further.as_object().unwrap().clone(), NOW).unwrap();
-    let verifier = Verifier::new(Keys::fixed(ring.key_set()), terms(TokenTypes::AnyJwt));
+    let verifier = Verifier::new(Keys::of(ring.key_set()), terms(TokenTypes::AnyJwt));
     let claims = verifier.verify(token.as_bytes(), NOW).unwrap();
     assert_eq!(
         (claims.subject.as_str(), claims.roles.join(" "), claims.session.clone()),

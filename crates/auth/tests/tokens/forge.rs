@@ -126,7 +126,7 @@ pub(crate) fn without(base: &Value, name: &str) -> Value {
 }
 
 pub(crate) fn verifier(jwks: &Value, types: TokenTypes) -> Verifier {
-    Verifier::new(Keys::fixed(KeySet::from_jwks(&jwks.to_string()).unwrap()), terms(types))
+    Verifier::new(Keys::of(KeySet::from_jwks(&jwks.to_string()).unwrap()), terms(types))
 }
 
 /// What is wrong with a token, in a word: nothing, or its fault.

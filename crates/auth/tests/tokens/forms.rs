@@ -267,7 +267,8 @@ fn a_token_is_three_parts_in_one_way_of_writing() {
     ] {
         assert!(verifier.verify(bad.as_bytes(), NOW).is_err(), "{bad}");
     }
-    // 256 bits are 43 digits, of whose last two bits have no meaning: every other digit there means the same to a careless reader.
+    // 256 bits are 43 digits, of whose last two bits have no meaning: every other digit there means the same to a careless
+    // reader.
     let digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let (start, last) = signature.split_at(signature.len() - 1);
     for digit in digits.chars().filter(|digit| !last.contains(*digit)) {
@@ -346,7 +347,7 @@ proptest! {
         let position = position % token.len();
         prop_assume!(token[position] != other);
         token[position] = other;
-        let keys = Keys::fixed(KeySet::from_jwks(&forge.jwk().to_string()).unwrap());
+        let keys = Keys::of(KeySet::from_jwks(&forge.jwk().to_string()).unwrap());
         prop_assert!(Verifier::new(keys, terms(TokenTypes::AccessToken)).verify(&token, NOW).is_err());
     }
 

@@ -210,7 +210,7 @@ fn a_name_chooses_the_key_and_a_key_without_a_name_answers_for_any() {
         };
         let token = forge.token(&header.to_string(), good_claims().to_string().as_bytes());
         let keys = KeySet::from_jwks(&set(&sets[index])).unwrap();
-        let verifier = Verifier::new(Keys::fixed(keys), terms(TokenTypes::AnyJwt));
+        let verifier = Verifier::new(Keys::of(keys), terms(TokenTypes::AnyJwt));
         assert_eq!(verifier.verify(token.as_bytes(), NOW).map(|_| ()), expected, "set {index}, {kid:?}");
     }
     // A key of that name is for another algorithm.

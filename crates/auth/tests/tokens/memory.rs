@@ -47,7 +47,7 @@ proptest! {
             .collect();
         // None, either, or the first again under another generation.
         let sets = [KeySet::default(), rings[0].key_set(), rings[1].key_set(), rings[0].key_set()];
-        let keys = Keys::fixed(KeySet::default());
+        let keys = Keys::of(KeySet::default());
         let verifier = Verifier::new(keys.clone(), terms(TokenTypes::AccessToken));
         let mut now = NOW;
         for step in steps {
@@ -56,7 +56,7 @@ proptest! {
                 Step::Keys(set) => keys.replace(sets[set].clone()),
                 Step::Verify(index) => {
                     let token = tokens[index].as_bytes();
-                    let forgetful = Verifier::new(Keys::fixed(KeySet::clone(&keys.snapshot().set)), terms(TokenTypes::AccessToken));
+                    let forgetful = Verifier::new(Keys::of(KeySet::clone(&keys.snapshot().set)), terms(TokenTypes::AccessToken));
                     prop_assert_eq!(verifier.verify(token, now), forgetful.verify(token, now));
                 }
             }
@@ -67,7 +67,7 @@ proptest! {
 #[test]
 fn the_same_claims_are_handed_out_again_until_the_keys_change() {
     let (first, second) = (ring(), ring());
-    let keys = Keys::fixed(first.key_set());
+    let keys = Keys::of(first.key_set());
     let verifier = Verifier::new(keys.clone(), terms(TokenTypes::AccessToken));
     let token = token(&first, 600, NOW);
     let claims = verifier.verify(token.as_bytes(), NOW).unwrap();

@@ -1,4 +1,5 @@
-//! Keys over the network: a rotation is seen, a flood of unknown keys is not passed on, and a server that fails takes nothing away.
+//! Keys over the network: a rotation is seen, a flood of unknown keys is not passed on, and a server that fails takes nothing
+//! away.
 
 use std::{
     io::{Read as _, Write as _},
@@ -132,7 +133,7 @@ impl Fetching {
 }
 
 async fn fetch_from(server: &KeyServer, settings: RemoteKeysSettings) -> Fetching {
-    let keys = Keys::fixed(KeySet::default());
+    let keys = Keys::of(KeySet::default());
     let (remote, upkeep) = RemoteKeys::new(&server.url(), keys.clone(), settings).unwrap();
     assert!(remote.keys().is_empty());
     let mut tasks = JoinSet::new();
@@ -269,7 +270,7 @@ async fn without_a_server_there_are_no_keys_until_there_is_one() {
 #[tokio::test]
 async fn after_its_upkeep_has_ended_nobody_waits() {
     let server = KeyServer::start(String::new());
-    let (remote, upkeep) = RemoteKeys::new(&server.url(), Keys::fixed(KeySet::default()), EAGER).unwrap();
+    let (remote, upkeep) = RemoteKeys::new(&server.url(), Keys::of(KeySet::default()), EAGER).unwrap();
     let stop = CancellationToken::new();
     stop.cancel();
     upkeep.run(stop).await;

@@ -20,7 +20,7 @@ fn issue(ring: &KeyRing) -> String {
 }
 
 fn verifies(set: KeySet, token: &str) -> bool {
-    Verifier::new(Keys::fixed(set), terms(TokenTypes::AccessToken)).verify(token.as_bytes(), NOW).is_ok()
+    Verifier::new(Keys::of(set), terms(TokenTypes::AccessToken)).verify(token.as_bytes(), NOW).is_ok()
 }
 
 fn private(forge: &Forge, state: &str) -> Value {

@@ -53,14 +53,14 @@ impl Verification {
     ) -> Result<(Self, VerificationUpkeep), VerificationError> {
         let (keys, remote, upkeep) = match &auth.keys {
             KeySource::Secret(secret) => {
-                (Keys::fixed(KeyRing::from_secret(secret.reveal().as_bytes())?.key_set()), None, None)
+                (Keys::of(KeyRing::from_secret(secret.reveal().as_bytes())?.key_set()), None, None)
             }
             KeySource::Jwks(url) => {
-                let (remote, upkeep) = RemoteKeys::new(url, Keys::fixed(KeySet::default()), settings)?;
+                let (remote, upkeep) = RemoteKeys::new(url, Keys::of(KeySet::default()), settings)?;
                 (remote.keys().clone(), Some(remote), Some(upkeep))
             }
         };
-        let known = revocations.clone().unwrap_or_else(Revocations::none);
+        let known = revocations.clone().unwrap_or_else(Revocations::unshared);
         let authenticator = Authenticator::new(Verifier::new(keys, terms(auth)), known);
         let authenticator = match remote.clone() {
             Some(remote) => authenticator.with_remote_keys(remote),

@@ -46,7 +46,7 @@ fn verify(
         audience: arguments.audience.clone(),
         types: TokenTypes::AnyJwt,
     };
-    Verifier::new(Keys::fixed(keys.clone()), terms).verify(token, clock::unix_seconds())?;
+    Verifier::new(Keys::of(keys.clone()), terms).verify(token, clock::unix_seconds())?;
     Ok(parts(token)?.payload)
 }
 
