@@ -1,10 +1,10 @@
 //! Attempts at login: who guesses has to wait, and who does not is not kept out by those who do.
 //!
-//! An attempt is counted before its password is looked at, so that no number of guesses at one time gets past the counters, and taken
-//! back if it succeeds. Names of accounts are counted whether such accounts exist or not.
+//! An attempt is counted before its password is looked at, so that no number of guesses at one time gets past the counters, and
+//! taken back if it succeeds. Names of accounts are counted whether such accounts exist or not.
 //!
-//! Replicas share their counters through [`SharedState`]. While that is away each goes on with counters of its own, which is counted
-//! ([`AttemptTotals::unshared`]): a login needs no shared state.
+//! Replicas share their counters through [`SharedState`]. While that is away each goes on with counters of its own, which is
+//! counted ([`AttemptTotals::unshared`]): a login needs no shared state.
 //! Invariant: an [`Attempt`] that is dropped stays counted.
 //! Elsewhere: how long who waits (`policy`); that many passwords at once do not take the machine (`hashing`).
 //! How it fails: [`RetryAfter`], and nothing else.
@@ -131,7 +131,8 @@ pub struct Attempt {
 }
 
 impl Attempts {
-    /// Counters that are shared through `state`, or of this process alone. All replicas have the same `secret`, which is of no other use.
+    /// Counters that are shared through `state`, or of this process alone. All replicas have the same `secret`, which is of no
+    /// other use.
     #[must_use]
     pub fn new(secret: &[u8], settings: &AttemptSettings, state: Option<&SharedState>) -> Self {
         let store = state.map(|state| match &state.store {
@@ -148,8 +149,8 @@ impl Attempts {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Counts an attempt at the account of this name, which is normalised as the accounts' names are. `address` is that of the client:
-    /// with that of a proxy in front of all clients, all of them would wait for each other.
+    /// Counts an attempt at the account of this name, which is normalised as the accounts' names are. `address` is that of the
+    /// client: with that of a proxy in front of all clients, all of them would wait for each other.
     ///
     /// # Errors
     /// When there were too many; then it is not counted, and the password is not to be looked at.

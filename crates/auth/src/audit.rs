@@ -1,7 +1,7 @@
 //! What is told of accounts and logins, for who has to find out later what happened.
 //!
-//! Events go to the target `audit`, one line each, with the message `audit` and the event as a field. Invariants: no event has a field for a password,
-//! a token or an e-mail address, so none can be told; text that came from a client is escaped and cut.
+//! Events go to the target `audit`, one line each, with the message `audit` and the event as a field. Invariants: no event has a
+//! field for a password, a token or an e-mail address, so none can be told; text that came from a client is escaped and cut.
 //! Elsewhere: where lines go and in which form (`phalanx_telemetry::logs`).
 
 #[cfg(test)]

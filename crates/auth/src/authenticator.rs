@@ -66,8 +66,8 @@ impl Authenticator {
         &self.revocations
     }
 
-    /// Who a request with these headers is from. It waits for nothing, unless `freshness` or a feed that is behind make it ask the
-    /// store, or the token is by a key that has to be fetched.
+    /// Who a request with these headers is from. It waits for nothing, unless `freshness` or a feed that is behind make it ask
+    /// the store, or the token is by a key that has to be fetched.
     ///
     /// # Errors
     /// When the request is not to be let through.

@@ -1,8 +1,8 @@
 //! Cookies that hold what a browser proves itself with (RFC 6265, and the prefixes of its successor).
 //!
 //! A [`HostCookie`] is `__Host-` by name: a browser takes it from this host alone, over TLS, for all paths, so neither another
-//! subdomain nor somebody on the way can plant one. It is out of reach for scripts, and comes along with another site's links but not
-//! with its forms.
+//! subdomain nor somebody on the way can plant one. It is out of reach for scripts, and comes along with another site's links but
+//! not with its forms.
 //! Elsewhere: what a request that a cookie vouches for needs besides (`csrf`); what is in the cookie (the service).
 //! How it fails: a request with two such cookies has none, since nobody can say which the browser would have meant.
 

@@ -1,7 +1,7 @@
 //! Whether a request that a cookie vouches for comes from this service's own pages.
 //!
-//! A browser sends the cookie along with what other sites make it send. It also says whose page that was: in `Sec-Fetch-Site`, or as an
-//! older one, or one without TLS, in `Origin`. Neither can be set by a page.
+//! A browser sends the cookie along with what other sites make it send. It also says whose page that was: in `Sec-Fetch-Site`, or
+//! as an older one, or one without TLS, in `Origin`. Neither can be set by a page.
 //! Elsewhere: requests with a bearer token need none of this, since no browser adds that by itself.
 
 #[cfg(test)]
@@ -16,15 +16,15 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 /// Whether a request may be done for the sake of a cookie.
 ///
 /// * A safe method may, unless it opens a WebSocket: what comes over that is the request proper, and its answers can be read.
-/// * Else `Sec-Fetch-Site` decides: `same-origin`, or `none` for what the user himself typed. A page of the same site may be somebody
-///   else's: `same-site` is refused.
-/// * Else `Origin` decides, which has to name the host that the request is for. Ports are compared, and one that is missing is that of
-///   the scheme of the origin. An origin of http, which anybody on the way may write, does not pass where `X-Forwarded-Proto` says that
-///   the request came by https. One of https passes always, for TLS may end before the gateway that says http. The host is `X-Forwarded-Host`, as a
-///   gateway passes it on, else `Host` or the authority of HTTP/2. A page cannot set the former on a request of another site, for a
-///   browser asks first whether it may.
-/// * Without both it is no browser: all that are in use send `Origin` with an unsafe method. A program that has the cookie was given
-///   it, and may use it.
+/// * Else `Sec-Fetch-Site` decides: `same-origin`, or `none` for what the user himself typed. A page of the same site may be
+///   somebody else's: `same-site` is refused.
+/// * Else `Origin` decides, which has to name the host that the request is for. Ports are compared, and one that is missing is
+///   that of the scheme of the origin. An origin of http, which anybody on the way may write, does not pass where
+///   `X-Forwarded-Proto` says that the request came by https. One of https passes always, for TLS may end before the gateway that
+///   says http. The host is `X-Forwarded-Host`, as a gateway passes it on, else `Host` or the authority of HTTP/2. A page cannot
+///   set the former on a request of another site, for a browser asks first whether it may.
+/// * Without both it is no browser: all that are in use send `Origin` with an unsafe method. A program that has the cookie was
+///   given it, and may use it.
 ///
 /// ```
 /// # use http::{HeaderMap, Method, Uri, header::{HOST, ORIGIN}};

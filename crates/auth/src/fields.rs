@@ -1,8 +1,8 @@
 //! Small maps that the replicas share, one for each owner: the cart of an account, for instance.
 //!
-//! Invariants: a change happens as a whole or not at all, and changes of different fields never undo each other, whichever replicas
-//! make them. The version of an owner only grows: it is the store's clock in milliseconds, or one more than the last where that is
-//! ahead, so that it does not begin again when the store has lost everything.
+//! Invariants: a change happens as a whole or not at all, and changes of different fields never undo each other, whichever
+//! replicas make them. The version of an owner only grows: it is the store's clock in milliseconds, or one more than the last
+//! where that is ahead, so that it does not begin again when the store has lost everything.
 //! Elsewhere: what owners, fields and values mean (the service); fields of a session, which end with it (`session`).
 //! How it fails: [`FieldsError`]; a change that was answered with [`StateError`] may have been made all the same.
 
@@ -244,7 +244,8 @@ impl Change {
         self.remove.iter().filter(|name| !self.set.contains_key(*name))
     }
 
-    /// Applies it to `fields`, unless more than `bounds` allow would be the result. Those that are too many already may become fewer.
+    /// Applies it to `fields`, unless more than `bounds` allow would be the result. Those that are too many already may become
+    /// fewer.
     pub(crate) fn apply(
         &self,
         fields: &mut BTreeMap<String, String>,

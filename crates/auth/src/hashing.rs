@@ -1,8 +1,8 @@
 //! Hashing off the event loop: a few threads behind a bounded queue.
 //!
 //! A hash costs tens of milliseconds and 19 MiB. Unbounded, some hundred logins at once would take the memory and every
-//! other route's time; here they wait in a queue, and past its end they are refused at once. Half of the queue is for verification
-//! alone: those who register, whom nobody counts, do not keep out those who log in.
+//! other route's time; here they wait in a queue, and past its end they are refused at once. Half of the queue is for
+//! verification alone: those who register, whom nobody counts, do not keep out those who log in.
 //!
 //! An imported account brings a bcrypt hash, or one of argon2 with other parameters. It is verified as it is, and replaced at the
 //! first login: [`Verified::rehash_due`]. Until then a login takes the time of that hash, and so tells that the account exists.
@@ -123,8 +123,8 @@ impl Hasher {
         Ok(Self { queue, places_to_hash })
     }
 
-    /// Whether a verification would find room at this moment. Who counts attempts asks before: one that is refused for want of room
-    /// need not be counted and taken back.
+    /// Whether a verification would find room at this moment. Who counts attempts asks before: one that is refused for want of
+    /// room need not be counted and taken back.
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.queue.capacity() > 0

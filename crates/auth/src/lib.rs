@@ -1,8 +1,8 @@
 //! Who somebody is, from the password to the request: the only crate that touches a hash or a signature.
 //!
 //! * Passwords: [`Password`] and [`Hasher`]; how often one may guess, [`Attempts`].
-//! * Access tokens: [`Issuer`] and [`Verifier`], with keys of one's own ([`KeyRing`]) or of another issuer ([`RemoteKeys`]); what ends
-//!   them before their time, [`Revocations`].
+//! * Access tokens: [`Issuer`] and [`Verifier`], with keys of one's own ([`KeyRing`]) or of another issuer ([`RemoteKeys`]); what
+//!   ends them before their time, [`Revocations`].
 //! * Logins, which refresh tokens prolong: [`Logins`], in the service's database.
 //! * Sessions of browsers and what belongs to them: [`Sessions`], [`Fields`], and [`cookies`] and [`csrf`] for what browsers do.
 //! * What replicas share of these: [`SharedState`], in Redis or a file.
@@ -14,8 +14,8 @@
 //! thread, and no more are hashed at once than there are threads for it (`hashing`). Without the shared state, access tokens are
 //! verified and logins begin and go on.
 //! Elsewhere: accounts and where their hashes are stored, and what they may do (the service).
-//! How it fails: each part with an error of its own. What a [`Fault`] tells is for the operator; a stranger may know that a token is not
-//! valid.
+//! How it fails: each part with an error of its own. What a [`Fault`] tells is for the operator; a stranger may know that a token
+//! is not valid.
 
 mod attempts;
 pub mod audit;

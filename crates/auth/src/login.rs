@@ -1,9 +1,10 @@
 //! Logins: what a user sees as his sessions, each with the refresh tokens that prolong it.
 //!
-//! A login is one row on the shard of its account (`phalanx-data`: servers or files), and its id is the `sid` of every access token
-//! and cookie session that belongs to it. Its refresh tokens are a family, of which the newest rotates ([`Logins::refresh`]): it is
-//! replaced by one statement that changes the row only as it was read. Whoever loses that race, or never got the answer, is given the
-//! same successor for as long as the [`ReplayWindow`] lasts; after that an old token means that two have it, and its family is ended.
+//! A login is one row on the shard of its account (`phalanx-data`: servers or files), and its id is the `sid` of every access
+//! token and cookie session that belongs to it. Its refresh tokens are a family, of which the newest rotates
+//! ([`Logins::refresh`]): it is replaced by one statement that changes the row only as it was read. Whoever loses that race, or
+//! never got the answer, is given the same successor for as long as the [`ReplayWindow`] lasts; after that an old token means
+//! that two have it, and its family is ended.
 //!
 //! ```
 //! use std::num::NonZeroU16;
@@ -42,11 +43,11 @@
 //! # }
 //! ```
 //!
-//! Invariants: no token is stored, and none can be made from what is; a token has one successor; an ended login refuses every token
-//! of its family, those in their window too; nobody ends a family with a token that was not made here.
+//! Invariants: no token is stored, and none can be made from what is; a token has one successor; an ended login refuses every
+//! token of its family, those in their window too; nobody ends a family with a token that was not made here.
 //! Elsewhere: what a token is judged to be (`judge`); who is told that a login's access tokens are void (`crate::revocation`).
-//! How it fails: [`RefreshError`], whose [`RefreshError::Access`] alone is not the token's fault. A write whose outcome is unknown is
-//! looked up, since a rotation leads to the same row however often it is made.
+//! How it fails: [`RefreshError`], whose [`RefreshError::Access`] alone is not the token's fault. A write whose outcome is
+//! unknown is looked up, since a rotation leads to the same row however often it is made.
 
 use std::{fmt, num::NonZeroU16, str::FromStr as _, time::Duration};
 
@@ -90,10 +91,10 @@ impl Default for LoginSettings {
     }
 }
 
-/// 10 to 30 seconds, 20 by default: long enough for requests that crossed each other and for an answer that was lost, short enough
-/// that a stolen token is noticed. A refresh that has to wait for its database should not wait for longer than this, nor should
-/// the clocks of two replicas differ by as much: a rotation by a clock that is behind looks older than it is to the other, and one by a
-/// clock that is ahead is replayed for longer.
+/// 10 to 30 seconds, 20 by default: long enough for requests that crossed each other and for an answer that was lost, short
+/// enough that a stolen token is noticed. A refresh that has to wait for its database should not wait for longer than this, nor
+/// should the clocks of two replicas differ by as much: a rotation by a clock that is behind looks older than it is to the other,
+/// and one by a clock that is ahead is replayed for longer.
 ///
 /// Within 30 seconds a login rotates 64 times at most. A client that refreshes more often is given the newest token again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,8 +267,8 @@ pub enum RefreshError {
         /// Whose it was.
         account: Id,
     },
-    /// It had been replaced long before: somebody has a copy. The login has been ended for it, and its access tokens are yet to be
-    /// revoked.
+    /// It had been replaced long before: somebody has a copy. The login has been ended for it, and its access tokens are yet to
+    /// be revoked.
     #[error("the refresh token was used again")]
     Reused {
         /// The login.

@@ -1,6 +1,7 @@
 //! Passwords before and after hashing.
 //!
-//! Invariant: a [`Password`] has at most [`PASSWORD_BYTES_MAX`] bytes, and one that was chosen is none that anybody would try first.
+//! Invariant: a [`Password`] has at most [`PASSWORD_BYTES_MAX`] bytes, and one that was chosen is none that anybody would try
+//! first.
 //! Elsewhere: hashing, and which stored hashes can be verified (`hashing`); how often may be guessed (`attempts`).
 
 mod common;
@@ -35,11 +36,11 @@ pub enum PasswordFault {
 }
 
 impl Password {
-    /// A password that somebody chooses for an account. `context` is what is known of the owner, his e-mail address and name: what
-    /// only repeats these is refused with the common ones. There are no rules on kinds of characters.
+    /// A password that somebody chooses for an account. `context` is what is known of the owner, his e-mail address and name:
+    /// what only repeats these is refused with the common ones. There are no rules on kinds of characters.
     ///
-    /// Judging takes this thread up to a millisecond or two, whatever the text: little enough for an event loop, where a hash that
-    /// follows takes a thread of its own for twenty times as long.
+    /// Judging takes this thread up to a millisecond or two, whatever the text: little enough for an event loop, where a hash
+    /// that follows takes a thread of its own for twenty times as long.
     ///
     /// # Errors
     /// When it is too short, too long or common.
@@ -85,8 +86,8 @@ impl PasswordHash {
     /// A hash from another system, to be stored for an account that is moved here. Accepted are
     ///
     /// * PHC strings of argon2id and argon2i, of 7 to 64 MiB, and 32 to 256 MiB over all passes;
-    /// * bcrypt of cost 10 to 14, as `$2a$`, `$2b$` or `$2y$`. It reads 72 bytes of a password, so until the first login the rest is
-    ///   not looked at; a password with a NUL byte, which some libraries end at, matches none.
+    /// * bcrypt of cost 10 to 14, as `$2a$`, `$2b$` or `$2y$`. It reads 72 bytes of a password, so until the first login the rest
+    ///   is not looked at; a password with a NUL byte, which some libraries end at, matches none.
     ///
     /// The first login that succeeds finds that [rehashing is due](crate::Verified::rehash_due).
     ///

@@ -1,7 +1,8 @@
 //! Keys of another issuer, fetched from where it publishes them and kept fresh.
 //!
-//! Invariants: whatever tokens arrive, they cause one fetch at most in [`RemoteKeysSettings::cooldown`], and those of one header one at
-//! most in [`ASKED_FOR`], unless those of [`ASKED_MAX`] others did so in between; a fetch that fails, or brings nothing to verify with, takes no key away.
+//! Invariants: whatever tokens arrive, they cause one fetch at most in [`RemoteKeysSettings::cooldown`], and those of one header
+//! one at most in [`ASKED_FOR`], unless those of [`ASKED_MAX`] others did so in between; a fetch that fails, or brings nothing to
+//! verify with, takes no key away.
 //! Elsewhere: when a fetch is due (`plan`, pure); how it is done (`fetch`).
 //! How it fails: before the first success [`Keys::is_empty`] holds and no token can be judged; later, the keys grow old, which
 //! [`RemoteKeysTotals::age`] tells.
@@ -162,9 +163,9 @@ impl RemoteKeys {
         verifier.verify(token, now)
     }
 
-    /// To be called for a token that is signed by a key which was not there at `generation` of the keys: waits for a fetch, if one may be
-    /// made or is under way. True if keys were brought since, so that it makes sense to verify the token once more; false, mostly at
-    /// once, if the token is as good as forged.
+    /// To be called for a token that is signed by a key which was not there at `generation` of the keys: waits for a fetch, if
+    /// one may be made or is under way. True if keys were brought since, so that it makes sense to verify the token once more;
+    /// false, mostly at once, if the token is as good as forged.
     async fn has_other_keys(&self, token: &[u8], generation: u64) -> bool {
         // Others may have caused a fetch since the keys were looked at, after which none may be made for a while.
         self.keys().generation() != generation
@@ -196,7 +197,8 @@ impl Shared {
         *ended.expect("its sender is in self")
     }
 
-    /// Sees to it that a fetch is made for this token, unless one is about to be; the state before it. `None` if none may be made.
+    /// Sees to it that a fetch is made for this token, unless one is about to be; the state before it. `None` if none may be
+    /// made.
     fn want(&self, token: &[u8]) -> Option<State> {
         let mut before = None;
         // In one step: whoever asks a moment later, with a token of the same key, waits for the same fetch.

@@ -1,11 +1,11 @@
 //! Sessions of browsers in the shared state: a cookie that names one and proves that it is the bearer's.
 //!
-//! Invariants: the secret of a cookie is random, and only its hash is stored; a session ends when it was idle for too long, when it
-//! has lasted too long, or when it is ended, whichever is first; an ended session is never renewed.
-//! Elsewhere: logins, of which a session has the id (`crate::login`); the cookie's name and attributes (`crate::cookies`); the defence
-//! against requests from other sites (`crate::csrf`).
-//! How it fails: [`StateError`], and what needs a session has to wait until the shared state is back. A session that the store has
-//! lost is none, and no error.
+//! Invariants: the secret of a cookie is random, and only its hash is stored; a session ends when it was idle for too long, when
+//! it has lasted too long, or when it is ended, whichever is first; an ended session is never renewed.
+//! Elsewhere: logins, of which a session has the id (`crate::login`); the cookie's name and attributes (`crate::cookies`); the
+//! defence against requests from other sites (`crate::csrf`).
+//! How it fails: [`StateError`], and what needs a session has to wait until the shared state is back. A session that the store
+//! has lost is none, and no error.
 
 mod cookie;
 mod embedded;
@@ -142,7 +142,8 @@ impl Sessions {
         Self { state, settings }
     }
 
-    /// Begins a session at `now`, in Unix seconds, with a secret that no one has had before. One that has the same id ends by that.
+    /// Begins a session at `now`, in Unix seconds, with a secret that no one has had before. One that has the same id ends by
+    /// that.
     ///
     /// # Errors
     /// When the shared state fails.
@@ -171,8 +172,8 @@ impl Sessions {
         Ok(secret.cookie(new.id))
     }
 
-    /// The session of a cookie at `now`, in Unix seconds, which counts as a use of it. `None` for a cookie that is none of a session
-    /// which goes on; one that cannot be is found out without asking the store.
+    /// The session of a cookie at `now`, in Unix seconds, which counts as a use of it. `None` for a cookie that is none of a
+    /// session which goes on; one that cannot be is found out without asking the store.
     ///
     /// # Errors
     /// When the shared state fails, or holds something else in the session's place.
@@ -223,7 +224,8 @@ impl Sessions {
         }
     }
 
-    /// The service's own fields of a session; `None` where there is no such session. Whether it has expired, only [`Self::find`] says.
+    /// The service's own fields of a session; `None` where there is no such session. Whether it has expired, only [`Self::find`]
+    /// says.
     ///
     /// # Errors
     /// When the shared state fails.

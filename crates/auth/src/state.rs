@@ -4,8 +4,8 @@
 //! the state fails at once while it is away, and nobody waits for it longer than [`StateSettings::response_timeout`]; a token
 //! and a password need none of it to be checked.
 //! Elsewhere: accounts and the families of refresh tokens, which are in the database (`login`).
-//! How it fails: [`StateError`] for one question, and [`StateOpenError`] at start. A Redis that is away at start is no error: it is
-//! looked for until it is there.
+//! How it fails: [`StateError`] for one question, and [`StateOpenError`] at start. A Redis that is away at start is no error: it
+//! is looked for until it is there.
 
 mod embedded;
 mod redis;
@@ -45,8 +45,8 @@ impl Default for StateSettings {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
-    /// It cannot be reached, is overloaded or full, or took too long. A write may have been done all the same; each is one that can be
-    /// done again.
+    /// It cannot be reached, is overloaded or full, or took too long. A write may have been done all the same; each is one that
+    /// can be done again.
     #[error("the shared state does not answer")]
     Unavailable(#[source] StateFault),
     /// It answered what no version of this program would have stored.
@@ -144,7 +144,8 @@ impl SharedState {
         Ok((Self { store: Store::Redis(link.clone()) }, StateUpkeep { keeper: Keeper::Redis(link) }))
     }
 
-    /// The state in a file in `directory`, which is made where it is missing. All processes that name the same directory share it.
+    /// The state in a file in `directory`, which is made where it is missing. All processes that name the same directory share
+    /// it.
     ///
     /// # Errors
     /// When directory or file cannot be used.

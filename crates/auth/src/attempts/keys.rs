@@ -1,7 +1,7 @@
 //! Under which names attempts are counted.
 //!
-//! A name is a keyed hash: whoever reads the store learns neither addresses nor e-mail addresses, and nobody can choose names that
-//! meet in one counter. An account has one whether it exists or not.
+//! A name is a keyed hash: whoever reads the store learns neither addresses nor e-mail addresses, and nobody can choose names
+//! that meet in one counter. An account has one whether it exists or not.
 
 use std::{fmt, net::IpAddr};
 

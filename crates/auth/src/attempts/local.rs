@@ -25,7 +25,8 @@ struct Books {
 impl LocalCounters {
     pub(super) fn new(policy: &AttemptPolicy, entries_max: u64) -> Self {
         let memory = policy.pair.memory.max(policy.account.memory).max(policy.address.memory);
-        // By default a cache keeps what is asked for often rather than what is new, and a counter would be lost as soon as it was made.
+        // By default a cache keeps what is asked for often rather than what is new, and a counter would be lost as soon as it was
+        // made.
         let counters = Cache::builder().max_capacity(entries_max).eviction_policy(EvictionPolicy::lru());
         let known = Cache::builder().max_capacity(entries_max).eviction_policy(EvictionPolicy::lru());
         let counters = counters.time_to_live(memory).build();

@@ -1,12 +1,14 @@
 //! How long the next attempt at login has to wait, from how many there were.
 //!
-//! Three counters bound what guessing gets: of one account from one address, of one account from wherever, and from one address at
-//! whatever accounts. A pair of account and address from which somebody has logged in is *known*, and waits for its own counter
-//! alone. So
+//! Three counters bound what guessing gets: of one account from one address, of one account from wherever, and from one address
+//! at whatever accounts. A pair of account and address from which somebody has logged in is *known*, and waits for its own
+//! counter alone. So
 //!
-//! * whoever guesses at one account gets [`Ladder::free`] tries and then one per [`Ladder::delay_max`], however many addresses he has;
+//! * whoever guesses at one account gets [`Ladder::free`] tries and then one per [`Ladder::delay_max`], however many addresses he
+//!   has;
 //! * the owner at a known address waits for nobody's failures but those from there;
-//! * the owner at another address waits in one line with whoever is guessing: he may be told to come back for as long as that goes on.
+//! * the owner at another address waits in one line with whoever is guessing: he may be told to come back for as long as that
+//!   goes on.
 //!
 //! Invariant: only attempts that were let in count. One that was refused neither costs anything nor makes the wait longer.
 //! Elsewhere: where counters are kept, and that an attempt is counted before its password is looked at (`attempts`).

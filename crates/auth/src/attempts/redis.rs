@@ -1,8 +1,8 @@
 //! Counters in Redis: one round trip for a judgement, in a script, so that no two attempts get the same place.
 //!
-//! A counter is a hash of attempts `n` and time of the last `at`, and lives as long as it is remembered; one that is back at nothing is
-//! removed. So only attempts that failed leave something, three counters at most, and of those an address is let have some hundred an hour.
-//! Times are those of the replicas, as in the tokens that they issue.
+//! A counter is a hash of attempts `n` and time of the last `at`, and lives as long as it is remembered; one that is back at
+//! nothing is removed. So only attempts that failed leave something, three counters at most, and of those an address is let have
+//! some hundred an hour. Times are those of the replicas, as in the tokens that they issue.
 
 use std::time::Duration;
 
@@ -15,8 +15,9 @@ use super::{
 };
 use crate::{StateError, saturating, state::RedisLink};
 
-/// The same judgement as `policy::judge`. Keys: the counters of pair, account and address, and the mark of a known pair. Arguments:
-/// the time; free attempts, shortest and longest delay and memory of each counter. Answers the wait, and whether the pair is known.
+/// The same judgement as `policy::judge`. Keys: the counters of pair, account and address, and the mark of a known pair.
+/// Arguments: the time; free attempts, shortest and longest delay and memory of each counter. Answers the wait, and whether the
+/// pair is known.
 const JUDGE: &str = "
 local now, known = tonumber(ARGV[1]), redis.call('EXISTS', KEYS[4])
 local counters = known == 1 and 1 or 3

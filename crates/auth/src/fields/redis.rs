@@ -13,8 +13,8 @@ use crate::{StateError, saturating, state::RedisLink};
 const VERSION: &[u8] = b"v";
 const FIELD_PREFIX: u8 = b'f';
 
-/// Changes the fields in a hash, of whose entries `own` are none; false, and nothing is changed, where they would become too many.
-/// It takes what [`change_arguments`] makes.
+/// Changes the fields in a hash, of whose entries `own` are none; false, and nothing is changed, where they would become too
+/// many. It takes what [`change_arguments`] makes.
 pub(crate) const CHANGE: &str = "
 local function change(own)
   local first_set = 4 + ARGV[3]

@@ -1,8 +1,8 @@
-//! Hears of changes for the watches: by one subscription to Redis, or by looking at the file, and by neither while nobody watches.
+//! Hears of changes for the watches: by one subscription to Redis, or by looking at the file, and by neither while nobody
+//! watches.
 //!
-//! Invariant: an owner's watches are woken after it is listened to, each time that begins, so a change that came before or during an
-//! outage is read.
-//! Cannot fail: a connection that is lost is made again, and the shared state tells outages.
+//! Invariant: an owner's watches are woken after it is listened to, each time that begins, so a change that came before or during
+//! an outage is read. Cannot fail: a connection that is lost is made again, and the shared state tells outages.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,7 +1,8 @@
 //! Who in this process waits for changes of whom, and what the upkeep has to listen to for that.
 //!
-//! Invariant: an owner that is watched is listened to or pending, so the upkeep learns of every watch however often the connection
-//! is lost. Owners are at most twice as many as watches may be: those that are watched, and those that are listened to still.
+//! Invariant: an owner that is watched is listened to or pending, so the upkeep learns of every watch however often the
+//! connection is lost. Owners are at most twice as many as watches may be: those that are watched, and those that are listened to
+//! still.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -62,11 +63,12 @@ pub struct FieldWatch {
 }
 
 impl FieldWatch {
-    /// Returns when the owner may have changed since the last call, and for the first time as soon as changes are heard of: whoever
-    /// reads the fields after each return, and ignores versions that it has seen, misses none. Several changes are one. After an
-    /// outage of Redis it returns when questions are answered again, also for who was refused an answer meanwhile.
+    /// Returns when the owner may have changed since the last call, and for the first time as soon as changes are heard of:
+    /// whoever reads the fields after each return, and ignores versions that it has seen, misses none. Several changes are one.
+    /// After an outage of Redis it returns when questions are answered again, also for who was refused an answer meanwhile.
     ///
-    /// It can be dropped at any time, and nothing is lost. Without [`FieldsUpkeep::run`](crate::FieldsUpkeep::run) it waits forever.
+    /// It can be dropped at any time, and nothing is lost. Without [`FieldsUpkeep::run`](crate::FieldsUpkeep::run) it waits
+    /// forever.
     pub async fn changed(&mut self) {
         let seen = self.seen;
         // No guard is held over a wait, so that whoever watches may do so in a task.

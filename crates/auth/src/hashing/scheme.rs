@@ -1,7 +1,7 @@
 //! How a stored hash was made, and whether it can be verified here.
 //!
-//! Invariants: whatever is stored, verifying it takes a bounded amount of memory and time; and whoever reads it has to spend some, too,
-//! for each password that he tries.
+//! Invariants: whatever is stored, verifying it takes a bounded amount of memory and time; and whoever reads it has to spend
+//! some, too, for each password that he tries.
 
 use argon2::{Argon2, Params, PasswordVerifier, password_hash};
 use password_hash::phc;

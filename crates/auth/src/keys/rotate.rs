@@ -21,7 +21,8 @@ pub enum Rotation {
 
 impl KeyRing {
     /// The ring after a rotation at `now`, in Unix seconds: next signs, current is retired and may be dropped after `keep`,
-    /// `fresh` is next. Of several that are next the first signs, and the others stay what they are. Retired keys whose time is over are dropped; one without a time gets one.
+    /// `fresh` is next. Of several that are next the first signs, and the others stay what they are. Retired keys whose time is
+    /// over are dropped; one without a time gets one.
     ///
     /// # Errors
     /// [`KeyRingError`] if `fresh` does not fit: it is symmetric and the ring is not, or has the name of another key.

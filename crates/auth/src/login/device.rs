@@ -15,8 +15,8 @@ pub struct Device {
 }
 
 impl Device {
-    /// `user_agent` is the header as it came, or empty: it is cut to [`LABEL_BYTES_MAX`], and characters that would break a line or
-    /// turn a text around are escaped. `address` is the client's.
+    /// `user_agent` is the header as it came, or empty: it is cut to [`LABEL_BYTES_MAX`], and characters that would break a line
+    /// or turn a text around are escaped. `address` is the client's.
     #[must_use]
     pub fn new(user_agent: &str, address: Option<IpAddr>) -> Self {
         Self { label: label(user_agent.trim()), address: address.map(|address| address.to_canonical()) }

@@ -1,8 +1,8 @@
 //! What a presented refresh token is to its family: decided without a clock and without a store.
 //!
 //! Invariants: one token of a family rotates, and of each there is one successor, whoever computes it. Only a token that was made
-//! here can end a family. Nobody is answered once it is over. Of every rotation within the longest window the time is kept, so an old
-//! token is always told from one that crossed its successor. One judgement takes [`SUCCESSORS_MAX`] hashes at most.
+//! here can end a family. Nobody is answered once it is over. Of every rotation within the longest window the time is kept, so an
+//! old token is always told from one that crossed its successor. One judgement takes [`SUCCESSORS_MAX`] hashes at most.
 //! Elsewhere: making the rotation happen once ([`super::store`]); tokens themselves ([`super::token`]).
 
 use phalanx_shard::Id;
@@ -15,12 +15,12 @@ use super::{
 #[cfg(test)]
 mod tests;
 
-/// Rotations within the longest window, and so the times that are kept. Only a client that uses each successor at once comes to so
-/// many; the newest token does not rotate then until the oldest of them is out of the window.
+/// Rotations within the longest window, and so the times that are kept. Only a client that uses each successor at once comes to
+/// so many; the newest token does not rotate then until the oldest of them is out of the window.
 pub(super) const ROTATIONS_MAX: usize = 64;
 
-/// How old a token can be, in rotations, whose successors are computed: some milliseconds of hashing. A login that is refreshed every
-/// ten minutes has about as many in a month.
+/// How old a token can be, in rotations, whose successors are computed: some milliseconds of hashing. A login that is refreshed
+/// every ten minutes has about as many in a month.
 const SUCCESSORS_MAX: u32 = 4096;
 
 /// A login's refresh tokens, as its row says.
@@ -77,7 +77,8 @@ pub(super) fn judge(family: &Family, presented: &Presented, now: UnixMs, window:
         return Judgement::Expired;
     }
     let Some(age) = family.generation.checked_sub(*generation) else { return Judgement::Ahead };
-    // No window reaches back so far. That its tag is ours has to do: who can read the row could make one, and end this login by it.
+    // No window reaches back so far. That its tag is ours has to do: who can read the row could make one, and end this login by
+    // it.
     if age > SUCCESSORS_MAX {
         return Judgement::Reuse;
     }
@@ -133,8 +134,8 @@ impl Family {
         })
     }
 
-    /// The time of what happens now. Rotations are in order, so one by a clock that is behind the one before has the time of that: it
-    /// would look older than it is, and who crossed it would be taken for a thief.
+    /// The time of what happens now. Rotations are in order, so one by a clock that is behind the one before has the time of
+    /// that: it would look older than it is, and who crossed it would be taken for a thief.
     fn stamp(&self, now: UnixMs) -> UnixMs {
         now.max(self.used_at)
     }

@@ -75,8 +75,8 @@ impl LoginReaper {
         Ok(())
     }
 
-    /// Removes a batch; where to go on if there may be more. A row that is found in a bucket which has moved away, or is yet to come, is
-    /// judged and removed where the bucket is at home.
+    /// Removes a batch; where to go on if there may be more. A row that is found in a bucket which has moved away, or is yet to
+    /// come, is judged and removed where the bucket is at home.
     async fn remove_some(
         &self,
         shard: &Shard,

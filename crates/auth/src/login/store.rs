@@ -63,7 +63,8 @@ const END_SURPLUS: Statement = Statement::new(
 const IS_OF_ACCOUNT: Statement =
     Statement::new("login_is_of_account", "SELECT id FROM logins WHERE id = $1 AND account_id = $2");
 
-/// A rotation that loses against another is a replay when it looks again. More are lost only to a database that moves or fails over.
+/// A rotation that loses against another is a replay when it looks again. More are lost only to a database that moves or fails
+/// over.
 const ATTEMPTS_MAX: usize = 5;
 
 /// Of an account in one list. No setting lets more live than this.
@@ -103,7 +104,8 @@ impl Logins {
         let login = LoginId(self.ids.next(account.bucket())?);
         let (family, refresh_token) = Family::begin(login, account, now, &self.settings);
         let position = self.insert(&family, &device, now).await?;
-        // After the insert: of those that begin at once, the last one sees them all. And who could not begin has displaced nobody.
+        // After the insert: of those that begin at once, the last one sees them all. And who could not begin has displaced
+        // nobody.
         let displaced = self.displace(&family, now).await?;
         Ok(Begun { login, refresh_token, displaced, position })
     }
@@ -157,8 +159,8 @@ impl Logins {
         rows.iter().map(login).collect()
     }
 
-    /// Ends a login if it is the account's. Its access tokens are the caller's to revoke, also where it had been ended before: whoever
-    /// ended it may have come no further.
+    /// Ends a login if it is the account's. Its access tokens are the caller's to revoke, also where it had been ended before:
+    /// whoever ended it may have come no further.
     ///
     /// # Errors
     /// When the row cannot be written or read.
@@ -174,8 +176,8 @@ impl Logins {
         Ok(if rows.is_empty() { Ended::Unknown } else { Ended::Before })
     }
 
-    /// Ends the logins of an account, all of them or all but one. A login whose password was verified before this, and that begins
-    /// after, is not among them: who changes a password has to see to that.
+    /// Ends the logins of an account, all of them or all but one. A login whose password was verified before this, and that
+    /// begins after, is not among them: who changes a password has to see to that.
     ///
     /// # Errors
     /// When the rows cannot be written.
@@ -243,8 +245,8 @@ impl Logins {
         }
     }
 
-    /// Has the map of buckets looked at, unless it just was: nothing tells a token of ours from an invented one before its login is
-    /// found, and those are not to keep the databases busy.
+    /// Has the map of buckets looked at, unless it just was: nothing tells a token of ours from an invented one before its login
+    /// is found, and those are not to keep the databases busy.
     async fn look_at_map(&self) {
         let now = clock::now();
         let is_due = {
@@ -267,8 +269,8 @@ impl Logins {
         rows.first().map(family).transpose()
     }
 
-    /// Puts the successor in the place of the newest token, unless the row is not as it was read. Where it may have been done, the
-    /// row says whether it was.
+    /// Puts the successor in the place of the newest token, unless the row is not as it was read. Where it may have been done,
+    /// the row says whether it was.
     async fn rotate(
         &self,
         family: &Family,

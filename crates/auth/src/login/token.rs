@@ -1,8 +1,8 @@
 //! Refresh tokens: their text, what proves one, and what follows one.
 //!
-//! A token is `phr_` and base64url of 60 bytes: the login's id, the generation, a secret of 32 bytes, a tag of 16. What is stored of a
-//! secret is its SHA-256. The successor's secret is made of the old secret and a salt of the family: whoever presents an old token
-//! brings what it takes to answer him with the newest, and neither a token nor the row suffices alone.
+//! A token is `phr_` and base64url of 60 bytes: the login's id, the generation, a secret of 32 bytes, a tag of 16. What is stored
+//! of a secret is its SHA-256. The successor's secret is made of the old secret and a salt of the family: whoever presents an old
+//! token brings what it takes to answer him with the newest, and neither a token nor the row suffices alone.
 //!
 //! The tag proves that a token was once made here, whichever its generation: an old one that was stolen is told from one that
 //! somebody invented, who knows a login's id and wants its owner out.

@@ -1,19 +1,19 @@
 //! Whether a password is among the first that anybody would try.
 //!
-//! `zxcvbn` guesses as attackers do: lists of leaked passwords and names, keyboard rows, dates, repetitions, and all of these with
-//! substitutions as `p@ssw0rd`. It tries every combination of substitutions on every substring, which for hostile text takes
-//! half a second; within the bounds here it takes about a millisecond. What is outside of them takes it more than
-//! [`GUESSES_MIN`] guesses in any case, unless it is a repetition.
+//! `zxcvbn` guesses as attackers do: lists of leaked passwords and names, keyboard rows, dates, repetitions, and all of these
+//! with substitutions as `p@ssw0rd`. It tries every combination of substitutions on every substring, which for hostile text takes
+//! half a second; within the bounds here it takes about a millisecond. What is outside of them takes it more than [`GUESSES_MIN`]
+//! guesses in any case, unless it is a repetition.
 
-/// What needs fewer guesses is common. `zxcvbn` counts ten thousand for every part but the first, so this takes in a common word with
-/// a digit or a year behind it. For whoever has many addresses it is a month's worth of attempts at login (`attempts`).
+/// What needs fewer guesses is common. `zxcvbn` counts ten thousand for every part but the first, so this takes in a common word
+/// with a digit or a year behind it. For whoever has many addresses it is a month's worth of attempts at login (`attempts`).
 const GUESSES_MIN: u64 = 100_000;
 
 /// Of a longer text only a repetition is common.
 const JUDGED_CHARS_MAX: usize = 32;
 
-/// What `zxcvbn` takes for one letter, where that is several characters, and how many ways to read them as letters a common password
-/// may leave. All digits leave four ways.
+/// What `zxcvbn` takes for one letter, where that is several characters, and how many ways to read them as letters a common
+/// password may leave. All digits leave four ways.
 const SUBSTITUTES: [&str; 7] = ["4@", "({[<", "69", "1!|", "1|7", "$5", "+7"];
 const READINGS_MAX: usize = 16;
 

@@ -88,7 +88,8 @@ impl Feed {
 }
 
 impl Follower {
-    /// The next page; where there is nothing to read, after a moment's wait for something. After an error it goes on where it was.
+    /// The next page; where there is nothing to read, after a moment's wait for something. After an error it goes on where it
+    /// was.
     pub(super) async fn next(&mut self) -> Result<Page, StateError> {
         match self {
             Self::Redis(follower) => follower.next().await,

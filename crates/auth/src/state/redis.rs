@@ -4,8 +4,8 @@
 //! wait, until [`RedisLink::keep`] has reached it again. The library's `ConnectionManager` would have each question wait for the
 //! reconnection, so the connection is renewed here.
 //!
-//! A Redis that takes no writes is as good as none, and answers all the same: so it is asked for a write before it comes into use, and as
-//! long as nobody asks it anything.
+//! A Redis that takes no writes is as good as none, and answers all the same: so it is asked for a write before it comes into
+//! use, and as long as nobody asks it anything.
 
 use std::{
     sync::{
@@ -224,7 +224,8 @@ impl RedisLink {
     }
 }
 
-/// Has Redis prove that it is there and takes writes. A write that it refuses for its own sake, as one that is full does, proves it, too.
+/// Has Redis prove that it is there and takes writes. A write that it refuses for its own sake, as one that is full does, proves
+/// it, too.
 async fn prove(mut connection: MultiplexedConnection, key: &str) -> RedisResult<()> {
     redis::cmd("PING").query_async::<()>(&mut connection).await?;
     let mut write = redis::cmd("SET");

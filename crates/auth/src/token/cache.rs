@@ -15,7 +15,8 @@ use super::Claims;
 pub const CACHE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// What an entry takes beside its token and the texts of its claims: the claims as such, and the places in the cache's tables.
 const ENTRY_BYTES: usize = 512;
-/// What a text takes beside its letters: where it is and how long, and what the allocator keeps of it. A role may be of one letter.
+/// What a text takes beside its letters: where it is and how long, and what the allocator keeps of it. A role may be of one
+/// letter.
 const TEXT_BYTES: usize = size_of::<String>() + 16;
 
 /// A token that was verified.

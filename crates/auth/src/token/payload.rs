@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::{Claims, Fault, Terms, TokenTypes};
 use crate::json;
 
-/// How far ahead of this machine's clock the issuer's may be, for `nbf` and `iat`. `exp` has no such grace: a token that ends some
-/// seconds early costs a refresh, one that lives longer than its issuer said costs more.
+/// How far ahead of this machine's clock the issuer's may be, for `nbf` and `iat`. `exp` has no such grace: a token that ends
+/// some seconds early costs a refresh, one that lives longer than its issuer said costs more.
 pub const NOT_BEFORE_SKEW_SECONDS: u64 = 60;
 
 /// RFC 9068, section 2.1: an access token says so, and cannot be taken for an identity token of the same issuer.

@@ -47,7 +47,8 @@ impl Verifier {
             }
             self.verified.remove(token);
         }
-        // One snapshot for both: were the keys replaced meanwhile, what is remembered is of the older ones and counts for nothing.
+        // One snapshot for both: were the keys replaced meanwhile, what is remembered is of the older ones and counts for
+        // nothing.
         let keys = self.keys.snapshot();
         let Timed { claims, begins_at } = self.examine(token, &keys.set)?;
         check_times(&claims, begins_at, now)?;

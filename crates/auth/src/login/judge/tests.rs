@@ -259,7 +259,8 @@ impl Model {
     }
 }
 
-/// How many tokens before the newest the one is that is presented, and how long after the one before; or mostly the newest, too often.
+/// How many tokens before the newest the one is that is presented, and how long after the one before; or mostly the newest, too
+/// often.
 fn presents() -> impl Strategy<Value = Vec<(usize, u64)>> {
     let pass = prop_oneof![4 => 0..SECOND, 2 => SECOND..30 * SECOND, 1 => 0..4 * DAY];
     let in_a_hurry = (prop_oneof![9 => Just(0), 1 => 0..100_usize], 0..SECOND);
@@ -300,8 +301,8 @@ proptest! {
         }
     }
 
-    /// Several at once, each of which may have read the row long before it acts, or die in between. A write goes through only against
-    /// the row as it was read.
+    /// Several at once, each of which may have read the row long before it acts, or die in between. A write goes through only
+    /// against the row as it was read.
     #[test]
     fn no_token_has_two_successors_whoever_is_in_between(steps in steps()) {
         let (mut row, first) = begin();

@@ -34,9 +34,10 @@ const BEGINNING: &str = "0-0";
 ///
 /// What is over stays for the leeway: a process whose clock is behind would take its absence for a loss, and publish it again.
 ///
-/// An entry that lives for a week would hold up at the head all that is over behind it. So for each entry that comes, up to two that
-/// outlive it go from the head to the tail: what is over and not removed never comes to more than half of what lives. Whatever leaves the
-/// head is a minute older than the last entry before these, so a follower that was read by it has read on since, and misses nothing.
+/// An entry that lives for a week would hold up at the head all that is over behind it. So for each entry that comes, up to two
+/// that outlive it go from the head to the tail: what is over and not removed never comes to more than half of what lives.
+/// Whatever leaves the head is a minute older than the last entry before these, so a follower that read it last has not read for
+/// a minute.
 const PUBLISH: &str = "
 local stream, now, leeway = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 local function milliseconds(entry) return tonumber(string.match(entry[1], '^%d+')) end
