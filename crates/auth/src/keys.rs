@@ -22,7 +22,7 @@ pub use self::{
     handle::{Keys, Snapshot},
     jwk::KeyFault,
     ring::{KeyRing, KeyRingError, KeyState, RingKey, WeakSecret},
-    rotate::{ROTATED_KEEP_DEFAULT, Rotation},
+    rotate::Rotation,
     set::{JWKS_BYTES_MAX, KEYS_MAX, KeySet, KeySetError, PassedOver},
 };
 pub(crate) use self::{jwk::KID_BYTES_MAX, set::SignatureError};

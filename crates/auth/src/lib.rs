@@ -49,8 +49,7 @@ pub use fields::{
 pub use hashing::{Hasher, HashingError, HashingSettings, Verdict, Verified};
 pub use keys::{
     Algorithm, JWKS_BYTES_MAX, KEYS_MAX, KeyFault, KeyRing, KeyRingError, KeySet, KeySetError, KeyState,
-    Keys, PassedOver, ROTATED_KEEP_DEFAULT, RingKey, Rotation, SECRET_BYTES_MIN, Snapshot, WeakSecret,
-    generate,
+    Keys, PassedOver, RingKey, Rotation, SECRET_BYTES_MIN, Snapshot, WeakSecret, generate,
 };
 pub use layer::{Authenticate, AuthenticateLayer, Authorize, AuthorizeLayer};
 pub use login::{
@@ -61,9 +60,7 @@ pub use password::{
     ImportError, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Password, PasswordFault, PasswordHash,
 };
 pub use refusal::{PROBLEM_CONTENT_TYPE, Refusal};
-pub use remote_keys::{
-    FetchError, RemoteKeys, RemoteKeysSettings, RemoteKeysTotals, RemoteKeysUpkeep, UrlError,
-};
+pub use remote_keys::{RemoteKeys, RemoteKeysSettings, RemoteKeysTotals, RemoteKeysUpkeep, UrlError};
 pub use revocation::{
     Freshness, Marks, Revocation, RevocationSettings, RevocationTotals, RevocationUpkeep, Revocations,
     StalePolicy, Standing, StandingError,

@@ -28,10 +28,7 @@ use self::{
     fetch::Source,
     plan::{Plan, State, plan},
 };
-pub use self::{
-    fetch::{FetchError, UrlError},
-    upkeep::RemoteKeysUpkeep,
-};
+pub use self::{fetch::UrlError, upkeep::RemoteKeysUpkeep};
 use crate::{
     keys::Keys,
     token::{Claims, TokenError, Verifier},

@@ -7,9 +7,6 @@ use std::time::Duration;
 
 use super::{KeyRing, KeyRingError, KeyState, RingKey};
 
-/// For how long a retired key verifies unless somebody says otherwise: as long as the longest access token lives.
-pub const ROTATED_KEEP_DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
 /// What a rotation did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rotation {

@@ -26,8 +26,7 @@ pub struct UrlError {
 
 /// Why a fetch brought no keys.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FetchError {
+pub(super) enum FetchError {
     /// There is no answer, or one that is too long.
     #[error("no answer that can be read")]
     Http(#[source] Box<ureq::Error>),
