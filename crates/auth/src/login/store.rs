@@ -2,16 +2,10 @@
 //!
 //! Elsewhere: what a token means ([`super::judge`]); removing rows that are long over ([`super::reaper`]).
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
-
 use phalanx_data::{
     AccessError, ColumnError, Consistency, Data, FromValue, Ids, Kind, Migration, Position, Row, Statement,
 };
 use phalanx_shard::Id;
-use phalanx_telemetry::clock;
 
 use super::{
     Begun, Device, Ended, EndedAll, Login, LoginError, LoginId, LoginSettings, RefreshError, Refreshed,
@@ -70,16 +64,12 @@ const ATTEMPTS_MAX: usize = 5;
 /// Of an account in one list. No setting lets more live than this.
 const LISTED_MAX: u16 = u16::MAX;
 
-/// Between two looks at the map of buckets for tokens of logins that are not where the map says.
-const LOOK_PERIOD: Duration = Duration::from_millis(100);
-
 /// Stores logins and judges their refresh tokens; cheap to clone.
 #[derive(Clone)]
 pub struct Logins {
     pub(super) data: Data,
     ids: Ids,
     settings: LoginSettings,
-    looked_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Logins {
@@ -93,7 +83,7 @@ impl Logins {
     /// Logins in `data`, with `ids` of the same topology.
     #[must_use]
     pub fn new(data: Data, ids: Ids, settings: LoginSettings) -> Self {
-        Self { data, ids, settings, looked_at: Arc::default() }
+        Self { data, ids, settings }
     }
 
     /// Begins a login of an account that has proved who it is. Of several that begin at once one may displace another.
@@ -237,28 +227,13 @@ impl Logins {
         if found.is_some() {
             return Ok(found);
         }
-        self.look_at_map().await;
+        // Invented tokens are not told from ours before their login is found, and cause this, too: those at once share a look at the
+        // shards, and looks have pauses between them.
+        self.data.refresh_map().await;
         if self.data.shard_for(login.id()).id() == looked_for_at {
             Ok(None)
         } else {
             self.family(login).await
-        }
-    }
-
-    /// Has the map of buckets looked at, unless it just was: nothing tells a token of ours from an invented one before its login
-    /// is found, and those are not to keep the databases busy.
-    async fn look_at_map(&self) {
-        let now = clock::now();
-        let is_due = {
-            let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_due = looked_at.is_none_or(|at| now.saturating_duration_since(at) >= LOOK_PERIOD);
-            if is_due {
-                *looked_at = Some(now);
-            }
-            is_due
-        };
-        if is_due {
-            self.data.refresh_map().await;
         }
     }
 
