@@ -49,8 +49,8 @@ app.get('/api/users/:id', async (request, response) => {
 });
 
 // Made once: a key that is parsed for each token costs more than its signature.
-const { JWT_ALGORITHM: algorithm, JWT_PUBLIC_KEY: publicKey, JWT_SECRET: secret } = process.env;
-const key = publicKey ? createPublicKey(publicKey) : createSecretKey(Buffer.from(secret ?? ''));
+const { JWT_ALGORITHM: algorithm, JWT_PUBLIC_JWK: publicKey, JWT_SECRET: secret } = process.env;
+const key = publicKey ? createPublicKey({ key: JSON.parse(publicKey), format: 'jwk' }) : createSecretKey(Buffer.from(secret ?? ''));
 const terms = { algorithms: [algorithm], audience: 'api', issuer: 'phalanx' };
 
 const authenticate = (request, response, next) => {
