@@ -13,7 +13,7 @@ use crate::{problem::Problem, router::Service};
 
 /// The claims of the token that came with a request. A handler that takes it answers 401 without one.
 #[derive(Debug)]
-pub(crate) struct Bearer(pub(crate) Claims);
+pub(crate) struct Bearer(pub(crate) Arc<Claims>);
 
 impl FromRequestParts<Arc<Service>> for Bearer {
     type Rejection = Problem;

@@ -11,6 +11,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header, request},
     response::AppendHeaders,
 };
+use phalanx_auth::KeyRing;
 use phalanx_data::{Consistency, Fallback, ShardId};
 use phalanx_shard::{
     self as shard, Lsn,
@@ -43,11 +44,11 @@ pub(crate) struct Seen(shard::Positions);
 
 impl PositionTokens {
     /// With a secret of the fleet's.
-    pub(crate) fn new(key: &phalanx_auth::TokenKey, registry: &mut Registry) -> Self {
+    pub(crate) fn new(ring: &KeyRing, registry: &mut Registry) -> Self {
         let ignored = Counter::default();
         let help = "Tokens of positions that were forged, expired or malformed";
         registry.register("phalanx_position_tokens_ignored", help, ignored.clone());
-        let key = TokenKey::new(key.derived(PURPOSE).as_bytes()).expect("a derived secret has 32 bytes");
+        let key = TokenKey::new(ring.derived(PURPOSE).as_bytes()).expect("a derived secret has 32 bytes");
         Self { key, ignored }
     }
 
@@ -133,8 +134,8 @@ mod tests {
 
     #[test]
     fn a_token_brings_back_what_was_written_and_by_which_map() {
-        let key = phalanx_auth::TokenKey::from_secret(b"a secret for tests that is long enough").unwrap();
-        let tokens = PositionTokens::new(&key, &mut Registry::new());
+        let ring = KeyRing::from_secret(b"a secret for tests that is long enough").unwrap();
+        let tokens = PositionTokens::new(&ring, &mut Registry::new());
         let position = |shard, lsn| phalanx_data::Position { shard: ShardId(shard), timeline: 1, lsn };
         let token = |seen, positions: &[_], epoch| {
             let AppendHeaders(fields) = tokens.headers(seen, &Wrote { positions: positions.to_vec(), epoch });

@@ -208,7 +208,7 @@ impl IntoResponse for Problem {
 impl From<TokenError> for Problem {
     fn from(error: TokenError) -> Self {
         match error {
-            TokenError::Invalid => Self::InvalidToken,
+            TokenError::Invalid(_) | TokenError::UnknownKey => Self::InvalidToken,
             TokenError::Expired => Self::TokenExpired,
         }
     }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use phalanx_auth::{SECRET_BYTES_MIN, TokenKey, WeakSecret};
+use phalanx_auth::{KeyRing, SECRET_BYTES_MIN, WeakSecret};
 use phalanx_data::DataDirectory;
 
 const FILE_NAME: &str = "jwt_secret";
@@ -34,7 +34,7 @@ pub enum SecretError {
 }
 
 /// Reads the secret, or creates it. Whichever replica is first, all get the same. Blocks.
-pub(crate) fn load_or_create(directory: &DataDirectory) -> Result<TokenKey, SecretError> {
+pub(crate) fn load_or_create(directory: &DataDirectory) -> Result<KeyRing, SecretError> {
     let path = directory.path().join(FILE_NAME);
     let text = match fs::read_to_string(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -44,7 +44,7 @@ pub(crate) fn load_or_create(directory: &DataDirectory) -> Result<TokenKey, Secr
     };
     let text = text.map_err(|source| SecretError::File { path: path.clone(), source })?;
     // The hexadecimal text itself is the secret: put into JWT_SECRET elsewhere, it verifies the same tokens.
-    TokenKey::from_secret(text.trim().as_bytes()).map_err(|source| SecretError::Weak { path, source })
+    KeyRing::from_secret(text.trim().as_bytes()).map_err(|source| SecretError::Weak { path, source })
 }
 
 /// Makes the file appear whole: under its name there is nothing, or the complete secret of whoever came first.

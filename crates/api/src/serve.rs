@@ -2,7 +2,7 @@
 
 use std::{io, num::NonZeroU16, panic, sync::Arc, time::Duration};
 
-use phalanx_auth::{Hasher, Issuer, TokenKey, TokenTerms, Verifier};
+use phalanx_auth::{Hasher, Issuer, KeyRing, Keys, Terms, TokenTypes, Verifier};
 use phalanx_data::{
     Data, DataDirectory, DirectoryError, EmbeddedError, Ids, Kind, LeaseError, MigrateMode, Servers,
     StartError, Topology, TopologyMigrateError, Upkeep, migrate,
@@ -136,7 +136,7 @@ pub async fn serve(
 }
 
 /// The directory, where anything is kept in it, and the key that signs.
-async fn prepare(settings: &Settings) -> Result<(Option<DataDirectory>, TokenKey), ServeError> {
+async fn prepare(settings: &Settings) -> Result<(Option<DataDirectory>, KeyRing), ServeError> {
     let Settings { data_directory, token_key, topology, .. } = settings.clone();
     let preparing = tokio::task::spawn_blocking(move || {
         let key = match (token_key, topology) {
@@ -185,19 +185,23 @@ async fn settle_schema(settings: &Settings, servers: &Servers) -> Result<(), Ser
 
 fn service(
     settings: &Settings,
-    key: TokenKey,
+    ring: KeyRing,
     hasher: Hasher,
     accounts: Accounts,
     mut registry: Registry,
     stop: CancellationToken,
 ) -> Service {
-    let terms = TokenTerms { issuer: TOKEN_ISSUER.to_owned(), audience: TOKEN_AUDIENCE.to_owned() };
+    let terms = Terms {
+        issuer: Some(TOKEN_ISSUER.to_owned()),
+        audience: Some(TOKEN_AUDIENCE.to_owned()),
+        types: TokenTypes::AccessToken,
+    };
     Service {
         accounts,
-        positions: PositionTokens::new(&key, &mut registry),
+        positions: PositionTokens::new(&ring, &mut registry),
         hasher,
-        issuer: Issuer::new(key.clone(), terms.clone(), settings.access_token_lifetime),
-        verifier: Verifier::new(key, terms),
+        verifier: Verifier::new(Keys::fixed(ring.key_set()), terms.clone()),
+        issuer: Issuer::new(ring, terms, settings.access_token_lifetime),
         instance: settings.instance.clone(),
         registry,
         stop,

@@ -11,7 +11,7 @@ use std::{
 };
 
 use axum::http::HeaderValue;
-use phalanx_auth::{HashingSettings, SECRET_BYTES_MIN, TokenKey};
+use phalanx_auth::{HashingSettings, KeyRing, SECRET_BYTES_MIN};
 use phalanx_data::{EmbeddedSettings, Topology};
 
 mod database;
@@ -35,7 +35,7 @@ pub struct Settings {
     /// `DATA_DIR`: where the embedded storage is; default `./.phalanx`.
     pub data_directory: PathBuf,
     /// `JWT_SECRET`; `None`: the secret that the replicas of one data directory share.
-    pub token_key: Option<TokenKey>,
+    pub token_key: Option<KeyRing>,
     /// `ACCESS_TOKEN_TTL`: how long a token is valid; default `10m`.
     pub access_token_lifetime: Duration,
     /// The bounds of password hashing.
@@ -216,9 +216,9 @@ impl Environment<'_> {
         })
     }
 
-    fn token_key(&mut self) -> Option<TokenKey> {
+    fn token_key(&mut self) -> Option<KeyRing> {
         let secret = (self.variable)("JWT_SECRET")?;
-        TokenKey::from_secret(secret.as_bytes())
+        KeyRing::from_secret(secret.as_bytes())
             .map_err(|weak| {
                 let problem = format!("has {} bytes", weak.bytes);
                 let remedy = format!(

@@ -67,7 +67,7 @@ pub(crate) async fn list(
     seen: Seen,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<impl IntoResponse, Problem> {
-    if claims.role != Role::Admin {
+    if !claims.has_role(Role::Admin.as_str()) {
         return Err(Problem::Forbidden);
     }
     let Query(query) = query.map_err(|_| parameter("", "only `limit` and `cursor` are known, once each"))?;

@@ -8,7 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::IntoResponse,
 };
-use phalanx_auth::{Password, Verdict};
+use phalanx_auth::{Password, Subject, Verdict};
 use phalanx_telemetry::clock;
 use serde::Serialize;
 
@@ -67,7 +67,10 @@ pub(crate) async fn login(
 }
 
 fn session(service: &Service, account: &Account) -> Session {
-    let token = service.issuer.issue(&account.id.to_string(), account.role, clock::unix_seconds());
+    let id = account.id.to_string();
+    // An account has one login here, which is named as it is.
+    let subject = Subject { subject: &id, session: Some(&id), epoch: 0, roles: &[account.role.as_str()] };
+    let token = service.issuer.issue(&subject, clock::unix_seconds());
     Session { token, user: User::from(account) }
 }
 

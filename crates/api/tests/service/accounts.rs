@@ -1,7 +1,7 @@
 //! Accounts, logins and tokens, over one replica and over several.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use phalanx_auth::TokenKey;
+use phalanx_auth::KeyRing;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -95,7 +95,7 @@ async fn an_unknown_address_and_a_wrong_password_get_the_same_answer() {
 #[tokio::test]
 async fn without_a_valid_token_a_profile_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let key = TokenKey::from_secret(SECRET.as_bytes()).unwrap();
+    let key = KeyRing::from_secret(SECRET.as_bytes()).unwrap();
     let replica =
         Replica::start(phalanx_api::Settings { token_key: Some(key), ..settings(directory.path(), "api-1") })
             .await;
@@ -146,7 +146,7 @@ async fn sql_in_a_value_is_text() {
 fn signed(subject: &str, audience: &str, seconds: i64) -> String {
     let now = i64::try_from(phalanx_telemetry::clock::unix_seconds()).unwrap();
     let claims = json!({
-        "sub": subject, "role": "user", "iss": "phalanx", "aud": audience,
+        "sub": subject, "sid": subject, "sv": 0, "role": "user", "iss": "phalanx", "aud": audience,
         "iat": now - 60, "nbf": now - 60, "exp": now + seconds, "jti": "1",
     });
     let header = Header { typ: Some("at+jwt".to_owned()), ..Header::new(Algorithm::HS256) };
