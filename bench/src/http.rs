@@ -50,14 +50,29 @@ impl Connection {
 
     /// Sends one request and reads its answer to the end.
     pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<Response> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        self.get_with(path, "").await
+    }
+
+    /// The same with further header lines, each with its end.
+    pub(crate) async fn get_with(&mut self, path: &str, fields: &str) -> anyhow::Result<Response> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{fields}\r\n", self.address);
         timeout(ANSWER_TIMEOUT, self.exchange(&request)).await.context("answer in time")?
     }
 
-    /// The same with a body of JSON.
+    /// A `POST` with a body of JSON.
     pub(crate) async fn post(&mut self, path: &str, json: &str) -> anyhow::Result<Response> {
+        self.post_with(path, "", json).await
+    }
+
+    /// The same with further header lines, each with its end.
+    pub(crate) async fn post_with(
+        &mut self,
+        path: &str,
+        fields: &str,
+        json: &str,
+    ) -> anyhow::Result<Response> {
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}",
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{fields}\r\n{json}",
             self.address,
             json.len(),
         );
