@@ -61,7 +61,7 @@ needs-build:
 	@scripts/needs cargo cc
 
 needs-test: needs-build
-	@scripts/needs curl openssl pgbouncer postgres redis-server setpriv
+	@scripts/needs curl node openssl pgbouncer postgres python3 redis-server schemathesis setpriv
 
 needs-bench: needs-build
 	@scripts/needs nginx haproxy wrk strace setpriv

@@ -57,7 +57,7 @@ fn every_wrong_field_is_told_at_once() {
     let answer = phalanx.exchange(&posting(REGISTER, r#"{"email":"ada","password":7,"role":"admin"}"#));
     let errors = answer.json()["errors"].clone();
     let pointers: Vec<&Value> = errors.as_array().unwrap().iter().map(|error| &error["pointer"]).collect();
-    assert_eq!(pointers, ["/email", "/password", "/name", "/role"]);
+    assert_eq!(pointers, ["/email", "/name", "/password", "/role"]);
     phalanx.stop();
 }
 

@@ -1,6 +1,7 @@
 //! `phalanx api` and `phalanx data` over PostgreSQL servers: what is refused at the start, and what an operator is told.
 
 mod guide;
+mod killed;
 mod looked_after;
 mod old;
 mod refused;

@@ -21,4 +21,5 @@ mod readme;
 mod slow_clients;
 mod stopping;
 mod support;
+mod token;
 mod topology;

@@ -15,7 +15,8 @@ mod store;
 mod tests;
 
 pub(crate) use store::{
-    Accounts, ListError, NewAccount, Reaper, RegisterError, Registered, Statistics, Wrote,
+    Accounts, Changed, Credentials, ListError, NewAccount, Reaper, RegisterError, Registered, Statistics,
+    Wrote,
 };
 
 const EMAIL_BYTES_MAX: usize = 254; // RFC 5321: the longest path is 256 with its brackets.
@@ -29,6 +30,17 @@ pub(crate) struct Account {
     pub(crate) email: Email,
     pub(crate) name: Name,
     pub(crate) role: Role,
+    /// The least epoch that a token of this account may name.
+    pub(crate) epoch: u64,
+    pub(crate) standing: Standing,
+}
+
+/// Whether an account lets its owner in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Active,
+    /// It keeps its address and all that it has; nobody logs in to it, and its tokens have ended.
+    Disabled,
 }
 
 /// A positive number of 63 bits that says its bucket. Accounts from before ids did so have random ones, which are as good: any

@@ -15,7 +15,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::problem::{FieldFault, Problem};
 
@@ -56,9 +56,16 @@ impl JsonObject {
         let mut names = HashSet::with_capacity(members.len());
         if let Some((name, _)) = members.iter().find(|(name, _)| !names.insert(name)) {
             let detail = "a member comes twice".to_owned();
-            return Err(Problem::MalformedJson { pointer: Some(pointer(name)), detail });
+            return Err(Problem::MalformedJson { pointer: Some(pointer(&[name])), detail });
         }
         Ok(Self { members })
+    }
+
+    /// The same bytes for the same members, in whatever order and with whatever space between them they came.
+    pub(crate) fn canonical(&self) -> Vec<u8> {
+        let mut members: Vec<_> = self.members.iter().collect();
+        members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        serde_json::to_vec(&members).expect("JSON values serialize")
     }
 
     /// Takes the members one by one.
@@ -80,26 +87,81 @@ impl Fields {
         name: &str,
         parse: impl FnOnce(String) -> Result<T, E>,
     ) -> Option<T> {
-        let position = self.members.iter().position(|(member, _)| member == name);
-        let parsed = match position.map(|position| self.members.swap_remove(position).1) {
+        let parsed = match self.take(name) {
             None => Err("is missing".to_owned()),
-            Some(Value::String(text)) => parse(text).map_err(|fault| fault.to_string()),
-            Some(_) => Err("must be a string".to_owned()),
+            Some(value) => text_of(value, parse),
         };
-        parsed.map_err(|detail| self.faults.push(FieldFault { pointer: pointer(name), detail })).ok()
+        self.judged(name, parsed)
+    }
+
+    /// Takes a string that may be missing.
+    pub(crate) fn optional_text<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(String) -> Result<T, E>,
+    ) -> Option<Option<T>> {
+        let parsed = self.take(name).map(|value| text_of(value, parse)).transpose();
+        self.judged(name, parsed)
+    }
+
+    /// Takes a truth value that may be missing.
+    pub(crate) fn optional_flag(&mut self, name: &str) -> Option<Option<bool>> {
+        let flag = |value: Value| value.as_bool().ok_or("must be true or false".to_owned());
+        let parsed = self.take(name).map(flag).transpose();
+        self.judged(name, parsed)
+    }
+
+    /// Takes a required object.
+    pub(crate) fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
+        let parsed = match self.take(name) {
+            None => Err("is missing".to_owned()),
+            Some(Value::Object(members)) => Ok(members),
+            Some(_) => Err("must be an object".to_owned()),
+        };
+        self.judged(name, parsed)
+    }
+
+    /// Adds what is wrong with several members together, or with none of them.
+    pub(crate) fn fault(&mut self, pointer: &str, detail: &str) {
+        self.faults.push(FieldFault { pointer: pointer.to_owned(), detail: detail.to_owned() });
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        let position = self.members.iter().position(|(member, _)| member == name)?;
+        Some(self.members.swap_remove(position).1)
+    }
+
+    fn judged<T>(&mut self, name: &str, parsed: Result<T, String>) -> Option<T> {
+        parsed.map_err(|detail| self.faults.push(FieldFault { pointer: pointer(&[name]), detail })).ok()
     }
 
     /// Answers `value` if nothing was wrong and nothing is left over.
     pub(crate) fn finish<T>(mut self, value: Option<T>) -> Result<T, Problem> {
-        let unknown = self
-            .members
-            .iter()
-            .map(|(name, _)| FieldFault { pointer: pointer(name), detail: "is not known here".to_owned() });
+        let unknown = self.members.iter().map(|(name, _)| FieldFault {
+            pointer: pointer(&[name]),
+            detail: "is not known here".to_owned(),
+        });
         self.faults.extend(unknown.take(FAULTS_MAX));
         match value {
             Some(value) if self.faults.is_empty() => Ok(value),
             _ => Err(Problem::InvalidFields(self.faults)),
         }
+    }
+}
+
+/// The answer to members with these faults, of which only so many are told.
+pub(crate) fn invalid(mut faults: Vec<FieldFault>) -> Problem {
+    faults.truncate(FAULTS_MAX);
+    Problem::InvalidFields(faults)
+}
+
+fn text_of<T, E: fmt::Display>(
+    value: Value,
+    parse: impl FnOnce(String) -> Result<T, E>,
+) -> Result<T, String> {
+    match value {
+        Value::String(text) => parse(text).map_err(|fault| fault.to_string()),
+        _ => Err("must be a string".to_owned()),
     }
 }
 
@@ -170,14 +232,17 @@ async fn read(mut body: Body, expects_continue: bool) -> Result<Vec<u8>, Problem
     if announced.max(received) > BODY_BYTES_MAX { Err(Problem::BodyTooLarge) } else { Ok(kept) }
 }
 
-/// The RFC 6901 pointer to a member of the body; a name that a client made up is cut.
-fn pointer(name: &str) -> String {
-    let mut pointer = "/".to_owned();
-    for character in name.chars().take(POINTER_CHARS_MAX) {
-        match character {
-            '~' => pointer.push_str("~0"),
-            '/' => pointer.push_str("~1"),
-            _ => pointer.push(character),
+/// The RFC 6901 pointer to a member of the body, by the names on the way to it; one that a client made up is cut.
+pub(crate) fn pointer(names: &[&str]) -> String {
+    let mut pointer = String::new();
+    for name in names {
+        pointer.push('/');
+        for character in name.chars().take(POINTER_CHARS_MAX) {
+            match character {
+                '~' => pointer.push_str("~0"),
+                '/' => pointer.push_str("~1"),
+                _ => pointer.push(character),
+            }
         }
     }
     pointer

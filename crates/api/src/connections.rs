@@ -3,6 +3,7 @@
 //! Order of the end: the listener closes, idle connections close, those with a request close after its answer, and what is
 //! left at the deadline is cut. Readiness is 503 from the first moment, since it looks at the same token.
 
+mod peer;
 mod preface;
 mod streams;
 
@@ -14,6 +15,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use peer::WithPeer;
 use preface::{Rewound, Spoken};
 use streams::Streams;
 use tokio::{
@@ -43,9 +45,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How the service ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
-    /// Connections that were cut at the deadline with a request still open.
+    /// Connections that were cut at the deadline with a request still open, and WebSockets.
     pub connections_cut: usize,
 }
+
+/// What answers the requests of one connection.
+type Routes = WithPeer<TowerToHyperService<Router>>;
 
 enum Event {
     Accepted(io::Result<(TcpStream, SocketAddr)>),
@@ -68,8 +73,9 @@ pub(crate) async fn serve(
             accepted = listener.accept(), if connections.len() < connections_max => Event::Accepted(accepted),
         };
         match event {
-            Event::Accepted(Ok((stream, _))) => {
-                connections.spawn(connection(stream, router.clone(), stop.clone()));
+            Event::Accepted(Ok((stream, peer))) => {
+                let service = WithPeer::new(TowerToHyperService::new(router.clone()), peer);
+                connections.spawn(connection(stream, service, stop.clone()));
             }
             Event::Accepted(Err(error)) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -82,7 +88,7 @@ pub(crate) async fn serve(
     drain(connections, drain_deadline).await
 }
 
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
+async fn connection(stream: TcpStream, service: Routes, stop: CancellationToken) {
     // An answer is one write: waiting to fill a packet would only delay it.
     let _ = stream.set_nodelay(true);
     let opened = tokio::select! {
@@ -91,8 +97,8 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
         () = stop.cancelled() => return,
     };
     let ended = match opened {
-        Ok(Ok((stream, Spoken::Http1))) => serve_http1(stream, router, &stop).await,
-        Ok(Ok((stream, Spoken::Http2))) => serve_http2(stream, router, &stop).await,
+        Ok(Ok((stream, Spoken::Http1))) => serve_http1(stream, service, &stop).await,
+        Ok(Ok((stream, Spoken::Http2))) => serve_http2(stream, service, &stop).await,
         Ok(Err(_)) | Err(_) => return,
     };
     if let Err(error) = ended {
@@ -100,14 +106,14 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
     }
 }
 
-async fn serve_http1(stream: Rewound, router: Router, stop: &CancellationToken) -> hyper::Result<()> {
+async fn serve_http1(stream: Rewound, service: Routes, stop: &CancellationToken) -> hyper::Result<()> {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(HEAD_FIELDS_MAX)
         .max_buf_size(HEAD_BYTES_MAX);
-    let serving = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut serving = pin!(serving);
     tokio::select! {
         ended = serving.as_mut() => ended,
@@ -118,7 +124,7 @@ async fn serve_http1(stream: Rewound, router: Router, stop: &CancellationToken) 
     }
 }
 
-async fn serve_http2(stream: Rewound, router: Router, stop: &CancellationToken) -> hyper::Result<()> {
+async fn serve_http2(stream: Rewound, service: Routes, stop: &CancellationToken) -> hyper::Result<()> {
     let streams = Streams::default();
     let mut builder = http2::Builder::new(streams.executor());
     // What bounds resets, settings and empty frames are the library's own defaults.
@@ -131,7 +137,7 @@ async fn serve_http2(stream: Rewound, router: Router, stop: &CancellationToken) 
         .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PONG_TIMEOUT);
-    let service = streams.counted(TowerToHyperService::new(router));
+    let service = streams.counted(service);
     let serving = builder.serve_connection(TokioIo::new(stream), service);
     let mut serving = pin!(serving);
     tokio::select! {

@@ -9,10 +9,16 @@
 //! transactions (`phalanx-data`).
 //! How it fails: [`SettingsError`] before anything is touched, [`ServeError`] at start; afterwards only single requests do.
 
+mod access;
 mod accounts;
+mod address;
 mod bearer;
 mod body;
+mod client;
 mod connections;
+mod document;
+mod grant;
+mod idempotency;
 mod metrics;
 mod observe;
 mod positions;
@@ -21,12 +27,21 @@ mod router;
 mod routes;
 mod secret;
 mod serve;
+mod service;
 mod settings;
+mod sockets;
+#[cfg(test)]
+mod stores;
+mod table;
 
+pub use address::TrustedProxies;
 pub use connections::Drained;
 pub use secret::SecretError;
 pub use serve::{Blame, ServeError, serve};
-pub use settings::{InstanceName, MigrateAtStart, Settings, SettingsError, VariableFault};
+pub use settings::{
+    InstanceName, MigrateAtStart, RedisUrl, SessionLifetimes, Settings, SettingsError, VariableFault,
+};
+pub use sockets::SocketSettings;
 
 /// What an operator may ask of the service's databases: the migrations that they should have, and their dangling rows.
 #[must_use]

@@ -5,6 +5,7 @@
 //! Elsewhere: who counts (`phalanx-data`); how series are written (`phalanx-telemetry`).
 
 mod pools;
+mod shared_state;
 
 use phalanx_data::{Data, ReadTotals, ServerStatus, StatementTotals};
 use phalanx_telemetry::{
@@ -13,6 +14,7 @@ use phalanx_telemetry::{
 };
 
 use self::pools::Pools;
+pub(crate) use self::shared_state::register as register_shared_state;
 
 /// Lets each scrape ask the data layer.
 pub(crate) fn register(registry: &mut Registry, data: &Data) {

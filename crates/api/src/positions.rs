@@ -22,7 +22,7 @@ use phalanx_telemetry::{
     registry::{Counter, Registry},
 };
 
-use crate::{accounts::Wrote, router::Service};
+use crate::{accounts::Wrote, service::Service};
 
 const HEADER: HeaderName = HeaderName::from_static("phalanx-position");
 const COOKIE: &str = "phalanx_position";

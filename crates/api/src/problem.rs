@@ -7,9 +7,10 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use phalanx_auth::{HashingError, TokenError};
+use phalanx_auth::{HashingError, Refusal, RetryAfter, StandingError, StateError};
 use phalanx_data::{AccessError, Kind, ScatterError, ShardFault};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::accounts::ListError;
 
@@ -24,18 +25,29 @@ pub(crate) enum Problem {
         detail: String,
     },
     BodyIncomplete,
+    MalformedKey,
     NoToken,
     InvalidToken,
     TokenExpired,
     InvalidCredentials,
     Forbidden,
+    /// A cookie came with a request of another site's page.
+    CrossOrigin,
     NotFound,
     MethodNotAllowed,
     BodyTimeout,
     EmailTaken,
+    /// Somebody else's change was first.
+    ChangedMeanwhile,
+    /// Another request with the same idempotency key is being carried out.
+    KeyInUse,
     BodyTooLarge,
     NotJson,
     InvalidFields(Vec<FieldFault>),
+    UpgradeRequired,
+    /// An idempotency key came with another request before.
+    KeyReused,
+    TooManyAttempts(RetryAfter),
     Overloaded,
     StorageFull,
     /// The database cannot be reached, or moves.
@@ -43,6 +55,8 @@ pub(crate) enum Problem {
     /// The connection broke in the middle of a write.
     OutcomeUnknown,
     DatabaseTimeout,
+    /// What replicas share beside the database cannot be reached.
+    StateUnavailable,
     NotReady {
         detail: &'static str,
     },
@@ -50,10 +64,12 @@ pub(crate) enum Problem {
 }
 
 /// What is wrong with one member of the body.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct FieldFault {
-    /// RFC 6901.
+    /// Which (RFC 6901).
+    #[schema(example = "/email")]
     pub(crate) pointer: String,
+    #[schema(example = "must be an e-mail address")]
     pub(crate) detail: String,
 }
 
@@ -64,24 +80,27 @@ impl Problem {
         Self::Internal
     }
 
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::MalformedJson { .. } | Self::BodyIncomplete => StatusCode::BAD_REQUEST,
+            Self::MalformedJson { .. } | Self::BodyIncomplete | Self::MalformedKey => StatusCode::BAD_REQUEST,
             Self::NoToken | Self::InvalidToken | Self::TokenExpired | Self::InvalidCredentials => {
                 StatusCode::UNAUTHORIZED
             }
-            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::CrossOrigin => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::EmailTaken => StatusCode::CONFLICT,
+            Self::EmailTaken | Self::ChangedMeanwhile | Self::KeyInUse => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::InvalidFields(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::InvalidFields(_) | Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
+            Self::TooManyAttempts(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Overloaded
             | Self::StorageFull
             | Self::Unavailable
             | Self::OutcomeUnknown
+            | Self::StateUnavailable
             | Self::NotReady { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::DatabaseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -93,23 +112,31 @@ impl Problem {
         match self {
             Self::MalformedJson { .. } => "Malformed JSON",
             Self::BodyIncomplete => "Incomplete body",
+            Self::MalformedKey => "Malformed idempotency key",
             Self::NoToken => "No token provided",
             Self::InvalidToken => "Invalid token",
             Self::TokenExpired => "Token expired",
             Self::InvalidCredentials => "Invalid credentials",
             Self::Forbidden => "Insufficient permissions",
+            Self::CrossOrigin => "Cross-origin request",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::BodyTimeout => "Body timeout",
             Self::EmailTaken => "Email already registered",
+            Self::ChangedMeanwhile => "Changed meanwhile",
+            Self::KeyInUse => "Request in progress",
             Self::BodyTooLarge => "Body too large",
             Self::NotJson => "Unsupported media type",
             Self::InvalidFields(_) => "Invalid fields",
+            Self::UpgradeRequired => "Upgrade required",
+            Self::KeyReused => "Idempotency key reused",
+            Self::TooManyAttempts(_) => "Too many attempts",
             Self::Overloaded => "Overloaded",
             Self::StorageFull => "Storage full",
             Self::Unavailable => "Database unavailable",
             Self::OutcomeUnknown => "Outcome unknown",
             Self::DatabaseTimeout => "Database timeout",
+            Self::StateUnavailable => "State unavailable",
             Self::NotReady { .. } => "Not ready",
             Self::Internal => "Internal error",
         }
@@ -120,17 +147,30 @@ impl Problem {
             Self::MalformedJson { detail, .. } => return Cow::Owned(detail.clone()),
             Self::InvalidFields(faults) => return Cow::Owned(sentence(faults)),
             Self::BodyIncomplete => "the body ended before its announced length",
+            Self::MalformedKey => {
+                "send one `Idempotency-Key` of 1 to 255 visible ASCII characters, quoted or not"
+            }
             Self::NoToken => "send the token of a login as `Authorization: Bearer <token>`",
             Self::InvalidToken => "the token is not one that this service issued for this use",
             Self::TokenExpired => "log in again",
             Self::InvalidCredentials => "no account has this email and password",
             Self::Forbidden => "this is for accounts with the role admin",
+            Self::CrossOrigin => {
+                "a cookie counts only on requests of this service's own pages; send a token instead"
+            }
             Self::NotFound => "nothing is here",
             Self::MethodNotAllowed => "the `Allow` header lists the methods of this resource",
             Self::BodyTimeout => "the body did not arrive in time",
             Self::EmailTaken => "an account with this email exists",
+            Self::ChangedMeanwhile => "another request has changed the same; look at it, and try again",
+            Self::KeyInUse => {
+                "a request with this `Idempotency-Key` is being carried out; try again for its answer"
+            }
             Self::BodyTooLarge => "the body is longer than this service reads",
             Self::NotJson => "send the body as `Content-Type: application/json`, uncompressed",
+            Self::UpgradeRequired => "this is for WebSockets of version 13 over HTTP/1.1",
+            Self::KeyReused => "another request came with this `Idempotency-Key`: give each request its own",
+            Self::TooManyAttempts(_) => "the password was wrong too often; try again later",
             Self::Overloaded => "more work is waiting than can be done in time; try again",
             Self::StorageFull => "nothing can be stored at present; reading goes on",
             Self::Unavailable => "the database cannot be reached at present; try again",
@@ -138,6 +178,9 @@ impl Problem {
                 "the connection to the database broke: look whether it was done before you try again"
             }
             Self::DatabaseTimeout => "the database took too long",
+            Self::StateUnavailable => {
+                "what replicas share cannot be reached at present, and this needs it; try again"
+            }
             Self::NotReady { detail } => detail,
             Self::Internal => "the request failed through no fault of yours",
         })
@@ -151,32 +194,54 @@ impl Problem {
         }
     }
 
-    /// RFC 6750: an error code only where a token was sent.
-    fn header(&self) -> Option<(HeaderName, &'static str)> {
+    /// What stands beside the body. RFC 6750: an error code only where a token was sent.
+    fn headers(&self) -> &'static [(HeaderName, &'static str)] {
         match self {
-            Self::NoToken | Self::InvalidCredentials => Some((header::WWW_AUTHENTICATE, "Bearer")),
-            Self::InvalidToken => Some((header::WWW_AUTHENTICATE, r#"Bearer error="invalid_token""#)),
-            Self::TokenExpired => Some((
+            Self::NoToken | Self::InvalidCredentials => &[(header::WWW_AUTHENTICATE, "Bearer")],
+            Self::InvalidToken => &[(header::WWW_AUTHENTICATE, r#"Bearer error="invalid_token""#)],
+            Self::TokenExpired => &[(
                 header::WWW_AUTHENTICATE,
                 r#"Bearer error="invalid_token", error_description="the token expired""#,
-            )),
-            Self::Overloaded | Self::StorageFull | Self::Unavailable | Self::NotReady { .. } => {
-                Some((header::RETRY_AFTER, RETRY_AFTER_SECONDS))
-            }
-            _ => None,
+            )],
+            Self::UpgradeRequired => &[
+                (header::CONNECTION, "upgrade"),
+                (header::UPGRADE, "websocket"),
+                (header::SEC_WEBSOCKET_VERSION, "13"),
+            ],
+            Self::KeyInUse
+            | Self::Overloaded
+            | Self::StorageFull
+            | Self::Unavailable
+            | Self::StateUnavailable
+            | Self::NotReady { .. } => &[(header::RETRY_AFTER, RETRY_AFTER_SECONDS)],
+            _ => &[],
         }
     }
 }
 
-#[derive(Serialize)]
-struct ProblemBody<'a> {
+/// An error (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody<'a> {
+    #[schema(example = "about:blank")]
     r#type: &'static str,
+    /// The status in words.
+    #[schema(example = "Unprocessable Content")]
     title: &'static str,
+    #[schema(example = 422, minimum = 400, maximum = 599)]
     status: u16,
+    /// What is wrong, for people.
+    #[schema(example = "/email must be an e-mail address")]
     detail: Cow<'static, str>,
+    /// What is wrong, for programs.
+    #[schema(example = "Invalid fields")]
     error: &'static str,
+    /// Where in the body, if it is there (RFC 6901): the first of `errors`.
+    #[schema(example = "/email", nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<&'a str>,
+    /// All that is wrong with the body's members.
+    #[schema(required = false)]
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldFault],
 }
@@ -198,18 +263,24 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some((name, value)) = self.header() {
+        for (name, value) in self.headers() {
             headers.insert(name, HeaderValue::from_static(value));
+        }
+        if let Self::TooManyAttempts(retry_after) = self {
+            headers.insert(header::RETRY_AFTER, retry_after.seconds().into());
         }
         response
     }
 }
 
-impl From<TokenError> for Problem {
-    fn from(error: TokenError) -> Self {
-        match error {
-            TokenError::Invalid(_) | TokenError::UnknownKey => Self::InvalidToken,
-            TokenError::Expired => Self::TokenExpired,
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoToken => Self::NoToken,
+            Refusal::InvalidToken | Refusal::Revoked => Self::InvalidToken,
+            Refusal::TokenExpired => Self::TokenExpired,
+            Refusal::Forbidden(_) => Self::Forbidden,
+            Refusal::KeysUnavailable | Refusal::StateUnavailable => Self::StateUnavailable,
         }
     }
 }
@@ -219,6 +290,27 @@ impl From<HashingError> for Problem {
         match error {
             HashingError::Busy => Self::Overloaded,
             _ => Self::internal(&error),
+        }
+    }
+}
+
+impl From<StateError> for Problem {
+    fn from(error: StateError) -> Self {
+        if error.is_defect() {
+            return Self::internal(&error);
+        }
+        let error: &dyn std::error::Error = &error;
+        // The state tells of an outage once.
+        tracing::debug!(error, "the shared state did not answer a request");
+        Self::StateUnavailable
+    }
+}
+
+impl From<StandingError> for Problem {
+    fn from(error: StandingError) -> Self {
+        match error {
+            StandingError::Store(error) => error.into(),
+            _ => Self::StateUnavailable,
         }
     }
 }

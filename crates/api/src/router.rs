@@ -1,58 +1,28 @@
-//! The routes, and what each handler works with.
+//! What surrounds every handler.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router, middleware,
     response::{IntoResponse, Response},
-    routing::{MethodRouter, any, get, post},
+    routing::{MethodRouter, any},
 };
-use phalanx_auth::{Hasher, Issuer, Verifier};
-use phalanx_telemetry::{registry::Registry, requests::RequestFamily};
-use tokio_util::sync::CancellationToken;
+use phalanx_telemetry::requests::RequestFamily;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    InstanceName,
-    accounts::Accounts,
     observe::{Observer, observe},
-    positions::PositionTokens,
     problem::Problem,
-    routes::{account, accounts, catalog, operations, session},
+    service::Service,
+    table::{Route, table},
 };
 
 const SERVICE: &str = "api";
 /// The route label of every path that no route has: a client cannot make series.
 const UNMATCHED: &str = "unmatched";
 
-/// What the handlers share. Nothing in it outlives the replica.
-pub(crate) struct Service {
-    pub(crate) accounts: Accounts,
-    pub(crate) positions: PositionTokens,
-    pub(crate) hasher: Hasher,
-    pub(crate) issuer: Issuer,
-    pub(crate) verifier: Verifier,
-    pub(crate) instance: InstanceName,
-    pub(crate) registry: Registry,
-    pub(crate) stop: CancellationToken,
-}
-
 /// Every route, observed.
 pub(crate) fn router(service: Arc<Service>, requests: &RequestFamily) -> Router {
-    let routes = [
-        ("/api/auth/register", post(session::register)),
-        ("/api/auth/login", post(session::login)),
-        ("/api/profile", get(account::profile)),
-        ("/api/users", get(accounts::list)),
-        ("/api/users/{id}", get(account::user)),
-        ("/api/stats/users", get(accounts::totals)),
-        ("/api/catalog", get(catalog::list)),
-        ("/health", get(operations::health)),
-        ("/livez", get(operations::alive)),
-        ("/ready", get(operations::ready)),
-        ("/readyz", get(operations::ready)),
-        ("/metrics", get(operations::metrics)),
-    ];
     let observed = |template: &str, methods: MethodRouter<Arc<Service>>| {
         let observer =
             Observer { series: requests.series(SERVICE, template), instance: service.instance.header() };
@@ -62,11 +32,20 @@ pub(crate) fn router(service: Arc<Service>, requests: &RequestFamily) -> Router 
             .layer(middleware::from_fn_with_state(observer, observe))
     };
     let mut router = Router::new();
-    for (template, methods) in routes {
+    for (template, methods) in by_template(table()) {
         router = router.route(template, observed(template, methods.fallback(method_not_allowed)));
     }
     let unmatched = observed(UNMATCHED, any(not_found)).with_state(Arc::clone(&service));
     router.fallback_service(unmatched).with_state(service)
+}
+
+fn by_template(routes: Vec<Route>) -> BTreeMap<&'static str, MethodRouter<Arc<Service>>> {
+    let mut templates = BTreeMap::new();
+    for Route { template, handler, .. } in routes {
+        let methods: MethodRouter<_> = templates.remove(template).unwrap_or_default();
+        templates.insert(template, methods.merge(handler));
+    }
+    templates
 }
 
 async fn method_not_allowed() -> Problem {

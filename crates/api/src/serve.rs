@@ -2,7 +2,7 @@
 
 use std::{io, num::NonZeroU16, panic, sync::Arc, time::Duration};
 
-use phalanx_auth::{Hasher, Issuer, KeyRing, Keys, Terms, TokenTypes, Verifier};
+use phalanx_auth::{Hasher, KeyRing, SharedState, StateOpenError, StateSettings, StateUpkeep};
 use phalanx_data::{
     Data, DataDirectory, DirectoryError, EmbeddedError, Ids, Kind, LeaseError, MigrateMode, Servers,
     StartError, Topology, TopologyMigrateError, Upkeep, migrate,
@@ -13,15 +13,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Drained, MigrateAtStart, SecretError, Settings,
-    accounts::{Accounts, Reaper},
-    connections, metrics,
-    positions::PositionTokens,
-    router::{Service, router},
+    accounts::Accounts,
+    connections,
+    router::router,
     secret,
+    service::{self, Opened, Service},
+    sockets::Sockets,
 };
 
-const TOKEN_ISSUER: &str = "phalanx";
-const TOKEN_AUDIENCE: &str = "api";
+/// Of the data directory: where the shared state is, unless it is in Redis. Gateways on this machine name it too.
+const STATE_DIRECTORY: &str = "state";
 /// How long connections to a database may take to end once no request needs them: a server that hangs would keep them for ever.
 /// With the drain before it, less than the 30 s after which a fleet kills the replica.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -57,6 +58,9 @@ pub enum ServeError {
         /// How many.
         count: usize,
     },
+    /// What replicas share beside the database cannot be used.
+    #[error("cannot use the shared state")]
+    State(#[from] StateOpenError),
     /// No ids can be made.
     #[error("cannot make ids")]
     Ids(#[from] LeaseError),
@@ -82,13 +86,17 @@ impl ServeError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Servers(error) if error.is_setting() => Blame::Setting,
+            Self::State(StateOpenError::Url(_)) => Blame::Setting,
             Self::Servers(_) | Self::Migrate(_) | Self::Unmigrated { .. } => Blame::Dependency,
             Self::Ids(LeaseError::Access(error)) if error.verdict().kind == Kind::Unavailable => {
                 Blame::Dependency
             }
-            Self::Directory(_) | Self::Secret(_) | Self::Database(_) | Self::Ids(_) | Self::Hashing(_) => {
-                Blame::Machine
-            }
+            Self::Directory(_)
+            | Self::Secret(_)
+            | Self::Database(_)
+            | Self::State(_)
+            | Self::Ids(_)
+            | Self::Hashing(_) => Blame::Machine,
         }
     }
 }
@@ -103,51 +111,86 @@ pub async fn serve(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<Drained, ServeError> {
-    let (directory, key) = prepare(&settings).await?;
+    let Prepared { directory, state_directory, ring } = prepare(&settings).await?;
     let hasher = Hasher::start(settings.hashing).map_err(ServeError::Hashing)?;
     let (data, data_upkeep) = open(&settings, directory).await?;
-    let mut upkeep = JoinSet::new();
-    upkeep.spawn(data_upkeep.run());
+    let (mut tasks, stop_upkeep) = (JoinSet::new(), CancellationToken::new());
+    tasks.spawn(data_upkeep.run());
     let (ids, ids_upkeep) = Ids::lease(&data).await?;
-    let stop_upkeep = CancellationToken::new();
-    upkeep.spawn(ids_upkeep.run(stop_upkeep.clone()));
+    tasks.spawn(ids_upkeep.run(stop_upkeep.clone()));
+    let (state, state_upkeep) = open_state(&settings, state_directory).await?;
+    tasks.spawn(state_upkeep.run(stop_upkeep.clone()));
 
     let requests = RequestFamily::new();
-    let accounts = Accounts::new(data.clone(), ids);
     let mut registry = Registry::new();
     registry.add(requests.collector());
-    metrics::register(&mut registry, &data);
-    upkeep.spawn(Reaper::new(accounts.clone(), &mut registry).run(stop_upkeep.clone()));
-    let service = service(&settings, key, hasher, accounts, registry, stop.clone());
+    let (sockets, keeper) = Sockets::new(settings.sockets, &mut registry);
+    let opened = Opened { ring, hasher, data: data.clone(), ids, state };
+    let upkeep = service::Upkeep { tasks: &mut tasks, stop: &stop_upkeep };
+    let service = Service::new(&settings, opened, sockets, registry, upkeep, stop.clone());
     let router = router(Arc::new(service), &requests);
     let address = listener.local_addr().ok().map(tracing::field::display);
     tracing::info!(instance = settings.instance.as_str(), address, "the reference API serves");
-    let drained =
-        connections::serve(listener, router, settings.connections_max, settings.drain_deadline, stop).await;
+    let (Drained { connections_cut }, sockets_cut) = tokio::join!(
+        connections::serve(listener, router, settings.connections_max, settings.drain_deadline, stop.clone()),
+        keeper.run(settings.drain_deadline, stop),
+    );
     stop_upkeep.cancel();
     data.close();
     // A panic of one of them is a defect that the log has told already.
-    let ending = async { while upkeep.join_next().await.is_some() {} };
+    let ending = async { while tasks.join_next().await.is_some() {} };
     if timeout(CLOSE_TIMEOUT, ending).await.is_err() {
         tracing::warn!("connections to a database were cut: it does not answer what was last asked of it");
     }
     tracing::info!(instance = settings.instance.as_str(), "the reference API has stopped");
-    Ok(drained)
+    Ok(Drained { connections_cut: connections_cut + sockets_cut })
 }
 
-/// The directory, where anything is kept in it, and the key that signs.
-async fn prepare(settings: &Settings) -> Result<(Option<DataDirectory>, KeyRing), ServeError> {
-    let Settings { data_directory, token_key, topology, .. } = settings.clone();
+/// What is there before anything is opened.
+struct Prepared {
+    /// Where accounts are kept, unless they are on servers.
+    directory: Option<DataDirectory>,
+    /// Where the shared state is kept, unless it is in Redis.
+    state_directory: Option<DataDirectory>,
+    ring: KeyRing,
+}
+
+/// Makes the directories, where anything is kept in them, and finds the keys that sign.
+async fn prepare(settings: &Settings) -> Result<Prepared, ServeError> {
+    let settings = settings.clone();
     let preparing = tokio::task::spawn_blocking(move || {
-        let key = match (token_key, topology) {
-            (Some(key), Topology::Servers(_)) => return Ok((None, key)),
-            (key, _) => key,
+        let Settings { data_directory, token_keys, topology, redis_url, .. } = settings;
+        let state_path = data_directory.join(STATE_DIRECTORY);
+        let (embedded, shared) = (matches!(topology, Topology::Embedded), redis_url.is_some());
+        let needed = embedded || !shared || token_keys.is_none();
+        let directory = needed.then(|| DataDirectory::create(data_directory)).transpose()?;
+        let ring = match (token_keys, &directory) {
+            (Some(ring), _) => ring,
+            (None, directory) => {
+                secret::load_or_create(directory.as_ref().expect("without keys there is a directory"))?
+            }
         };
-        let directory = DataDirectory::create(data_directory)?;
-        let key = key.map_or_else(|| secret::load_or_create(&directory), Ok)?;
-        Ok::<_, ServeError>((Some(directory), key))
+        let state_directory = (!shared).then(|| DataDirectory::create(state_path)).transpose()?;
+        Ok::<_, ServeError>(Prepared { directory, state_directory, ring })
     });
     preparing.await.unwrap_or_else(|ended| panic::resume_unwind(ended.into_panic()))
+}
+
+async fn open_state(
+    settings: &Settings,
+    directory: Option<DataDirectory>,
+) -> Result<(SharedState, StateUpkeep), StateOpenError> {
+    match (&settings.redis_url, directory) {
+        (Some(url), _) => SharedState::redis(url.as_str(), StateSettings::default()).await,
+        (None, directory) => {
+            if let Topology::Servers(_) = settings.topology {
+                tracing::warn!(
+                    "sessions and revocations reach the replicas of this machine alone: REDIS_URL is not set"
+                );
+            }
+            SharedState::embedded(directory.expect("embedded state has a directory")).await
+        }
+    }
 }
 
 async fn open(settings: &Settings, directory: Option<DataDirectory>) -> Result<(Data, Upkeep), ServeError> {
@@ -181,29 +224,4 @@ async fn settle_schema(settings: &Settings, servers: &Servers) -> Result<(), Ser
         let count = lacking.migrations.len();
         Err(ServeError::Unmigrated { shard: lacking.shard, server: lacking.server, count })
     })
-}
-
-fn service(
-    settings: &Settings,
-    ring: KeyRing,
-    hasher: Hasher,
-    accounts: Accounts,
-    mut registry: Registry,
-    stop: CancellationToken,
-) -> Service {
-    let terms = Terms {
-        issuer: Some(TOKEN_ISSUER.to_owned()),
-        audience: Some(TOKEN_AUDIENCE.to_owned()),
-        types: TokenTypes::AccessToken,
-    };
-    Service {
-        accounts,
-        positions: PositionTokens::new(&ring, &mut registry),
-        hasher,
-        verifier: Verifier::new(Keys::fixed(ring.key_set()), terms.clone()),
-        issuer: Issuer::new(ring, terms, settings.access_token_lifetime),
-        instance: settings.instance.clone(),
-        registry,
-        stop,
-    }
 }

@@ -11,18 +11,20 @@ use std::{
 };
 
 use axum::http::HeaderValue;
-use phalanx_auth::{HashingSettings, KeyRing, SECRET_BYTES_MIN};
+use phalanx_auth::{HashingSettings, KeyRing, LoginSettings, RevocationSettings};
 use phalanx_data::{EmbeddedSettings, Topology};
+
+use crate::{SocketSettings, TrustedProxies};
 
 mod database;
 #[cfg(test)]
 mod tests;
+mod tokens;
+
+pub use tokens::SessionLifetimes;
 
 const PORT: u16 = 3000;
 const DATA_DIRECTORY: &str = "./.phalanx";
-const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_mins(10);
-/// A lost token cannot be taken back before it expires, so no lifetime is longer.
-const ACCESS_TOKEN_LIFETIME_MAX: Duration = Duration::from_hours(24);
 const INSTANCE_BYTES_MAX: usize = 128;
 
 /// Everything that can be set of one replica.
@@ -34,10 +36,20 @@ pub struct Settings {
     pub instance: InstanceName,
     /// `DATA_DIR`: where the embedded storage is; default `./.phalanx`.
     pub data_directory: PathBuf,
-    /// `JWT_SECRET`; `None`: the secret that the replicas of one data directory share.
-    pub token_key: Option<KeyRing>,
-    /// `ACCESS_TOKEN_TTL`: how long a token is valid; default `10m`.
+    /// `REDIS_URL`: where replicas share what is not in the database; `None`: in a file in the data directory.
+    pub redis_url: Option<RedisUrl>,
+    /// `JWT_SECRET` or `JWT_KEYS`; `None`: the secret that the replicas of one data directory share.
+    pub token_keys: Option<KeyRing>,
+    /// `ACCESS_TOKEN_TTL`: how long a token is valid; default `10m`, at most `7d`.
     pub access_token_lifetime: Duration,
+    /// `REFRESH_TOKEN_TTL`, `LOGIN_TTL` and `LOGINS_MAX`: how long logins last, and how many one account may have.
+    pub logins: LoginSettings,
+    /// `SESSION_IDLE_TIMEOUT` and `SESSION_ABSOLUTE_TIMEOUT`.
+    pub sessions: SessionLifetimes,
+    /// `REVOCATION_STALE`: what happens to tokens while it cannot be told whether they are revoked.
+    pub revocation: RevocationSettings,
+    /// `TRUSTED_PROXIES`: whose word about the addresses of clients is taken; default those of this machine.
+    pub trusted_proxies: TrustedProxies,
     /// The bounds of password hashing.
     pub hashing: HashingSettings,
     /// `DATABASE_URL`, or `DATABASE_SHARD_1_PRIMARY` and so on; without them embedded storage.
@@ -48,6 +60,8 @@ pub struct Settings {
     pub data: phalanx_data::Settings,
     /// The bounds of embedded storage.
     pub database: EmbeddedSettings,
+    /// The bounds of WebSockets.
+    pub sockets: SocketSettings,
     /// Connections open at once; further ones wait in the kernel's queue.
     pub connections_max: usize,
     /// How long open requests may go on once the replica was told to stop. Less than the 30 s after which a fleet or
@@ -86,6 +100,33 @@ impl InstanceName {
 
     pub(crate) fn header(&self) -> HeaderValue {
         self.0.clone()
+    }
+}
+
+/// The URL of a Redis. It may hold a password, so it is not printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisUrl(String);
+
+impl RedisUrl {
+    /// The URL, if the text looks like one; whether it can be used shows at start.
+    #[must_use]
+    pub fn of(text: String) -> Option<Self> {
+        let rest = text.strip_prefix("redis://")?;
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let named = !host.is_empty() && !host.starts_with(':');
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        (named && visible).then_some(Self(text))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("RedisUrl(..)")
     }
 }
 
@@ -151,23 +192,23 @@ impl Settings {
     /// With all faults at once.
     pub fn from_env(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let mut environment = Environment { variable, faults: Vec::new() };
-        if environment.get("REDIS_URL").is_some() {
-            environment.fault("REDIS_URL", "is set", "unset it, this version uses no Redis");
-        }
-        if environment.get("JWT_KEYS").is_some() {
-            environment.fault("JWT_KEYS", "is set", "unset it, this version signs with JWT_SECRET only");
-        }
         let settings = Self {
             port: environment.port(),
             instance: environment.instance(),
             data_directory: environment.get("DATA_DIR").unwrap_or_else(|| DATA_DIRECTORY.to_owned()).into(),
-            token_key: environment.token_key(),
+            redis_url: environment.redis_url(),
+            token_keys: environment.token_keys(),
             access_token_lifetime: environment.access_token_lifetime(),
+            logins: environment.logins(),
+            sessions: environment.sessions(),
+            revocation: environment.revocation(),
+            trusted_proxies: environment.trusted_proxies(),
             hashing: HashingSettings::default(),
             topology: environment.topology(),
             migrate: environment.migrate(),
             data: environment.data(),
             database: EmbeddedSettings::default(),
+            sockets: SocketSettings::default(),
             connections_max: 10_000,
             drain_deadline: Duration::from_secs(25),
         };
@@ -216,32 +257,17 @@ impl Environment<'_> {
         })
     }
 
-    fn token_key(&mut self) -> Option<KeyRing> {
-        let secret = (self.variable)("JWT_SECRET")?;
-        KeyRing::from_secret(secret.as_bytes())
-            .map_err(|weak| {
-                let problem = format!("has {} bytes", weak.bytes);
-                let remedy = format!(
-                    "give at least {SECRET_BYTES_MIN}, as `openssl rand -hex 32` prints, or unset it"
-                );
-                self.fault("JWT_SECRET", problem, remedy);
-            })
-            .ok()
-    }
-
-    fn access_token_lifetime(&mut self) -> Duration {
-        let Some(text) = self.get("ACCESS_TOKEN_TTL") else { return ACCESS_TOKEN_LIFETIME };
-        let accepted = duration(&text)
-            .filter(|lifetime| (Duration::from_secs(1)..=ACCESS_TOKEN_LIFETIME_MAX).contains(lifetime));
-        accepted.unwrap_or_else(|| {
-            let remedy = "give a duration with its unit, from 1s to 24h, as `10m`";
-            self.fault("ACCESS_TOKEN_TTL", format!("is `{text}`"), remedy);
-            ACCESS_TOKEN_LIFETIME
+    fn trusted_proxies(&mut self) -> TrustedProxies {
+        let Some(text) = self.get("TRUSTED_PROXIES") else { return TrustedProxies::loopback() };
+        TrustedProxies::of(&text).unwrap_or_else(|| {
+            let remedy = "give networks or addresses separated by commas, as `10.0.0.0/8, ::1`, or `none`";
+            self.fault("TRUSTED_PROXIES", format!("is `{text}`"), remedy);
+            TrustedProxies::loopback()
         })
     }
 }
 
-/// A whole number with one of the units `ms`, `s`, `m` and `h`.
+/// A whole number with one of the units `ms`, `s`, `m`, `h` and `d`.
 fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
@@ -250,6 +276,7 @@ fn duration(text: &str) -> Option<Duration> {
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         _ => return None,
     };
     database::whole(number)?.checked_mul(milliseconds).map(Duration::from_millis)

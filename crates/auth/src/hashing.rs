@@ -2,6 +2,14 @@
 //!
 //! A hash costs tens of milliseconds and 19 MiB. Unbounded, some hundred logins at once would take the memory and every
 //! other route's time; here they wait in a queue, and past its end they are refused at once.
+//!
+//! An imported account brings a bcrypt hash, or one of argon2 with other parameters. It is verified as it is, and replaced at the
+//! first login: [`Verified::rehash_due`]. Until then a login takes the time of that hash, and so tells that the account exists.
+//! Elsewhere: what can be verified at all (`scheme`).
+
+mod scheme;
+#[cfg(test)]
+mod tests;
 
 use std::{
     io,
@@ -11,15 +19,13 @@ use std::{
     thread,
 };
 
-use argon2::{
-    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
-    password_hash::{self, phc},
-};
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
 };
 
+pub(crate) use self::scheme::Scheme;
 use crate::{Password, PasswordHash};
 
 // OWASP's first choice for argon2id on a server.
@@ -61,7 +67,7 @@ pub enum HashingError {
     /// More hashes wait than the queue may hold; this one was refused at once.
     #[error("the hashing queue is full")]
     Busy,
-    /// The hash cannot be read: what is stored is damaged.
+    /// The hash cannot be read: what is stored is damaged, or of a kind that [`PasswordHash::imported`] refuses.
     #[error("the stored hash cannot be read")]
     Unreadable,
     /// The hash could not be computed, for want of memory.
@@ -76,6 +82,17 @@ pub enum Verdict {
     Match,
     /// It is not, or there was no hash.
     Mismatch,
+}
+
+/// What a verification found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Verified {
+    /// Whether the password is the one.
+    pub verdict: Verdict,
+    /// The password is the one, and its hash was made by another algorithm or with other parameters than [`Hasher::hash`] uses:
+    /// hash it again, and store that.
+    pub rehash_due: bool,
 }
 
 /// The hashing threads; cheap to clone. They end when the last clone is dropped.
@@ -121,16 +138,14 @@ impl Hasher {
         &self,
         password: Password,
         stored: Option<PasswordHash>,
-    ) -> Result<Verdict, HashingError> {
+    ) -> Result<Verified, HashingError> {
         let verify = move |argon2: &Argon2<'_>| {
-            let phc = stored.as_ref().map_or(NOBODYS_HASH, PasswordHash::as_str);
-            let hash = phc::PasswordHash::new(phc).map_err(|_| HashingError::Unreadable)?;
-            match argon2.verify_password(password.as_bytes(), &hash) {
-                // Whatever hashes to the stand-in, nobody owns it.
-                Ok(()) if stored.is_some() => Ok(Verdict::Match),
-                Ok(()) | Err(password_hash::Error::PasswordInvalid) => Ok(Verdict::Mismatch),
-                Err(_) => Err(HashingError::Unreadable),
-            }
+            let text = stored.as_ref().map_or(NOBODYS_HASH, PasswordHash::as_str);
+            let scheme = Scheme::of(text).map_err(|_| HashingError::Unreadable)?;
+            let verdict = scheme.verify(argon2, password.as_bytes())?;
+            // Whatever hashes to the stand-in, nobody owns it.
+            let verdict = if stored.is_some() { verdict } else { Verdict::Mismatch };
+            Ok(Verified { verdict, rehash_due: verdict == Verdict::Match && !scheme.is_of_today() })
         };
         self.run(verify).await
     }
@@ -171,79 +186,4 @@ fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
 
 fn parameters() -> Params {
     Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the constants above are within argon2's ranges")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hasher(threads: usize, hash_queue_max: usize) -> Hasher {
-        let settings = HashingSettings {
-            threads: NonZeroUsize::new(threads).unwrap(),
-            hash_queue_max: NonZeroUsize::new(hash_queue_max).unwrap(),
-        };
-        Hasher::start(settings).unwrap()
-    }
-
-    fn password(text: &str) -> Password {
-        Password::offered(text.to_owned()).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_hash_matches_its_password_alone() {
-        let hasher = hasher(1, 4);
-        let hash = hasher.hash(password("correct horse")).await.unwrap();
-        assert!(hash.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.as_str());
-        assert_ne!(hash, hasher.hash(password("correct horse")).await.unwrap(), "salts differ");
-        for (text, verdict) in [("correct horse", Verdict::Match), ("Correct horse", Verdict::Mismatch)] {
-            assert_eq!(hasher.verify(password(text), Some(hash.clone())).await, Ok(verdict));
-        }
-    }
-
-    #[tokio::test]
-    async fn nobodys_hash_costs_what_a_real_one_costs_and_matches_nothing() {
-        let stand_in = phc::PasswordHash::new(NOBODYS_HASH).unwrap();
-        let real = hasher(1, 4).hash(password("correct horse")).await.unwrap();
-        let real = phc::PasswordHash::new(real.as_str()).unwrap();
-        assert_eq!(
-            (stand_in.algorithm, stand_in.version, &stand_in.params),
-            (real.algorithm, real.version, &real.params)
-        );
-        assert_eq!(stand_in.hash.unwrap().len(), real.hash.unwrap().len());
-        assert_eq!(hasher(1, 4).verify(password(""), None).await, Ok(Verdict::Mismatch));
-    }
-
-    #[tokio::test]
-    async fn a_damaged_hash_is_an_error_and_not_a_mismatch() {
-        let hasher = hasher(1, 4);
-        for damaged in ["", "plain", "$argon2id$v=19$m=19456,t=2,p=1$", "$md5$v=1$c2FsdHNhbHQ$aGFzaGhhc2g"] {
-            let verdict =
-                hasher.verify(password("x"), Some(PasswordHash::from_stored(damaged.to_owned()))).await;
-            assert_eq!(verdict, Err(HashingError::Unreadable), "{damaged}");
-        }
-    }
-
-    #[tokio::test]
-    async fn past_the_queue_hashing_is_refused_at_once() {
-        let hasher = hasher(1, 1);
-        let (release, held) = std::sync::mpsc::sync_channel::<()>(0);
-        let (running, started) = oneshot::channel();
-        let occupy = hasher.run(move |_| {
-            let _ = running.send(());
-            let _ = held.recv();
-            Ok(())
-        });
-        let flood = async {
-            started.await.unwrap();
-            let queued = hasher.verify(password("queued"), None);
-            let refused = async {
-                let refused = hasher.verify(password("refused"), None).await;
-                drop(release);
-                refused
-            };
-            tokio::join!(queued, refused)
-        };
-        let (occupied, (queued, refused)) = tokio::join!(occupy, flood);
-        assert_eq!((occupied, queued, refused), (Ok(()), Ok(Verdict::Mismatch), Err(HashingError::Busy)));
-    }
 }

@@ -2,6 +2,7 @@
 
 mod data;
 mod environment;
+mod token;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -9,6 +10,10 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::data::{
     DataArguments, DataMigrateArguments, DataOperation, DataReshardArguments, DataStatusArguments,
+};
+pub(crate) use self::token::{
+    TokenArguments, TokenInspectArguments, TokenKeysOperation, TokenOperation, TokenSignArguments,
+    TokenVerifyArguments,
 };
 
 /// Takes an HTTP API from one server to many identical replicas: gateway, fleet and reference API in one binary.
@@ -30,7 +35,8 @@ Exit codes:
 Start with:
   phalanx up                 three replicas of the reference API behind a gateway on :8080
   phalanx status             what runs, and how it fares
-  phalanx data status        where the data is, and how its servers fare";
+  phalanx data status        where the data is, and how its servers fare
+  phalanx token --help       tokens and the keys that sign them";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -50,6 +56,9 @@ stops everything at once.")]
     /// Look after the databases of the reference API: what they are, and what they lack
     #[command(after_help = environment::DATA)]
     Data(DataArguments),
+    /// Sign, verify and inspect tokens (JWT), and look after the keys
+    #[command(after_help = token::TOKEN)]
+    Token(TokenArguments),
     /// Check a phalanx.toml: every fault at once, each with its line and a hint
     Check(CheckArguments),
     /// Show the services and endpoints of a running Phalanx

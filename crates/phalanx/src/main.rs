@@ -9,6 +9,7 @@ mod exit;
 mod signals;
 mod status;
 mod terminal;
+mod token;
 mod up;
 
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Verb::Gateway(arguments) => up::gateway(&arguments),
         Verb::Api(arguments) => api::run(&arguments),
         Verb::Data(arguments) => data::run(&arguments.operation),
+        Verb::Token(arguments) => token::run(&arguments.operation),
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Status(arguments) => status::run(&arguments),
         Verb::Completions { shell } => {

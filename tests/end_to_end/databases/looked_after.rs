@@ -35,7 +35,7 @@ fn shards_are_migrated_and_shown_and_a_replica_serves_over_them() {
     assert_eq!(planned.stdout.matches(lacks).count(), 2, "{planned:#?}");
     let before = run(&["data", "status"], &variables).with_code(0);
     assert!(
-        before.stdout.contains("shard 2 lacks migrations (phalanx, accounts, account emails)"),
+        before.stdout.contains("shard 2 lacks migrations (phalanx, accounts, account emails"),
         "{before:#?}"
     );
 
@@ -86,7 +86,7 @@ fn the_embedded_database_is_looked_after_too() {
         assert!(before.stdout.contains(wanted), "{wanted} in {before:#?}");
     }
     let planned = json(&run(&["data", "migrate", "--dry-run", "--json"]));
-    assert_eq!(planned["shards"][0]["migrations"].as_array().unwrap().len(), 3, "{planned}");
+    assert_eq!(planned["shards"][0]["migrations"][2]["name"], "account emails", "{planned}");
     assert!(!home.path().join("data").exists(), "looking makes nothing");
 
     let migrated = run(&["data", "migrate"]);

@@ -97,3 +97,15 @@ fn only_plain_json_is_read() {
         assert_eq!(is_json(&map), expected, "{headers:?}");
     }
 }
+
+#[test]
+fn a_body_is_the_same_however_it_is_written() {
+    let canonical = |body: &str| JsonObject::parse(body.as_bytes()).unwrap().canonical();
+    let same = canonical(r#"{"a":"1","b":{"c":2}}"#);
+    for body in [r#" {"b": {"c":2}, "a":"1"} "#, r#"{"a":"\u0031","b":{"c":2}}"#] {
+        assert_eq!(canonical(body), same, "{body}");
+    }
+    for body in [r#"{"a":1,"b":{"c":2}}"#, r#"{"a":"1"}"#, r#"{"a":"1","b":{"c":3}}"#, "{}"] {
+        assert_ne!(canonical(body), same, "{body}");
+    }
+}

@@ -1,4 +1,4 @@
-//! `GET /api/profile` and `GET /api/users/{id}`.
+//! `GET` and `PATCH /api/users/{id}`: anybody's account.
 
 use std::sync::Arc;
 
@@ -7,32 +7,43 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::IntoResponse,
 };
+use phalanx_auth::{Role, audit::Event};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{NO_STORE, User};
-use crate::{accounts::AccountId, bearer::Bearer, positions::Seen, problem::Problem, router::Service};
+use super::{NO_STORE, accounts::ListedUser};
+use crate::{
+    access::Caller,
+    accounts::{AccountId, Standing},
+    body::{Fields, JsonObject},
+    client::Client,
+    document::AccountChangeBody,
+    positions::Seen,
+    problem::Problem,
+    service::Service,
+};
 
 /// An account as anybody sees it: no address, no role.
-#[derive(Serialize)]
-struct PublicUser {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PublicUser {
+    #[schema(example = "4611686018427387905", pattern = "^[1-9][0-9]{0,18}$")]
     id: String,
+    #[schema(example = "Ada")]
     name: String,
 }
 
-/// The caller's own account, as it is stored and not as it was when the token was issued.
-pub(crate) async fn profile(
-    State(service): State<Arc<Service>>,
-    Bearer(claims): Bearer,
-    seen: Seen,
-) -> Result<impl IntoResponse, Problem> {
-    // A subject that is no id, or has no account: the token is from another database.
-    let id = AccountId::parse(&claims.subject).ok_or(Problem::InvalidToken)?;
-    let account = service.accounts.by_id(id, &seen.consistency()).await?.ok_or(Problem::InvalidToken)?;
-    Ok((NO_STORE, Json(User::from(&account))))
-}
-
 /// Anybody's account, without a token.
-pub(crate) async fn user(
+#[utoipa::path(
+    get,
+    path = "/api/users/{id}",
+    tag = "accounts",
+    params(("id" = String, Path, description = "The id of an account.", example = "4611686018427387905")),
+    responses(
+        (status = 200, description = "The account.", body = PublicUser),
+        (status = 404, description = "No account has this id."),
+    ),
+)]
+pub(crate) async fn show(
     State(service): State<Arc<Service>>,
     seen: Seen,
     id: Result<Path<String>, PathRejection>,
@@ -41,4 +52,81 @@ pub(crate) async fn user(
     let id = id.ok().and_then(|Path(text)| AccountId::parse(&text)).ok_or(Problem::NotFound)?;
     let account = service.accounts.by_id(id, &seen.consistency()).await?.ok_or(Problem::NotFound)?;
     Ok((NO_STORE, Json(PublicUser { id: account.id.to_string(), name: account.name.as_str().to_owned() })))
+}
+
+/// Gives an account another role, or disables it, or enables it again. Its tokens end, so that the next ones say what is true.
+#[utoipa::path(
+    patch,
+    path = "/api/users/{id}",
+    tag = "accounts",
+    params(("id" = String, Path, description = "The id of an account.", example = "4611686018427387905")),
+    request_body = AccountChangeBody,
+    responses(
+        (status = 200, description = "The account as it is from now on, at every replica.", body = ListedUser),
+        (status = 404, description = "No account has this id."),
+    ),
+)]
+pub(crate) async fn change(
+    State(service): State<Arc<Service>>,
+    client: Client,
+    caller: Caller,
+    seen: Seen,
+    id: Result<Path<String>, PathRejection>,
+    body: JsonObject,
+) -> Result<impl IntoResponse, Problem> {
+    let id = id.ok().and_then(|Path(text)| AccountId::parse(&text)).ok_or(Problem::NotFound)?;
+    let Change { role, standing } = Change::read(body.fields(), id == caller.account)?;
+    let (by, of) = (caller.account.to_string(), id.to_string());
+    let mut outcome = None;
+    let mut wrote = service.accounts.wrote(Vec::new());
+    if let Some(role) = role {
+        let changed = service.accounts.set_role(id, role).await?.ok_or(Problem::NotFound)?;
+        let event = Event::RoleChanged { account: &of, role: role.as_str(), by: &by };
+        event.record(Some(client.address));
+        wrote.absorb(changed.wrote);
+        outcome = Some(changed.account);
+    }
+    if let Some(standing) = standing {
+        let changed = service.accounts.set_standing(id, standing).await?.ok_or(Problem::NotFound)?;
+        let event = match standing {
+            Standing::Active => Event::AccountEnabled { account: &of, by: &by },
+            Standing::Disabled => Event::AccountDisabled { account: &of, by: &by },
+        };
+        event.record(Some(client.address));
+        wrote.absorb(changed.wrote);
+        outcome = Some(changed.account);
+    }
+    let account = outcome.expect("a change changes something");
+    match account.standing {
+        Standing::Active => service.end_tokens(&account).await?,
+        Standing::Disabled => {
+            let ended = service.end_logins(&account).await?;
+            ended.told?;
+            wrote.positions.extend(ended.position);
+        }
+    }
+    Ok((NO_STORE, service.positions.headers(seen, &wrote), Json(ListedUser::from(&account))))
+}
+
+/// What an admin wants to be different: one of both at least.
+struct Change {
+    role: Option<Role>,
+    standing: Option<Standing>,
+}
+
+impl Change {
+    fn read(mut fields: Fields, is_own: bool) -> Result<Self, Problem> {
+        let role = fields.optional_text("role", |text| Role::of(&text).ok_or("must be `user` or `admin`"));
+        let disabled = fields.optional_flag("disabled");
+        if let (Some(None), Some(None)) = (role, disabled) {
+            fields.fault("", "must have `role` or `disabled`");
+        }
+        if is_own {
+            // Whoever is the last admin could not undo it.
+            fields.fault("", "must be about another account than the caller's");
+        }
+        let (role, disabled) = fields.finish(role.zip(disabled))?;
+        let standing = |disabled| if disabled { Standing::Disabled } else { Standing::Active };
+        Ok(Self { role, standing: disabled.map(standing) })
+    }
 }

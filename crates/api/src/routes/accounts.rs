@@ -7,17 +7,16 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::IntoResponse,
 };
-use phalanx_auth::Role;
 use phalanx_shard::pages::{Cursor, KeyPart};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{NO_STORE, User};
 use crate::{
-    accounts::{AccountId, Statistics},
-    bearer::Bearer,
+    accounts::{Account, AccountId, Standing, Statistics},
     positions::Seen,
     problem::{FieldFault, Problem},
-    router::Service,
+    service::Service,
 };
 
 const LIMIT_DEFAULT: u16 = 50;
@@ -30,15 +29,25 @@ pub(crate) struct PageQuery {
     cursor: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Users {
-    users: Vec<User>,
+/// A page of accounts.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Users {
+    users: Vec<ListedUser>,
     /// For the `cursor` of the next request; null after the last page.
     next: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Totals {
+/// An account as an admin sees it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ListedUser {
+    #[serde(flatten)]
+    user: User,
+    disabled: bool,
+}
+
+/// How many accounts there are.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Totals {
     accounts: u64,
     admins: u64,
     /// False where shards are missing from the sums.
@@ -47,29 +56,38 @@ struct Totals {
     failed: Vec<FailedShard>,
 }
 
-#[derive(Serialize)]
-struct ShardTotals {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ShardTotals {
     shard: u16,
     accounts: u64,
     admins: u64,
 }
 
-#[derive(Serialize)]
-struct FailedShard {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FailedShard {
     shard: u16,
     error: &'static str,
 }
 
 /// All accounts, a page at a time, for admins.
+#[utoipa::path(
+    get,
+    path = "/api/users",
+    tag = "accounts",
+    params(
+        ("limit" = Option<u16>, Query, minimum = 1, maximum = 200, description = "Accounts of a page; default 50."),
+        ("cursor" = Option<String>, Query, description = "The `next` of the page before."),
+    ),
+    responses(
+        (status = 200, description = "A page, by id.", body = Users),
+        (status = 422, description = "A parameter is unknown, comes twice or has no such value."),
+    ),
+)]
 pub(crate) async fn list(
     State(service): State<Arc<Service>>,
-    Bearer(claims): Bearer,
     seen: Seen,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<impl IntoResponse, Problem> {
-    if !claims.has_role(Role::Admin.as_str()) {
-        return Err(Problem::Forbidden);
-    }
     let Query(query) = query.map_err(|_| parameter("", "only `limit` and `cursor` are known, once each"))?;
     let limit = limit(query.limit.as_deref())?;
     let after = query.cursor.as_deref().map(after).transpose()?;
@@ -77,10 +95,16 @@ pub(crate) async fn list(
     let next = page
         .next
         .map(|id| Cursor::new(vec![KeyPart::Int(id.number())]).expect("a number is a small key").encode());
-    Ok((NO_STORE, Json(Users { users: page.accounts.iter().map(User::from).collect(), next })))
+    Ok((NO_STORE, Json(Users { users: page.accounts.iter().map(ListedUser::from).collect(), next })))
 }
 
 /// How many accounts there are. Shards that do not answer are named, and the rest is told.
+#[utoipa::path(
+    get,
+    path = "/api/stats/users",
+    tag = "accounts",
+    responses((status = 200, description = "The sums, and what is missing from them.", body = Totals)),
+)]
 pub(crate) async fn totals(State(service): State<Arc<Service>>) -> Result<impl IntoResponse, Problem> {
     let Statistics { shards, failed } = service.accounts.statistics().await?;
     for (shard, fault) in &failed {
@@ -105,6 +129,12 @@ pub(crate) async fn totals(State(service): State<Arc<Service>>) -> Result<impl I
             .collect(),
     };
     Ok((NO_STORE, Json(totals)))
+}
+
+impl From<&Account> for ListedUser {
+    fn from(account: &Account) -> Self {
+        Self { user: User::from(account), disabled: account.standing == Standing::Disabled }
+    }
 }
 
 fn limit(text: Option<&str>) -> Result<NonZeroUsize, Problem> {

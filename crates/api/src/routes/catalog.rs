@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use axum::{body::Bytes, http::header, response::IntoResponse};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 const CACHE_CONTROL: &str = "public, max-age=60";
 
@@ -31,17 +32,26 @@ const PRODUCTS: [(&str, u32); 20] = [
     ("Storage jar", 1_180),
 ];
 
-#[derive(Serialize)]
-struct Catalog {
+/// Everything that can be bought.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Catalog {
     products: Vec<Product>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Product {
+    #[schema(example = "1")]
     id: String,
     name: &'static str,
     price_cents: u32,
+    /// ISO 4217.
     currency: &'static str,
+}
+
+/// Whether a product has this id, written as ids are.
+pub(super) fn has(id: &str) -> bool {
+    let position = id.parse().ok().and_then(|id: usize| id.checked_sub(1));
+    position.is_some_and(|position| position < PRODUCTS.len() && (position + 1).to_string() == id)
 }
 
 /// Serialized once: it never changes while the process lives.
@@ -56,6 +66,13 @@ static CATALOG: LazyLock<Bytes> = LazyLock::new(|| {
     serde_json::to_vec(&catalog).expect("strings and numbers serialize").into()
 });
 
+/// The products.
+#[utoipa::path(
+    get,
+    path = "/api/catalog",
+    tag = "catalog",
+    responses((status = 200, description = "All products; may be cached for a minute.", body = Catalog)),
+)]
 pub(crate) async fn list() -> impl IntoResponse {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, CACHE_CONTROL)];
     (headers, CATALOG.clone())

@@ -104,7 +104,7 @@ impl Environment<'_> {
     }
 
     /// The first choice is the default.
-    fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T); 2]) -> T {
+    pub(super) fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T); 2]) -> T {
         let [(default_name, default), (other_name, _)] = *choices;
         let Some(text) = self.get(name) else { return default };
         let found = choices.iter().find(|(choice, _)| *choice == text);
@@ -114,7 +114,12 @@ impl Environment<'_> {
         })
     }
 
-    fn number(&mut self, name: &'static str, default: usize, range: RangeInclusive<usize>) -> usize {
+    pub(super) fn number(
+        &mut self,
+        name: &'static str,
+        default: usize,
+        range: RangeInclusive<usize>,
+    ) -> usize {
         let Some(text) = self.get(name) else { return default };
         let accepted = whole(&text).and_then(|number| usize::try_from(number).ok());
         accepted.filter(|number| range.contains(number)).unwrap_or_else(|| {
@@ -124,7 +129,7 @@ impl Environment<'_> {
         })
     }
 
-    fn duration(
+    pub(super) fn duration(
         &mut self,
         name: &'static str,
         default: Duration,
@@ -132,9 +137,8 @@ impl Environment<'_> {
     ) -> Duration {
         let Some(text) = self.get(name) else { return default };
         duration(&text).filter(|found| range.contains(found)).unwrap_or_else(|| {
-            let (shortest, longest) = (range.start(), "24h");
-            let remedy =
-                format!("give a duration with its unit, from {shortest:?} to {longest}, as `{default:?}`");
+            let (shortest, longest, usual) = (shown(*range.start()), shown(*range.end()), shown(default));
+            let remedy = format!("give a duration with its unit, from {shortest} to {longest}, as `{usual}`");
             self.fault(name, format!("is `{text}`"), remedy);
             default
         })
@@ -180,6 +184,16 @@ fn variable_of(fault: &Fault) -> &str {
         | Fault::Twice { second: variable, .. } => variable,
         _ => "DATABASE_URL",
     }
+}
+
+/// A duration as it may be written, in the longest unit that it is a whole number of.
+fn shown(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    let unit =
+        units.into_iter().find(|(_, unit)| milliseconds >= *unit && milliseconds.is_multiple_of(*unit));
+    let (name, unit) = unit.unwrap_or(("ms", 1));
+    format!("{}{name}", milliseconds / unit)
 }
 
 /// Digits and nothing else: `u64::from_str` takes a sign.

@@ -1,3 +1,6 @@
+use std::fs;
+
+use phalanx_auth::{Algorithm, StalePolicy};
 use phalanx_data::{Detector, Pooler};
 
 use super::*;
@@ -17,7 +20,7 @@ fn an_empty_environment_has_defaults() {
         assert_eq!(settings.port, 3000);
         assert_eq!(settings.data_directory, PathBuf::from("./.phalanx"));
         assert_eq!(settings.access_token_lifetime, Duration::from_secs(600));
-        assert!(settings.token_key.is_none());
+        assert!(settings.token_keys.is_none() && settings.redis_url.is_none());
         assert!(settings.instance.as_str().starts_with("api-"));
     }
 }
@@ -35,7 +38,54 @@ fn variables_are_read() {
     assert_eq!((settings.port, settings.instance.as_str()), (0, "api-7"));
     assert_eq!(settings.data_directory, PathBuf::from("/srv/data"));
     assert_eq!(settings.access_token_lifetime, Duration::from_secs(90));
-    assert!(settings.token_key.is_some());
+    assert!(settings.token_keys.is_some());
+}
+
+#[test]
+fn what_tokens_live_by_is_read() {
+    let settings = read(&[
+        ("ACCESS_TOKEN_TTL", "7d"),
+        ("REFRESH_TOKEN_TTL", "90m"),
+        ("LOGIN_TTL", "12h"),
+        ("LOGINS_MAX", "3"),
+        ("SESSION_IDLE_TIMEOUT", "30m"),
+        ("SESSION_ABSOLUTE_TIMEOUT", "8h"),
+        ("REVOCATION_STALE", "refuse"),
+        ("REDIS_URL", "redis://user:hunter2@[::1]:6379/1"),
+    ])
+    .unwrap();
+    let days = |count: u64| Duration::from_secs(count * 86_400);
+    assert_eq!(settings.access_token_lifetime, days(7));
+    let logins = settings.logins;
+    assert_eq!((logins.idle_timeout, logins.absolute_timeout), (days(1) / 16, days(1) / 2));
+    assert_eq!(logins.live_max.get(), 3);
+    assert_eq!(settings.sessions.idle_timeout, Duration::from_mins(30));
+    assert_eq!(settings.sessions.absolute_timeout, Duration::from_hours(8));
+    assert_eq!(settings.revocation.stale_policy, StalePolicy::Refuse);
+    assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[test]
+fn keys_are_text_or_a_file_and_not_beside_a_secret() {
+    let keys = KeyRing::of(vec![phalanx_auth::generate(Algorithm::EdDSA)]).unwrap().to_private_jwks();
+    assert!(read(&[("JWT_KEYS", &keys)]).unwrap().token_keys.is_some());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), &keys).unwrap();
+    assert!(read(&[("JWT_KEYS", file.path().to_str().unwrap())]).unwrap().token_keys.is_some());
+    let error = read(&[("JWT_KEYS", &keys), ("JWT_SECRET", "0123456789abcdef0123456789abcdef")]).unwrap_err();
+    assert_eq!(error.faults[0].variable, "JWT_KEYS");
+    assert!(!error.to_string().contains("\"d\""), "{error}");
+}
+
+#[test]
+fn bounds_are_shown_as_they_may_be_written() {
+    for (name, bounds) in [
+        ("ACCESS_TOKEN_TTL", "from 1s to 7d, as `10m`"),
+        ("DATABASE_STATEMENT_TIMEOUT", "from 1ms to 1d, as `1s`"),
+    ] {
+        let error = read(&[(name, "x")]).unwrap_err();
+        assert!(error.to_string().contains(bounds), "{error}");
+    }
 }
 
 #[test]
@@ -49,6 +99,8 @@ fn each_fault_names_its_variable() {
         ("PHALANX_INSTANCE", "line\r\nbreak"),
         ("PHALANX_INSTANCE", "é"),
         ("PHALANX_INSTANCE", &long),
+        ("TRUSTED_PROXIES", "localhost"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8;::1"),
         ("JWT_SECRET", ""),
         ("JWT_SECRET", "short"),
         ("JWT_KEYS", "{}"),
@@ -70,13 +122,27 @@ fn each_fault_names_its_variable() {
         ("DATABASE_STALE_READ_DETECTOR", "on"),
         ("DATABASE_STALE_READ_DETECTOR", "0s"),
         ("DATABASE_SHARD_1_PRIMARY", "postgres://localhost/x"),
-        ("REDIS_URL", "redis://localhost"),
+        ("JWT_KEYS", "{"),
+        ("JWT_KEYS", r#"{"keys":[]}"#),
+        ("JWT_KEYS", "/nowhere/keys.json"),
+        ("JWT_KEYS", "/"),
+        ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "redis://"),
+        ("REDIS_URL", "redis://:6379"),
+        ("REDIS_URL", "rediss://localhost"),
+        ("REDIS_URL", "redis://local host"),
+        ("REFRESH_TOKEN_TTL", "1s"),
+        ("LOGIN_TTL", "10000d"),
+        ("LOGINS_MAX", "0"),
+        ("SESSION_IDLE_TIMEOUT", "1"),
+        ("SESSION_ABSOLUTE_TIMEOUT", "31d"),
+        ("REVOCATION_STALE", "pass"),
+        ("ACCESS_TOKEN_TTL", "8d"),
         ("ACCESS_TOKEN_TTL", "0s"),
         ("ACCESS_TOKEN_TTL", "10"),
         ("ACCESS_TOKEN_TTL", "s"),
         ("ACCESS_TOKEN_TTL", "+5m"),
         ("ACCESS_TOKEN_TTL", "5µ"),
-        ("ACCESS_TOKEN_TTL", "25h"),
         ("ACCESS_TOKEN_TTL", "99999999999999999999h"),
         ("ACCESS_TOKEN_TTL", "18446744073709551615h"),
     ];
@@ -133,7 +199,7 @@ fn variables_that_look_like_those_of_shards_are_not_passed_over() {
 #[test]
 fn all_faults_are_told_at_once_and_no_secret() {
     let error =
-        read(&[("PORT", "x"), ("JWT_SECRET", "hunter2"), ("REDIS_URL", "redis://:hunter2@h")]).unwrap_err();
+        read(&[("PORT", "x"), ("JWT_SECRET", "hunter2"), ("REDIS_URL", "redis://:hunter2@")]).unwrap_err();
     let text = error.to_string();
     assert_eq!(error.faults.len(), 3);
     assert!(text.lines().count() == 3 && !text.contains("hunter2"), "{text}");

@@ -10,7 +10,7 @@ use crate::{
     replica::{Replica, SECRET, settings},
 };
 
-fn bearer(answer: &Value) -> String {
+pub(crate) fn bearer(answer: &Value) -> String {
     format!("Bearer {}", answer["token"].as_str().unwrap())
 }
 
@@ -96,9 +96,11 @@ async fn an_unknown_address_and_a_wrong_password_get_the_same_answer() {
 async fn without_a_valid_token_a_profile_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let key = KeyRing::from_secret(SECRET.as_bytes()).unwrap();
-    let replica =
-        Replica::start(phalanx_api::Settings { token_key: Some(key), ..settings(directory.path(), "api-1") })
-            .await;
+    let replica = Replica::start(phalanx_api::Settings {
+        token_keys: Some(key),
+        ..settings(directory.path(), "api-1")
+    })
+    .await;
     let none = replica.get("/api/profile").await;
     assert_eq!(none.problem(), (401, "No token provided".to_owned()));
     assert_eq!(none.header("www-authenticate"), Some("Bearer"));
@@ -133,7 +135,11 @@ async fn without_a_valid_token_a_profile_is_refused() {
 #[tokio::test]
 async fn sql_in_a_value_is_text() {
     let directory = tempfile::tempdir().unwrap();
-    let replica = Replica::over(directory.path()).await;
+    takes_sql_as_text(&Replica::over(directory.path()).await).await;
+}
+
+/// A11, over either kind of database.
+pub(crate) async fn takes_sql_as_text(replica: &Replica) {
     let name = "Robert'); DROP TABLE accounts;--";
     let body = json!({ "email": "';--@example.com", "password": "' OR '1'='1", "name": name });
     let registered = replica.exchange(post("/api/auth/register", body.to_string())).await;
@@ -143,7 +149,7 @@ async fn sql_in_a_value_is_text() {
 }
 
 /// A token with the replica's own key that expires `seconds` from the present.
-fn signed(subject: &str, audience: &str, seconds: i64) -> String {
+pub(crate) fn signed(subject: &str, audience: &str, seconds: i64) -> String {
     let now = i64::try_from(phalanx_telemetry::clock::unix_seconds()).unwrap();
     let claims = json!({
         "sub": subject, "sid": subject, "sv": 0, "role": "user", "iss": "phalanx", "aud": audience,

@@ -21,6 +21,9 @@ async fn each_wrong_body_has_its_status_and_pointer() {
         (body("ada", "correct horse", "Ada"), 422, Some("/email")),
         (body("ada@example.com", "short", "Ada"), 422, Some("/password")),
         (body("ada@example.com", &long, "Ada"), 422, Some("/password")),
+        (body("ada@example.com", "password1", "Ada"), 422, Some("/password")),
+        (body("ada@example.com", "adaexample", "Ada"), 422, Some("/password")),
+        (body("ada@example.com", "Lovelace", "Ada Lovelace"), 422, Some("/password")),
         (body("ada@example.com", "correct horse", " "), 422, Some("/name")),
         (br#"{"email":"ada@example.com","password":"correct horse"}"#.to_vec(), 422, Some("/name")),
         (br#"{"email":1,"password":"correct horse","name":"Ada"}"#.to_vec(), 422, Some("/email")),
@@ -65,7 +68,7 @@ async fn every_wrong_field_is_told_at_once() {
     let body = answer.json();
     let pointers: Vec<_> =
         body["errors"].as_array().unwrap().iter().map(|fault| fault["pointer"].as_str().unwrap()).collect();
-    assert_eq!(pointers, ["/email", "/password", "/name", "/admin"]);
+    assert_eq!(pointers, ["/email", "/name", "/password", "/admin"]);
 }
 
 #[tokio::test]
@@ -78,6 +81,19 @@ async fn a_chunked_body_is_refused_at_the_limit() {
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
     client.send(format!("{chunk}{chunk}0\r\n\r\n").as_bytes()).await;
     assert_eq!(client.receive().await.unwrap().problem(), (413, "Body too large".to_owned()));
+}
+
+/// A11. Nobody has to send what is near the bound of a database's values for it to be refused.
+#[tokio::test]
+async fn a_body_of_four_gigabytes_is_refused_by_what_announces_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let replica = Replica::over(directory.path()).await;
+    let head = "POST /api/auth/register HTTP/1.1\r\nhost: api\r\ncontent-type: application/json\r\n";
+    for length in ["4294967295", "4294967296", "9223372036854775807"] {
+        let mut client = Client::connect(replica.address).await;
+        client.send(format!("{head}content-length: {length}\r\n\r\n{{\"email\":\"").as_bytes()).await;
+        assert_eq!(client.receive().await.unwrap().problem(), (413, "Body too large".to_owned()), "{length}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The service over PostgreSQL servers of its own, with what can become of them.
 
+mod accounts;
 mod faults;
 mod malformed;
 mod metrics;

@@ -18,13 +18,13 @@ use crate::{
 };
 
 /// One connection.
-struct Streams {
+pub(crate) struct Streams {
     requests: SendRequest<Bytes>,
     connection: JoinSet<Result<(), h2::Error>>,
 }
 
 impl Streams {
-    async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let (requests, connection) = client::handshake(stream).await.unwrap();
         let mut running = JoinSet::new();
@@ -32,9 +32,16 @@ impl Streams {
         Self { requests, connection: running }
     }
 
-    async fn get(&mut self, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&mut self, path: &str) -> (u16, Value) {
         let (answer, _) = self.requests.send_request(request("GET", path), true).unwrap();
         read(answer).await.unwrap()
+    }
+
+    /// Sends a request, whose answer is waited for by whoever wants it.
+    pub(crate) fn post(&mut self, path: &str, body: &Value) -> impl Future<Output = (u16, Value)> + use<> {
+        let (answer, mut sending) = self.requests.send_request(request("POST", path), false).unwrap();
+        sending.send_data(body.to_string().into(), true).unwrap();
+        async { read(answer).await.unwrap() }
     }
 
     /// How the connection ends.
@@ -71,11 +78,8 @@ async fn one_port_speaks_both() {
         assert_eq!(streams.get("/health").await, (200, health.clone()));
         assert_eq!(replica.get("/health").await.json(), health);
     }
-    let (answer, mut sending) =
-        streams.requests.send_request(request("POST", "/api/auth/register"), false).unwrap();
     let account = json!({ "email": "ada@example.com", "password": "correct horse", "name": "Ada" });
-    sending.send_data(account.to_string().into(), true).unwrap();
-    assert_eq!(read(answer).await.unwrap().0, 201);
+    assert_eq!(streams.post("/api/auth/register", &account).await.0, 201);
 }
 
 #[tokio::test]

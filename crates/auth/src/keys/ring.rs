@@ -128,6 +128,10 @@ impl KeyRing {
             if jwk.kid.is_none() && !jwk.verifying.algorithm().is_symmetric() {
                 jwk.kid = Some(thumbprint(&jwk.verifying));
             }
+            if !jwk.purposes.signs && !jwk.purposes.verifies {
+                let source = KeyFault::Purpose { purpose: "verify" };
+                return Err(KeyRingError::Key { number, source });
+            }
             let state = state(object).ok_or(KeyRingError::State { number })?;
             keys.push(RingKey { jwk, state });
         }

@@ -57,7 +57,7 @@ pub enum KeySetError {
     #[error("the key set mixes secrets with public keys")]
     Mixed,
     /// None can be used.
-    #[error("none of the {} keys can be used", passed_over.len())]
+    #[error("no key of the set can be used")]
     NothingUsable {
         /// All of them, and why.
         passed_over: Vec<PassedOver>,
@@ -122,6 +122,12 @@ impl KeySet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    /// Whether its keys are secrets, so that whoever has them can sign.
+    #[must_use]
+    pub fn is_symmetric(&self) -> bool {
+        self.keys.iter().any(|key| key.key.algorithm().is_symmetric())
     }
 
     /// How many keys can be used.

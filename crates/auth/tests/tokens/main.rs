@@ -7,4 +7,5 @@ mod forge;
 mod forms;
 mod jwks;
 mod memory;
+mod remote;
 mod rings;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use phalanx_auth::{
-    Algorithm, Issuer, KeyRing, KeyRingError, KeySet, KeySetError, KeyState, Keys, RingKey, Rotation,
-    Subject, TokenTypes, Verifier, WeakSecret, generate,
+    Algorithm, Issuer, KeyFault, KeyRing, KeyRingError, KeySet, KeySetError, KeyState, Keys, RingKey,
+    Rotation, Subject, TokenTypes, Verifier, WeakSecret, generate,
 };
 use serde_json::{Value, json};
 
@@ -136,6 +136,10 @@ fn exactly_one_key_is_current() {
         (
             vec![with(&private(&keys[0], "current"), "key_ops", json!(["verify"]))],
             Err(KeyRingError::CannotSign { number: 1 }),
+        ),
+        (
+            vec![private(&keys[0], "current"), with(&private(&keys[1], "retired"), "use", json!("enc"))],
+            Err(KeyRingError::Key { number: 2, source: KeyFault::Purpose { purpose: "verify" } }),
         ),
         (vec![private(&keys[0], "current"), private(&keys[0], "retired")], {
             let kid = ring(&[private(&keys[0], "current")]).unwrap().keys()[0].kid().unwrap().to_owned();

@@ -5,9 +5,21 @@ pub(crate) const API: &str = "\
 Environment:
   PORT               where it listens, unless --listen says otherwise; default 3000, on 127.0.0.1
   DATA_DIR           where its embedded storage is; default ./.phalanx. Several replicas may share it
-  JWT_SECRET         signs the tokens, at least 32 bytes; default: a secret made once in DATA_DIR
-  ACCESS_TOKEN_TTL   how long a token is valid; default 10m
+  REDIS_URL          redis://user:password@host:port/database: what replicas share beside the database (sessions, carts,
+                     revocations, attempts at login); default: a file in DATA_DIR, for the replicas of one machine
+  TRUSTED_PROXIES    networks, separated by commas, whose X-Forwarded-For or X-Real-IP tells the address of a client, or
+                     none; default those of this machine: 127.0.0.0/8,::1
   PHALANX_INSTANCE   its name in X-Phalanx-Instance
+
+Tokens, logins and sessions:
+  JWT_SECRET                   signs the tokens (HS256), at least 32 bytes; default: a secret made once in DATA_DIR
+  JWT_KEYS                     instead: a JWK set with private keys, or the path of a file with one (phalanx token keys)
+  ACCESS_TOKEN_TTL             a token is valid for; default 10m, at most 7d
+  REFRESH_TOKEN_TTL            a login that is not refreshed ends after; default 7d. LOGIN_TTL, any login; default 30d
+  LOGINS_MAX                   an account may have at once; default 100
+  SESSION_IDLE_TIMEOUT         a cookie that is not used ends after; default 24h. SESSION_ABSOLUTE_TIMEOUT, any; default 7d
+  REVOCATION_STALE             while it is not known what is revoked: ask (default) the shared state about each token, and let
+                               it pass if that does not answer either, or refuse it
 
 Databases, PostgreSQL 14 or later; without any of the first three the data is in DATA_DIR:
   DATABASE_URL                 postgres://user:password@host:port/database: one database
@@ -35,7 +47,7 @@ What one replica asks of each server:
   DATABASE_SLOW_STATEMENT                one that takes longer is logged, now and then with its plan; default 200ms
   DATABASE_STALE_READ_DETECTOR           for development: log reads that miss what their session wrote that long ago, as
                                          5s; default off
-Durations have a unit (ms, s, m, h), sizes too (B, KiB, MiB, GiB).
+Durations have a unit (ms, s, m, h, d), sizes too (B, KiB, MiB, GiB).
 
 Exit codes: 3 for a variable, all of them named at once; 4 for the address; 5 for a server that cannot be used as it is.
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use phalanx_data::{AccessError, Consistency, DanglingRows, Position, Shard, Statement, Written};
+use phalanx_data::{AccessError, Consistency, DanglingRows, Position, Row, Shard, Statement, Written};
 use phalanx_telemetry::{
     clock,
     registry::{Gauge, Registry},
@@ -21,9 +21,9 @@ const CONFIRM: Statement = Statement::new(
     "email_confirm",
     "UPDATE account_emails SET confirmed = 1 WHERE email = $1 AND account_id = $2",
 );
-const DANGLING_OF: Statement = Statement::new(
-    "email_dangling",
-    "SELECT account_id FROM account_emails WHERE email = $1 AND confirmed = 0 AND claimed_at <= $2",
+const HOLDER: Statement = Statement::new(
+    "email_holder",
+    "SELECT account_id, confirmed, claimed_at FROM account_emails WHERE email = $1",
 );
 /// Against the claim that was looked at: if its holder confirms, or another takes over, this changes nothing.
 const TAKE_OVER: Statement = Statement::new(
@@ -33,7 +33,7 @@ const TAKE_OVER: Statement = Statement::new(
 );
 const RELEASE: Statement = Statement::new(
     "email_release",
-    "DELETE FROM account_emails WHERE email = $1 AND account_id = $2 AND confirmed = 0",
+    "DELETE FROM account_emails WHERE email = $1 AND account_id = $2 AND confirmed = 0 AND claimed_at <= $3",
 );
 const DANGLING: Statement = Statement::new(
     "emails_dangling",
@@ -68,22 +68,36 @@ impl Accounts {
         let bucket = self.data.placement().bucket_of_key(email.as_str());
         let shard = self.data.shard_for(bucket);
         let values = [email.as_str().into(), bucket.get().into(), id.value(), now()];
-        let claimed = shard.write(&CLAIM, &values).await?;
-        if claimed.count > 0 {
-            return Ok(claimed.position);
+        // Again where the claim that was in the way is released before it is looked at.
+        for _ in 0..2 {
+            let claimed = shard.write(&CLAIM, &values).await?;
+            if claimed.count > 0 {
+                return Ok(claimed.position);
+            }
+            let rows = shard.read(&Consistency::primary(), &HOLDER, &[email.as_str().into()]).await?;
+            if let Some(claim) = rows.first() {
+                return self.contest(email, id, claim).await;
+            }
         }
-        let values = [email.as_str().into(), seconds_ago(DANGLING_AGE_SECONDS)];
-        let rows = shard.read(&Consistency::primary(), &DANGLING_OF, &values).await?;
-        let holder = rows.first().map(|row| row.get("account_id")).transpose().map_err(AccessError::from)?;
-        let Some(holder) = holder.and_then(AccountId::of_stored) else {
-            return Err(RegisterError::EmailTaken);
-        };
-        if self.exists(holder).await? {
+        Err(RegisterError::EmailTaken)
+    }
+
+    /// Makes a claim that was found this id's, if it is already, or nobody's any more.
+    async fn contest(
+        &self,
+        email: &Email,
+        id: AccountId,
+        claim: &Row,
+    ) -> Result<Option<Position>, RegisterError> {
+        let holder: i64 = claim.get("account_id").map_err(AccessError::from)?;
+        let is_own = holder == id.number();
+        if !is_own && (!is_dangling(claim)? || self.exists(holder).await?) {
             return Err(RegisterError::EmailTaken);
         }
-        let values = [email.as_str().into(), holder.value(), id.value(), now()];
-        let taken_over = shard.write(&TAKE_OVER, &values).await?;
-        if taken_over.count == 0 { Err(RegisterError::EmailTaken) } else { Ok(taken_over.position) }
+        // One's own, which an earlier attempt has made, becomes as young as any other, unless it is confirmed.
+        let values = [email.as_str().into(), holder.into(), id.value(), now()];
+        let taken_over = self.data.shard_for(email.as_str()).write(&TAKE_OVER, &values).await?;
+        if taken_over.count > 0 || is_own { Ok(taken_over.position) } else { Err(RegisterError::EmailTaken) }
     }
 
     /// Confirms a claim; counts nothing if it is another's by now.
@@ -92,7 +106,9 @@ impl Accounts {
         self.data.shard_for(email.as_str()).write(&CONFIRM, &values).await
     }
 
-    async fn exists(&self, id: AccountId) -> Result<bool, AccessError> {
+    /// Whether a claim's holder has an account.
+    async fn exists(&self, holder: i64) -> Result<bool, AccessError> {
+        let Some(id) = AccountId::of_stored(holder) else { return Ok(false) };
         let rows = self.data.shard_for(id.id()).read(&Consistency::primary(), &EXISTS, &[id.value()]).await?;
         Ok(!rows.is_empty())
     }
@@ -101,13 +117,16 @@ impl Accounts {
     async fn reap(&self, shard: &Shard) -> Result<i64, AccessError> {
         let dangling = self.dangling(shard).await?;
         for (email, id) in &dangling {
-            let has_account = match AccountId::of_stored(*id) {
-                Some(id) => self.exists(id).await?,
-                None => false,
-            };
-            let settle = if has_account { &CONFIRM } else { &RELEASE };
+            let claim = [email.as_str().into(), (*id).into()];
             // By the address, for the claim may be in a bucket that has just moved.
-            self.data.shard_for(&**email).write(settle, &[email.as_str().into(), (*id).into()]).await?;
+            let shard = self.data.shard_for(&**email);
+            if self.exists(*id).await? {
+                shard.write(&CONFIRM, &claim).await?;
+            } else {
+                // What was renewed since it was looked for stays.
+                let [email, id] = claim;
+                shard.write(&RELEASE, &[email, id, seconds_ago(DANGLING_AGE_SECONDS)]).await?;
+            }
         }
         Ok(i64::try_from(dangling.len()).unwrap_or(i64::MAX))
     }
@@ -135,6 +154,12 @@ impl Accounts {
             }
         }
     }
+}
+
+/// Whether nobody may be at work any more on what the claim is for.
+fn is_dangling(claim: &Row) -> Result<bool, AccessError> {
+    let (confirmed, claimed_at): (bool, u64) = (claim.get("confirmed")?, claim.get("claimed_at")?);
+    Ok(!confirmed && claimed_at <= clock::unix_seconds().saturating_sub(DANGLING_AGE_SECONDS))
 }
 
 /// Settles old claims from time to time. Every replica does, which is harmless: each step is against the claim as it was read.

@@ -19,7 +19,7 @@ use crate::accounts::{Account, AccountId};
 
 const PAGE: Statement = Statement::new(
     "account_page",
-    "SELECT id, email, name, role FROM accounts WHERE id > $1 ORDER BY id LIMIT $2",
+    "SELECT id, email, name, role, epoch, disabled FROM accounts WHERE id > $1 ORDER BY id LIMIT $2",
 );
 /// By bucket, since a shard may have rows that are not its own. It reads a whole table.
 const COUNT: Statement = Statement::new(

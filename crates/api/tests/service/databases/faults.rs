@@ -3,7 +3,10 @@
 use phalanx_test_servers::{Postgres, Settings as Server};
 
 use super::{assert_unavailable, eventually, over, over_with, registered};
-use crate::client::{get, get_as, login, post, register};
+use crate::{
+    accounts::takes_sql_as_text,
+    client::{get, get_as, login, post, register},
+};
 
 /// Makes every insert into a table do this first.
 fn before_insert(server: &Postgres, table: &str, body: &str) {
@@ -32,6 +35,20 @@ async fn a_write_in_conflict_is_run_again_and_not_for_ever() {
     before_insert(&server, "accounts", always);
     assert_unavailable(&replica.exchange(register("eve@example.com")).await);
     assert_eq!(server.query_one_text("SELECT last_value FROM attempts"), "5");
+    replica.stop().await;
+}
+
+/// It took so long that its claim of the address was released.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registration_that_lost_its_claim_leaves_nothing_and_may_come_back() {
+    let server = Postgres::start(Server::default());
+    let replica = over(&server).await;
+    before_insert(&server, "accounts", "DELETE FROM account_emails;");
+    let lost = replica.exchange(register("ada@example.com")).await;
+    assert_eq!(lost.problem(), (503, "Overloaded".to_owned()));
+    assert_eq!(server.query_one_text("SELECT count(*) FROM accounts"), "0");
+    server.execute("DROP TRIGGER meddle ON accounts");
+    registered(&replica, "ada@example.com").await;
     replica.stop().await;
 }
 
@@ -68,6 +85,16 @@ async fn a_server_that_takes_no_writes_is_asked_until_it_does() {
     eventually(&replica, get(&format!("/api/users/{id}")), |answer| answer.status == 200).await;
     server.set("default_transaction_read_only", "off");
     eventually(&replica, register("eve@example.com"), |answer| answer.status == 201).await;
+    replica.stop().await;
+}
+
+/// A11.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sql_in_a_value_is_text() {
+    let server = Postgres::start(Server::default());
+    let replica = over(&server).await;
+    takes_sql_as_text(&replica).await;
+    assert_eq!(server.query_one_text("SELECT email FROM accounts"), "';--@example.com");
     replica.stop().await;
 }
 
