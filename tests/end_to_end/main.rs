@@ -15,6 +15,7 @@ mod databases;
 mod durability;
 mod failing_replicas;
 mod faults;
+mod guarded;
 mod metrics;
 mod output;
 mod readme;
