@@ -80,7 +80,7 @@ impl Site<'_> {
         self.start_api_with(name, &environment, core)
     }
 
-    /// The same with what else it is told. Whatever names servers or keys to this program itself is not for the replica.
+    /// The same with what else it is told. Whatever names servers to this program itself is not for the replica.
     pub(crate) fn start_api_with(
         &self,
         name: &str,
@@ -94,7 +94,6 @@ impl Site<'_> {
             "DATABASE_SHARD_1_PRIMARY",
             "DATABASE_SHARD_1_REPLICAS",
             "REDIS_URL",
-            "JWT_SECRET",
             "JWT_KEYS",
         ];
         let nothing = nothing.map(|variable| (variable, OsStr::new("")));
