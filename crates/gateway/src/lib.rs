@@ -19,6 +19,7 @@ mod connection;
 mod discovery;
 mod exchange;
 mod gateway;
+mod guard;
 mod health;
 mod listen;
 mod table;
@@ -28,5 +29,6 @@ pub use discovery::DiscoveryLoop;
 pub use gateway::{
     EndpointState, Gateway, GatewayState, StartError, Started, UnknownEndpoint, WorkerError, Workers,
 };
+pub use guard::{Verification, VerificationError, VerificationUpkeep};
 pub use health::HealthLoop;
 pub use listen::{BindError, Listeners};
