@@ -16,6 +16,7 @@ mod databases;
 mod durability;
 mod failing_replicas;
 mod faults;
+mod guarded;
 mod metrics;
 mod output;
 mod readme;

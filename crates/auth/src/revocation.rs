@@ -10,6 +10,7 @@
 //! Elsewhere: who revokes, and when (the service); the signature and times of a token (`token`).
 //! How it fails: a feed that falls behind makes answers [`Standing::Unsure`], and [`StalePolicy`] says what becomes of those.
 
+mod completeness;
 mod entry;
 mod feed;
 mod metrics;
@@ -17,18 +18,13 @@ mod outstanding;
 mod set;
 mod upkeep;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use phalanx_telemetry::clock;
 use tokio::sync::watch;
 
 use self::{
+    completeness::Completeness,
     entry::Entry,
     feed::Feed,
     metrics::Counters,
@@ -99,6 +95,41 @@ pub enum StandingError {
 }
 
 /// What is revoked; cheap to clone.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use phalanx_auth::{Freshness, Marks, Revocation, RevocationSettings, Revocations, SharedState, Standing};
+/// use phalanx_data::DataDirectory;
+/// use tokio::task::JoinSet;
+/// use tokio_util::sync::CancellationToken;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path().join("data");
+/// // Replicas of one machine share a file; `SharedState::redis` takes its place for more, and nothing below changes.
+/// let (state, keeping) = SharedState::embedded(DataDirectory::create(folder)?).await?;
+/// let (revocations, following) = Revocations::follow(&state, RevocationSettings::default());
+/// let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+/// tasks.spawn(keeping.run(stop.clone()));
+/// tasks.spawn(following.run(stop.clone()));
+///
+/// // A logout. No access token lives for longer than ten minutes, so nothing has to be remembered for longer.
+/// let logout = Revocation::Session { session: "70".to_owned() };
+/// revocations.revoke(&[logout], Duration::from_mins(10)).await?;
+///
+/// let token = Marks { session: Some("70"), subject: "7", epoch: 1 };
+/// assert_eq!(revocations.check(token), Standing::Revoked);
+/// // Of other tokens of that account this says nothing.
+/// let other = Marks { session: Some("71"), ..token };
+/// assert_eq!(revocations.permits(other, Freshness::Store).await?, Standing::Live);
+///
+/// stop.cancel();
+/// while tasks.join_next().await.is_some() {}
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Revocations {
     shared: Arc<Shared>,
@@ -283,30 +314,5 @@ impl Shared {
         if lost > 0 {
             tracing::error!(lost, "revocations hold in this process alone: too many wait for the store");
         }
-    }
-}
-
-/// The moment up to which everything that was published is in the set.
-struct Completeness {
-    begun: Instant,
-    /// Microseconds after `begun`; zero before it ever was.
-    known_at: AtomicU64,
-}
-
-impl Completeness {
-    fn new() -> Self {
-        Self { begun: clock::now(), known_at: AtomicU64::new(0) }
-    }
-
-    fn reach(&self, moment: Instant) {
-        let passed = moment.saturating_duration_since(self.begun).as_micros();
-        let passed = u64::try_from(passed).unwrap_or(u64::MAX).max(1);
-        self.known_at.store(passed, Ordering::Relaxed);
-    }
-
-    fn age(&self, now: Instant) -> Option<Duration> {
-        let known_at = self.known_at.load(Ordering::Relaxed);
-        let passed = now.saturating_duration_since(self.begun);
-        (known_at != 0).then(|| passed.saturating_sub(Duration::from_micros(known_at)))
     }
 }

@@ -2,9 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
 
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    future::{Ready, poll_fn, ready},
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use axum::{Extension, Router, body::Body, extract::Request, routing::get};
+use axum::{Extension, Router, body::Body, extract::Request, response::Response, routing::get};
 use http_body_util::BodyExt as _;
 use phalanx_auth::{
     Algorithm, AuthenticateLayer, Authenticator, AuthorizeLayer, Freshness, Identity, Issuer, KeyRing,
@@ -15,7 +20,8 @@ use phalanx_telemetry::clock;
 use phalanx_test_servers::Redis;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tower_service::Service as _;
+use tower_layer::Layer as _;
+use tower_service::Service;
 
 const SECRET: &[u8] = b"a secret of thirty-two bytes, at least";
 const HOUR: Duration = Duration::from_hours(1);
@@ -205,4 +211,48 @@ async fn a_token_by_a_key_that_is_not_there_has_it_fetched() {
     publish.send(second.key_set().to_public_jwks()).unwrap();
     assert_eq!(ask(&router, "/own", &[&by(&second)]).await, "200 7");
     assert_eq!(ask(&router, "/own", &[&by(&first)]).await, INVALID);
+}
+
+/// Has to be found ready for each request, and no clone is.
+#[derive(Default)]
+struct Particular {
+    ready: bool,
+}
+
+impl Clone for Particular {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Service<Request> for Particular {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Ready<Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request) -> Self::Future {
+        assert!(std::mem::take(&mut self.ready), "it was not found ready");
+        ready(Ok(Response::default()))
+    }
+}
+
+#[tokio::test]
+async fn the_service_that_was_found_ready_gets_the_request() {
+    let authenticator = authenticator(ring().key_set(), &Revocations::none());
+    for freshness in [Freshness::Feed, Freshness::Store] {
+        let layer = AuthenticateLayer::new(authenticator.clone()).with_freshness(freshness);
+        let mut service = layer.layer(Particular::default());
+        for _ in 0..2 {
+            poll_fn(|context| service.poll_ready(context)).await.unwrap();
+            let authorization = bearer(&ANN, Duration::ZERO);
+            let request =
+                Request::get("/").header("authorization", authorization).body(Body::empty()).unwrap();
+            assert_eq!(service.call(request).await.unwrap().status(), 200, "{freshness:?}");
+        }
+    }
 }

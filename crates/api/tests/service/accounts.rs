@@ -150,9 +150,14 @@ pub(crate) async fn takes_sql_as_text(replica: &Replica) {
 
 /// A token with the replica's own key that expires `seconds` from the present.
 pub(crate) fn signed(subject: &str, audience: &str, seconds: i64) -> String {
+    signed_as("user", subject, audience, seconds)
+}
+
+/// The same of an account with this role.
+pub(crate) fn signed_as(role: &str, subject: &str, audience: &str, seconds: i64) -> String {
     let now = i64::try_from(phalanx_telemetry::clock::unix_seconds()).unwrap();
     let claims = json!({
-        "sub": subject, "sid": subject, "sv": 0, "role": "user", "iss": "phalanx", "aud": audience,
+        "sub": subject, "sid": subject, "sv": 0, "role": role, "iss": "phalanx", "aud": audience,
         "iat": now - 60, "nbf": now - 60, "exp": now + seconds, "jti": "1",
     });
     let header = Header { typ: Some("at+jwt".to_owned()), ..Header::new(Algorithm::HS256) };

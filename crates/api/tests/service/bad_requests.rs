@@ -126,9 +126,11 @@ async fn other_media_types_are_refused() {
 async fn other_methods_and_paths_are_problems_too() {
     let directory = tempfile::tempdir().unwrap();
     let replica = Replica::over(directory.path()).await;
-    for (method, path, allow) in
-        [("GET", REGISTER, "POST"), ("POST", "/api/profile", "GET,HEAD"), ("BREW", "/health", "GET,HEAD")]
-    {
+    for (method, path, allow) in [
+        ("GET", REGISTER, "POST"),
+        ("POST", "/api/profile", "GET,HEAD,PATCH"),
+        ("BREW", "/health", "GET,HEAD"),
+    ] {
         let request = format!("{method} {path} HTTP/1.1\r\nhost: api\r\ncontent-length: 0\r\n\r\n");
         let answer = replica.exchange(request).await;
         assert_eq!(answer.problem(), (405, "Method not allowed".to_owned()), "{method} {path}");

@@ -31,6 +31,12 @@ impl Answer {
         values.next()
     }
 
+    /// Every value of a field that may come more than once.
+    pub(crate) fn headers(&self, name: &str) -> Vec<&str> {
+        let fields = self.head.lines().filter_map(|line| line.split_once(": "));
+        fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -98,6 +104,19 @@ pub(crate) fn get(path: &str) -> Vec<u8> {
 
 pub(crate) fn get_as(path: &str, authorization: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: api\r\nauthorization: {authorization}\r\n\r\n").into_bytes()
+}
+
+/// A request with these fields, and with a body of JSON if there is one.
+pub(crate) fn request(method: &str, path: &str, fields: &[(&str, &str)], body: Option<&Value>) -> Vec<u8> {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: api\r\n");
+    for (name, value) in fields {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let body = body.map(Value::to_string).unwrap_or_default();
+    if !body.is_empty() {
+        head.push_str("content-type: application/json\r\n");
+    }
+    format!("{head}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 pub(crate) fn post(path: &str, body: impl AsRef<[u8]>) -> Vec<u8> {

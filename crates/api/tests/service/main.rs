@@ -4,13 +4,17 @@
 
 mod accounts;
 mod bad_requests;
+mod carts;
 mod client;
 mod databases;
+mod fleet;
 mod http2;
 mod idempotency;
 mod lifecycle;
 mod overload;
 mod replica;
 mod routes;
+mod sessions;
 mod shards;
+mod shared_state;
 mod sockets;

@@ -14,7 +14,8 @@ use crate::{
     replica::{Replica, settings},
 };
 
-const LOGINS: usize = 50;
+/// Fewer than one address may try without a wait.
+const LOGINS: usize = 40;
 /// On few connections, so that the test needs few descriptors.
 const CONNECTIONS: usize = 2;
 const LOGINS_ON_EACH: usize = 250;
@@ -25,9 +26,10 @@ async fn a_flood_of_logins_is_refused_past_the_queue_while_other_routes_answer()
     let hashing = HashingSettings { threads: NonZeroUsize::MIN, hash_queue_max: NonZeroUsize::MIN };
     let replica = Replica::start(Settings { hashing, ..settings(directory.path(), "api-1") }).await;
     let mut logins = JoinSet::new();
-    for _ in 0..LOGINS {
+    for number in 0..LOGINS {
         let address = replica.address;
-        logins.spawn(async move { exchange(address, &login("ada@example.com", "correct horse")).await });
+        let email = format!("ada-{number}@example.com");
+        logins.spawn(async move { exchange(address, &login(&email, "correct horse")).await });
     }
     for path in ["/health", "/ready", "/api/catalog"] {
         assert_eq!(replica.get(path).await.status, 200, "{path}");

@@ -63,7 +63,7 @@ fn insert(server: &Postgres, bucket: i64, name: &str) {
 fn admin() -> String {
     let now = i64::try_from(clock::unix_seconds()).unwrap();
     let claims = json!({
-        "sub": "1", "role": "admin", "iss": "phalanx", "aud": "api",
+        "sub": "1", "sid": "1", "sv": 0, "role": "admin", "iss": "phalanx", "aud": "api",
         "iat": now - 60, "nbf": now - 60, "exp": now + 3600, "jti": "1",
     });
     let header = Header { typ: Some("at+jwt".to_owned()), ..Header::new(Algorithm::HS256) };

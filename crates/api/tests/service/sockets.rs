@@ -18,8 +18,8 @@ use crate::{
     replica::{Replica, SECRET, settings},
 };
 
-type Socket = WebSocketStream<TcpStream>;
-type Refusal = Response<Option<Vec<u8>>>;
+pub(crate) type Socket = WebSocketStream<TcpStream>;
+pub(crate) type Refusal = Response<Option<Vec<u8>>>;
 
 #[tokio::test]
 async fn a_token_opens_a_socket_from_either_place() {
@@ -126,7 +126,7 @@ async fn registered(replica: &Replica) -> String {
     bearer(&replica.exchange(register("ada@example.com")).await.json())
 }
 
-async fn open(
+pub(crate) async fn open(
     replica: &Replica,
     fields: &[(HeaderName, &str)],
 ) -> Result<(Socket, Response<Option<Vec<u8>>>), Box<Refusal>> {
@@ -143,7 +143,7 @@ async fn open(
 }
 
 /// Reads to the end; the code with which the replica closes.
-async fn ended(socket: &mut Socket) -> Option<u16> {
+pub(crate) async fn ended(socket: &mut Socket) -> Option<u16> {
     let mut code = None;
     let reading = async {
         while let Some(Ok(message)) = socket.next().await {

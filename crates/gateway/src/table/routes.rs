@@ -72,6 +72,8 @@ impl Routes {
     /// The route of a request and its index; `None` where none takes its path and host.
     pub(crate) fn find(&self, authority: Option<&[u8]>, path: &[u8]) -> Option<(usize, &Route)> {
         let host = authority.filter(|_| self.by_host).and_then(phalanx_http1::host_of);
+        // A dot at the end names the same host (RFC 3986, section 3.2.2), and would lead past the route that is for it.
+        let host = host.map(|host| host.strip_suffix(b".").unwrap_or(host));
         self.routes.iter().enumerate().find(|(_, route)| route.holds(path) && route.serves(host))
     }
 }

@@ -1,5 +1,7 @@
 //! The feed as a Redis stream, and a key for each target, so that a question is one `MGET`.
 //!
+//! Redis has to be 6.2 or later, and must not evict: a key that was evicted answers a question with less than the stream holds.
+//!
 //! A message of Redis' publish and subscribe that comes during a reconnection is lost; an entry of a stream is still there.
 
 use std::{sync::Arc, time::Duration};

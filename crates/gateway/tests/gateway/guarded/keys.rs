@@ -11,8 +11,10 @@ use phalanx_telemetry::clock;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::{INVALID, ROUTES, Scene, bearer, request};
-use crate::support::{ClosedPort, Message, Recorder, Reply, Setup, eventually, ok, payload, signed, within};
+use super::{INVALID, ROUTES, Scene, bearer, open_request, request};
+use crate::support::{
+    ClosedPort, Message, Origin, Recorder, Reply, Setup, eventually, ok, payload, signed, within,
+};
 
 /// An issuer with a key of its own, and its server.
 struct Id {
@@ -109,6 +111,24 @@ async fn another_key_is_fetched_when_a_token_names_it() {
     let (status, error, challenge) = INVALID;
     scene.check_denied(old, status, error, challenge).await;
     assert_eq!(scene.gateway.exchange(id.me()).await.status(), 200);
+}
+
+/// The one worker serves others meanwhile.
+#[tokio::test]
+async fn a_request_waits_for_its_key_alone() {
+    let (issuer, origin) = (Origin::listen().await, Recorder::start().await);
+    let gateway = setup(issuer.address(), &origin).start();
+    let ring = ring(Algorithm::EdDSA);
+    let mut waiting = gateway.connect().await;
+    let (mut answering, _) = issuer.accept_request().await;
+    waiting.send(me(&ring)).await;
+    for _ in 0..3 {
+        assert_eq!(gateway.exchange(open_request()).await.status(), 200);
+    }
+    assert_eq!(origin.take_requests().len(), 3);
+    answering.send(ok(&ring.key_set().to_public_jwks())).await;
+    assert_eq!(waiting.response().await.status(), 200);
+    assert_eq!(waiting.exchange(me(&ring)).await.status(), 200);
 }
 
 /// A02

@@ -69,3 +69,16 @@ async fn a_route_for_every_path_that_asks_for_a_token_allows_none_either() {
         assert_eq!(scene.gateway.exchange(sent).await.status(), status, "{path}");
     }
 }
+
+/// Whatever else is named there, it is the host that asks for a token.
+#[tokio::test]
+async fn a_host_is_the_same_in_every_spelling() {
+    const HOST: &str = "[[route]]\npath = \"/\"\nhost = \"b.example\"\nservice = \"api\"\nauth = {}\n";
+    let scene = Scene::with(&format!("{HOST}{ROUTES}{AUTH}")).await;
+    let (status, error, challenge) = NO_TOKEN;
+    for host in ["b.example", "B.Example", "b.example.", "b.example:80", "b.example.:80", "b.example:"] {
+        let sent = request("GET /", "").replace("Host: a", &format!("Host: {host}"));
+        scene.check_denied(sent, status, error, challenge).await;
+    }
+    scene.check_denied(request("GET http://b.example./", ""), status, error, challenge).await;
+}
