@@ -4,6 +4,7 @@
 mod carts;
 mod guide;
 mod logins;
+mod openapi;
 mod outages;
 mod place;
 mod rotation;

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::support::http::{Answer, exchange, getting_with, sending};
 
-const PASSWORD: &str = "correct horse battery";
+/// Not that of the examples in the OpenAPI document, with which schemathesis changes passwords.
+const PASSWORD: &str = "seven green bottles hang";
 const COOKIE: &str = "__Host-phalanx_session";
 
 #[derive(Clone, Debug)]
