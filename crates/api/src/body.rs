@@ -17,10 +17,12 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
+use self::unique::{Unique, within};
 use crate::problem::{FieldFault, Problem};
 
 #[cfg(test)]
 mod tests;
+mod unique;
 
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// A body that is too long is read and dropped up to here before it is refused. Closing on unread bytes would reset the
@@ -54,11 +56,13 @@ impl JsonObject {
     fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let Members(members) = serde_json::from_slice(bytes).map_err(|error| no_object(&error, bytes))?;
         let mut names = HashSet::with_capacity(members.len());
-        if let Some((name, _)) = members.iter().find(|(name, _)| !names.insert(name)) {
-            let detail = "a member comes twice".to_owned();
-            return Err(Problem::MalformedJson { pointer: Some(pointer(&[name])), detail });
+        let twice = members.iter().find_map(|(name, member)| {
+            if names.insert(name) { within(name, member.repeated.clone()) } else { Some(pointer(&[name])) }
+        });
+        if twice.is_some() {
+            return Err(Problem::MalformedJson { pointer: twice, detail: "a member comes twice".to_owned() });
         }
-        Ok(Self { members })
+        Ok(Self { members: members.into_iter().map(|(name, member)| (name, member.value)).collect() })
     }
 
     /// The same bytes for the same members, in whatever order and with whatever space between them they came.
@@ -165,7 +169,7 @@ fn text_of<T, E: fmt::Display>(
     }
 }
 
-struct Members(Vec<(String, Value)>);
+struct Members(Vec<(String, Unique)>);
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -35,8 +35,8 @@ use crate::{
     access::{Access, COOKIE},
     problem::ProblemBody,
     routes::{
-        account, accounts, cart, catalog, documentation, keys, login, operations, profile, registration,
-        sessions, socket,
+        account, accounts, cart, catalog, documentation, keys, login, operations, profile, refresh,
+        registration, sessions, socket,
     },
     table::{Route, table},
 };
@@ -46,7 +46,8 @@ mod tests;
 
 const BEARER: &str = "bearer";
 const COOKIE_SCHEME: &str = "cookie";
-const OPERATIONS_TAG: &str = "operations";
+/// Their routes ask no database.
+const STATELESS_TAGS: [&str; 3] = ["catalog", "keys", "operations"];
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -72,7 +73,6 @@ const OPERATIONS_TAG: &str = "operations";
         keys::show,
         login::login,
         login::logout,
-        login::refresh,
         operations::alive,
         operations::health,
         operations::metrics,
@@ -80,6 +80,7 @@ const OPERATIONS_TAG: &str = "operations";
         operations::readyz,
         profile::change,
         profile::profile,
+        refresh::refresh,
         registration::register,
         sessions::end,
         sessions::end_all,
@@ -93,6 +94,7 @@ const OPERATIONS_TAG: &str = "operations";
         (name = "cart", description = "What the caller is about to buy."),
         (name = "catalog", description = "What there is."),
         (name = "accounts", description = "Everybody's accounts."),
+        (name = "keys", description = "For those who verify tokens."),
         (name = "operations", description = "For those who run the service."),
     ),
 )]
@@ -142,14 +144,14 @@ fn security(access: Access) -> Vec<SecurityRequirement> {
 
 /// Adds what may go wrong whatever the handler does, and gives every problem its form.
 fn add_problems(operation: &mut Operation, access: Access) {
-    let is_of_operations = operation.tags.iter().flatten().any(|tag| tag == OPERATIONS_TAG);
+    let keeps_nothing = operation.tags.iter().flatten().any(|tag| STATELESS_TAGS.contains(&tag.as_str()));
     let of_access: &[_] = match access {
         Access::Public => &[],
         Access::Authenticated(_) => &[401],
         Access::Roles(..) | Access::Session(_) | Access::Socket => &[401, 403],
     };
     let of_body: &[_] = if operation.request_body.is_some() { &[400, 408, 413, 415, 422] } else { &[] };
-    let of_databases: &[_] = if is_of_operations { &[] } else { &[503, 504] };
+    let of_databases: &[_] = if keeps_nothing { &[] } else { &[503, 504] };
     let responses = &mut operation.responses.responses;
     for status in [of_access, of_body, of_databases, &[500]].concat() {
         let described = || RefOr::T(Response::new(description(status)));

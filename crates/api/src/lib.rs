@@ -17,6 +17,7 @@ mod body;
 mod client;
 mod connections;
 mod document;
+mod endings;
 mod grant;
 mod idempotency;
 mod metrics;

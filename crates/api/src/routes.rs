@@ -9,6 +9,7 @@ pub(crate) mod keys;
 pub(crate) mod login;
 pub(crate) mod operations;
 pub(crate) mod profile;
+pub(crate) mod refresh;
 pub(crate) mod registration;
 pub(crate) mod sessions;
 pub(crate) mod socket;

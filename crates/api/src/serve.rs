@@ -23,9 +23,9 @@ use crate::{
 
 /// Of the data directory: where the shared state is, unless it is in Redis. Gateways on this machine name it too.
 const STATE_DIRECTORY: &str = "state";
-/// How long connections to a database may take to end once no request needs them: a server that hangs would keep them for ever.
-/// With the drain before it, less than the 30 s after which a fleet kills the replica.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long what clients have begun may take to end, and then connections to a database: a server that hangs would keep them for
+/// ever. Both, with the drain before, are less than the 30 s after which a fleet kills the replica.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a replica cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -127,14 +127,16 @@ pub async fn serve(
     let (sockets, keeper) = Sockets::new(settings.sockets, &mut registry);
     let opened = Opened { ring, hasher, data: data.clone(), ids, state };
     let upkeep = service::Upkeep { tasks: &mut tasks, stop: &stop_upkeep };
-    let service = Service::new(&settings, opened, sockets, registry, upkeep, stop.clone());
-    let router = router(Arc::new(service), &requests);
+    let service = Arc::new(Service::new(&settings, opened, sockets, registry, upkeep, stop.clone()));
+    let router = router(Arc::clone(&service), &requests);
     let address = listener.local_addr().ok().map(tracing::field::display);
     tracing::info!(instance = settings.instance.as_str(), address, "the reference API serves");
     let (Drained { connections_cut }, sockets_cut) = tokio::join!(
         connections::serve(listener, router, settings.connections_max, settings.drain_deadline, stop.clone()),
         keeper.run(settings.drain_deadline, stop),
     );
+    // What a client has begun and left is done before that is gone which it is done with.
+    let _ = timeout(CLOSE_TIMEOUT, service.endings.ended()).await;
     stop_upkeep.cancel();
     data.close();
     // A panic of one of them is a defect that the log has told already.

@@ -1,25 +1,23 @@
 //! What the handlers share. Nothing in it outlives the replica.
 
-use std::time::Duration;
-
 use axum::body::Bytes;
 use phalanx_auth::{
     AttemptSettings, Attempts, Authenticator, FieldBounds, Fields, FieldsSettings, Hasher, Issuer, KeyRing,
-    Keys, LoginId, LoginReaper, Logins, Revocation, Revocations, SessionSettings, Sessions, SharedState,
-    StateError, Terms, TokenTypes, UnixMs, Verifier,
+    Keys, LoginReaper, Logins, Revocations, SessionSettings, Sessions, SharedState, Terms, TokenTypes,
+    Verifier,
 };
-use phalanx_data::{AccessError, Consistency, Data, Ids, Position};
-use phalanx_telemetry::{clock, registry::Registry};
+use phalanx_data::{Data, Ids};
+use phalanx_telemetry::registry::Registry;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     InstanceName, SessionLifetimes, Settings, TrustedProxies,
-    accounts::{Account, Accounts, Reaper},
+    accounts::{Accounts, Reaper},
+    endings::Endings,
     idempotency::{self, Idempotency},
     metrics,
     positions::PositionTokens,
-    problem::Problem,
     routes::cart,
     sockets::Sockets,
 };
@@ -49,6 +47,8 @@ pub(crate) struct Service {
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) instance: InstanceName,
     pub(crate) sockets: Sockets,
+    /// What is carried to its end.
+    pub(crate) endings: Endings,
     pub(crate) registry: Registry,
     pub(crate) stop: CancellationToken,
 }
@@ -66,14 +66,6 @@ pub(crate) struct Opened {
 pub(crate) struct Upkeep<'u> {
     pub(crate) tasks: &'u mut JoinSet<()>,
     pub(crate) stop: &'u CancellationToken,
-}
-
-/// What has become of the logins of an account.
-pub(crate) struct EndedLogins {
-    /// Where that they have ended can be seen from.
-    pub(crate) position: Option<Position>,
-    /// Whether their tokens and cookies have ended too.
-    pub(crate) told: Result<(), StateError>,
 }
 
 impl Service {
@@ -131,6 +123,7 @@ impl Service {
             logins,
             carts,
             sockets,
+            endings: Endings::default(),
             registry,
             stop,
         }
@@ -139,49 +132,6 @@ impl Service {
     /// What is known of tokens that have ended before their time.
     pub(crate) fn revocations(&self) -> &Revocations {
         self.authenticator.revocations()
-    }
-
-    /// Revokes logins: their tokens are refused everywhere, and their cookies are gone.
-    pub(crate) async fn revoke_logins(&self, logins: &[String]) -> Result<(), StateError> {
-        let cookies = self.end_cookies(logins).await;
-        // What could not be ended has to be refused for as long as it would live.
-        let lifetime = if cookies.is_ok() { self.issuer.lifetime() } else { self.lifetime_max() };
-        let entries: Vec<_> =
-            logins.iter().map(|login| Revocation::Session { session: login.clone() }).collect();
-        self.revocations().revoke(&entries, lifetime).await?;
-        cookies
-    }
-
-    /// Ends all logins of an account whose epoch has just been raised.
-    pub(crate) async fn end_logins(&self, account: &Account) -> Result<EndedLogins, AccessError> {
-        let ended = self.logins.end_all(account.id.id(), None, UnixMs::from(clock::wall())).await?;
-        Ok(EndedLogins { position: ended.position, told: self.revoke_tokens(account, &ended.logins).await })
-    }
-
-    /// Ends the tokens and cookies of an account whose epoch has just been raised, and lets its logins go on.
-    pub(crate) async fn end_tokens(&self, account: &Account) -> Result<(), Problem> {
-        let now = UnixMs::from(clock::wall());
-        let logins = self.logins.list(account.id.id(), &Consistency::primary(), now).await?;
-        let logins: Vec<_> = logins.iter().map(|login| login.id).collect();
-        Ok(self.revoke_tokens(account, &logins).await?)
-    }
-
-    async fn revoke_tokens(&self, account: &Account, logins: &[LoginId]) -> Result<(), StateError> {
-        let entry = Revocation::Subject { subject: account.id.to_string(), epoch: account.epoch };
-        // Cookies have an epoch too. They are ended as well, but should that fail, this outlives them.
-        self.revocations().revoke(&[entry], self.lifetime_max()).await?;
-        let logins: Vec<_> = logins.iter().map(ToString::to_string).collect();
-        self.end_cookies(&logins).await
-    }
-
-    /// The longest that a token or a cookie lives.
-    fn lifetime_max(&self) -> Duration {
-        self.issuer.lifetime().max(self.session_lifetimes.absolute_timeout)
-    }
-
-    async fn end_cookies(&self, logins: &[String]) -> Result<(), StateError> {
-        let ids: Vec<_> = logins.iter().map(String::as_str).collect();
-        self.sessions.end_many(&ids).await
     }
 }
 

@@ -17,8 +17,8 @@ use crate::{
         Guarded,
     },
     routes::{
-        account, accounts, cart, catalog, documentation, keys, login, operations, profile, registration,
-        sessions, socket,
+        account, accounts, cart, catalog, documentation, keys, login, operations, profile, refresh,
+        registration, sessions, socket,
     },
     service::Service,
 };
@@ -62,7 +62,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(POST, "/api/auth/login", Public, login::login),
         Route::new(POST, "/api/auth/logout", Session(FEED), login::logout),
         Route::new(POST, "/api/auth/logout-all", Session(STORE), sessions::end_all),
-        Route::new(POST, "/api/auth/refresh", Public, login::refresh),
+        Route::new(POST, "/api/auth/refresh", Public, refresh::refresh),
         Route::new(POST, "/api/auth/register", Public, registration::register),
         Route::new(GET, "/api/auth/sessions", Session(STORE), sessions::list),
         Route::new(DELETE, "/api/auth/sessions/{id}", Session(STORE), sessions::end),

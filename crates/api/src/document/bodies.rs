@@ -4,7 +4,12 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
+};
+
+use crate::routes::cart::QUANTITY_MAX;
 
 /// Somebody who wants an account.
 #[derive(Deserialize, ToSchema)]
@@ -84,9 +89,9 @@ pub(crate) struct AccountChangeBody {
 #[schema(as = NewCart)]
 #[expect(dead_code, reason = "it is described, not built")]
 pub(crate) struct CartBody {
-    /// Quantities, from 1 to 999, by the ids of products.
+    /// Quantities by the ids of products, at most 100.
     #[schema(example = json!({ "3": 1, "9": 2 }))]
-    items: BTreeMap<String, u16>,
+    items: BTreeMap<String, Quantity>,
 }
 
 /// What is to be different about a cart.
@@ -95,7 +100,36 @@ pub(crate) struct CartBody {
 #[schema(as = CartChange)]
 #[expect(dead_code, reason = "it is described, not built")]
 pub(crate) struct CartChangeBody {
-    /// Quantities, from 1 to 999, by the ids of products; null takes a product out.
+    /// Quantities by the ids of products, at most 100; null takes a product out.
     #[schema(example = json!({ "3": 4, "9": null }))]
-    items: BTreeMap<String, Option<u16>>,
+    items: BTreeMap<String, QuantityOrNull>,
+}
+
+/// How many of a product.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "it is described, not built")]
+pub(crate) struct Quantity(u16);
+
+/// How many of a product, or none.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "it is described, not built")]
+pub(crate) struct QuantityOrNull(Option<u16>);
+
+impl PartialSchema for Quantity {
+    fn schema() -> RefOr<Schema> {
+        quantity(Type::Integer.into())
+    }
+}
+
+impl PartialSchema for QuantityOrNull {
+    fn schema() -> RefOr<Schema> {
+        quantity(SchemaType::from_iter([Type::Integer, Type::Null]))
+    }
+}
+
+impl ToSchema for Quantity {}
+impl ToSchema for QuantityOrNull {}
+
+fn quantity(of: SchemaType) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(of).minimum(Some(1)).maximum(Some(QUANTITY_MAX)).build().into()
 }

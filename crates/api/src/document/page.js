@@ -20,10 +20,19 @@ const paragraphs = (text, attributes) =>
 
 let api;
 
-const resolve = (schema) => {
+/** A schema without its references, and of several that hold at once all members. */
+function resolve(schema) {
   const path = schema?.$ref?.split("/").slice(1);
-  return path ? resolve(path.reduce((at, key) => at[key], api)) : (schema ?? {});
-};
+  if (path) return resolve(path.reduce((at, key) => at[key], api));
+  if (!schema?.allOf) return schema ?? {};
+  const parts = schema.allOf.map(resolve);
+  return {
+    ...schema,
+    type: "object",
+    properties: Object.assign({}, ...parts.map((part) => part.properties)),
+    required: parts.flatMap((part) => part.required ?? []),
+  };
+}
 
 /** What a schema takes, in a few words. */
 function kind(schema) {

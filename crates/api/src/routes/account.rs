@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::{NO_STORE, accounts::ListedUser};
 use crate::{
     access::Caller,
-    accounts::{AccountId, Standing},
+    accounts::{AccountId, Changed, Standing},
     body::{Fields, JsonObject},
     client::Client,
     document::AccountChangeBody,
@@ -75,37 +75,51 @@ pub(crate) async fn change(
     body: JsonObject,
 ) -> Result<impl IntoResponse, Problem> {
     let id = id.ok().and_then(|Path(text)| AccountId::parse(&text)).ok_or(Problem::NotFound)?;
-    let Change { role, standing } = Change::read(body.fields(), id == caller.account)?;
-    let (by, of) = (caller.account.to_string(), id.to_string());
-    let mut outcome = None;
-    let mut wrote = service.accounts.wrote(Vec::new());
-    if let Some(role) = role {
-        let changed = service.accounts.set_role(id, role).await?.ok_or(Problem::NotFound)?;
-        let event = Event::RoleChanged { account: &of, role: role.as_str(), by: &by };
-        event.record(Some(client.address));
-        wrote.absorb(changed.wrote);
-        outcome = Some(changed.account);
-    }
-    if let Some(standing) = standing {
-        let changed = service.accounts.set_standing(id, standing).await?.ok_or(Problem::NotFound)?;
-        let event = match standing {
-            Standing::Active => Event::AccountEnabled { account: &of, by: &by },
-            Standing::Disabled => Event::AccountDisabled { account: &of, by: &by },
-        };
-        event.record(Some(client.address));
-        wrote.absorb(changed.wrote);
-        outcome = Some(changed.account);
-    }
-    let account = outcome.expect("a change changes something");
-    match account.standing {
-        Standing::Active => service.end_tokens(&account).await?,
-        Standing::Disabled => {
-            let ended = service.end_logins(&account).await?;
-            ended.told?;
-            wrote.positions.extend(ended.position);
-        }
-    }
+    let change = Change::read(body.fields(), id == caller.account)?;
+    let work = Arc::clone(&service);
+    let changing = async move { work.change_account(id, change, &caller, &client).await };
+    let Changed { account, wrote } = service.endings.carry_out(changing).await?;
     Ok((NO_STORE, service.positions.headers(seen, &wrote), Json(ListedUser::from(&account))))
+}
+
+impl Service {
+    async fn change_account(
+        &self,
+        id: AccountId,
+        Change { role, standing }: Change,
+        caller: &Caller,
+        client: &Client,
+    ) -> Result<Changed, Problem> {
+        let (account, by) = (&id.to_string(), &caller.account.to_string());
+        let mut outcome = None;
+        let mut wrote = self.accounts.wrote(Vec::new());
+        if let Some(role) = role {
+            let changed = self.accounts.set_role(id, role).await?.ok_or(Problem::NotFound)?;
+            Event::RoleChanged { account, role: role.as_str(), by }.record(Some(client.address));
+            wrote.absorb(changed.wrote);
+            outcome = Some(changed.account);
+        }
+        if let Some(standing) = standing {
+            let changed = self.accounts.set_standing(id, standing).await?.ok_or(Problem::NotFound)?;
+            let event = match standing {
+                Standing::Active => Event::AccountEnabled { account, by },
+                Standing::Disabled => Event::AccountDisabled { account, by },
+            };
+            event.record(Some(client.address));
+            wrote.absorb(changed.wrote);
+            outcome = Some(changed.account);
+        }
+        let account = outcome.expect("a change changes something");
+        match account.standing {
+            Standing::Active => self.end_tokens(&account).await?,
+            Standing::Disabled => {
+                let ended = self.end_logins(&account).await?;
+                ended.told?;
+                wrote.positions.extend(ended.position);
+            }
+        }
+        Ok(Changed { account, wrote })
+    }
 }
 
 /// What an admin wants to be different: one of both at least.

@@ -22,7 +22,7 @@ use crate::{
 
 /// Products in one cart.
 pub(crate) const ITEMS_MAX: usize = 100;
-const QUANTITY_MAX: u64 = 999;
+pub(crate) const QUANTITY_MAX: u64 = 999;
 const ITEMS: &str = "items";
 
 /// A cart.

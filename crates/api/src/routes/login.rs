@@ -1,10 +1,10 @@
-//! `POST /api/auth/login`, `/api/auth/refresh` and `/api/auth/logout`.
+//! `POST /api/auth/login` and `/api/auth/logout`.
 
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
 use phalanx_auth::{
-    Attempt, Password, PasswordHash, RefreshError, Refreshed, RetryAfter, UnixMs, Verdict, Verified,
+    Attempt, Password, PasswordHash, RetryAfter, UnixMs, Verdict, Verified,
     audit::{Event, LoginFailure},
 };
 use phalanx_data::Consistency;
@@ -13,14 +13,13 @@ use phalanx_telemetry::clock;
 use super::NO_STORE;
 use crate::{
     access::Caller,
-    accounts::{Account, AccountId, Credentials, Email, Standing},
+    accounts::{Account, Credentials, Email, Standing},
     body::JsonObject,
     client::Client,
-    document::{LoginBody, RefreshBody},
+    document::LoginBody,
     grant::{Grant, Tokens, without_cookie},
     positions::Seen,
     problem::Problem,
-    routes::User,
     service::Service,
 };
 
@@ -155,72 +154,6 @@ impl Service {
     }
 }
 
-/// Exchanges a refresh token for the next one and an access token.
-///
-/// A token is good once. For some seconds after, it is answered with the same successor, so that requests which cross each other
-/// do no harm; later it means that somebody has a copy, and the login ends.
-#[utoipa::path(
-    post,
-    path = "/api/auth/refresh",
-    tag = "authentication",
-    request_body = RefreshBody,
-    responses(
-        (status = 200, description = "The login goes on.", body = Tokens),
-        (status = 401, description = "`Invalid token`, or `Token expired`: log in again."),
-    ),
-)]
-pub(crate) async fn refresh(
-    State(service): State<Arc<Service>>,
-    client: Client,
-    seen: Seen,
-    body: JsonObject,
-) -> Result<impl IntoResponse, Problem> {
-    let mut fields = body.fields();
-    let token = fields.text("refresh_token", Ok::<_, Infallible>);
-    let presented = fields.finish(token)?;
-    let now = UnixMs::from(clock::wall());
-    let refreshed = match service.logins.refresh(&presented, now).await {
-        Ok(refreshed) => refreshed,
-        Err(error) => return Err(service.refresh_refused(error, &client).await),
-    };
-    let Refreshed { login, account: id, refresh_token, position, .. } = refreshed;
-    // The account as it is: what the new token says must not be older than what was revoked.
-    let account = service.accounts.by_id(AccountId::from(id), &Consistency::primary()).await?;
-    let Some(account) = account.filter(|account| account.standing == Standing::Active) else {
-        service.logins.end(id, login, now).await?;
-        service.revoke_logins(&[login.to_string()]).await?;
-        return Err(Problem::InvalidToken);
-    };
-    let tokens = Tokens {
-        token: service.access_token(&account, login),
-        refresh_token: refresh_token.as_str().to_owned(),
-        user: User::from(&account),
-    };
-    let wrote = service.accounts.wrote(position.into_iter().collect());
-    Ok((NO_STORE, service.positions.headers(seen, &wrote), Json(tokens)))
-}
-
-impl Service {
-    async fn refresh_refused(&self, error: RefreshError, client: &Client) -> Problem {
-        match error {
-            RefreshError::Reused { login, account } => {
-                let (account, session) = (account.to_string(), login.to_string());
-                Event::RefreshReused { account: &account, session: &session }.record(Some(client.address));
-                // The family has ended, and the revocation is told as soon as it can be.
-                match self.revoke_logins(&[session]).await {
-                    Ok(()) => Problem::InvalidToken,
-                    Err(error) => error.into(),
-                }
-            }
-            RefreshError::Invalid | RefreshError::Ended { .. } => Problem::InvalidToken,
-            RefreshError::Expired => Problem::TokenExpired,
-            RefreshError::Contended => Problem::Overloaded,
-            RefreshError::Access(error) => error.into(),
-            error => Problem::internal(&error),
-        }
-    }
-}
-
 /// Ends the login that the caller came with: its refresh token, its tokens and its cookie.
 #[utoipa::path(
     post,
@@ -233,15 +166,22 @@ pub(crate) async fn logout(
     client: Client,
     caller: Caller,
 ) -> Result<impl IntoResponse, Problem> {
-    if let Some(login) = caller.login() {
-        service.logins.end(caller.account.id(), login, UnixMs::from(clock::wall())).await?;
-    }
-    if let Some(session) = caller.session() {
-        service.revoke_logins(&[session.to_owned()]).await?;
-        let account = caller.account.to_string();
-        Event::LoggedOut { account: &account, session }.record(Some(client.address));
-    }
+    let work = Arc::clone(&service);
+    service.endings.carry_out(async move { work.log_out(&caller, &client).await }).await?;
     Ok((StatusCode::NO_CONTENT, NO_STORE, without_cookie()))
+}
+
+impl Service {
+    async fn log_out(&self, caller: &Caller, client: &Client) -> Result<(), Problem> {
+        let Some(session) = caller.session() else { return Ok(()) };
+        // Told first: it holds here at once, whatever fails behind it.
+        let told = self.revoke_logins(&[session.to_owned()]).await;
+        if let Some(login) = caller.login() {
+            self.logins.end(caller.account.id(), login, UnixMs::from(clock::wall())).await?;
+        }
+        Event::LoggedOut { account: &caller.account.to_string(), session }.record(Some(client.address));
+        Ok(told?)
+    }
 }
 
 impl From<RetryAfter> for Problem {

@@ -8,10 +8,11 @@ use axum::{
     response::{AppendHeaders, IntoResponse},
 };
 use phalanx_auth::{
-    Freshness, Password, PasswordHash, Verdict,
+    Freshness, Password, PasswordHash, UnixMs, Verdict,
     audit::{Event, LoginFailure},
 };
 use phalanx_data::Consistency;
+use phalanx_telemetry::clock;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -95,6 +96,8 @@ impl Change {
 struct Outcome {
     account: Account,
     wrote: Wrote,
+    /// After another password.
+    grant: Option<Grant>,
 }
 
 impl Outcome {
@@ -137,19 +140,14 @@ pub(crate) async fn change(
         }
         None => None,
     };
-    let mut outcome = Outcome { account: found.account.clone(), wrote: service.accounts.wrote(Vec::new()) };
-    if let Some(name) = name {
-        outcome.take(service.accounts.rename(caller.account, &name).await?.ok_or(Problem::InvalidToken)?);
-    }
-    let grant = match hash {
-        Some(hash) => Some(service.replace_password(&found, &hash, &client, &mut outcome).await?),
-        None => None,
-    };
+    let work = Arc::clone(&service);
+    let change = async move { work.change_profile(&caller, &client, found, name, hash).await };
+    let Outcome { account, wrote, grant } = service.endings.carry_out(change).await?;
     let cookie = grant.as_ref().map_or(AppendHeaders(None), Grant::cookie);
     let (token, refresh_token) =
         grant.map(|Grant { tokens, .. }| (tokens.token, tokens.refresh_token)).unzip();
-    let changed = ChangedProfile { user: User::from(&outcome.account), token, refresh_token };
-    Ok((NO_STORE, service.positions.headers(seen, &outcome.wrote), cookie, Json(changed)))
+    let changed = ChangedProfile { user: User::from(&account), token, refresh_token };
+    Ok((NO_STORE, service.positions.headers(seen, &wrote), cookie, Json(changed)))
 }
 
 impl Service {
@@ -172,18 +170,34 @@ impl Service {
         Ok(self.hasher.hash(chosen).await?)
     }
 
-    /// Replaces the password, ends what was begun with the old one, and begins a login.
-    async fn replace_password(
+    async fn change_profile(
         &self,
-        found: &Credentials,
-        hash: &PasswordHash,
+        caller: &Caller,
         client: &Client,
-        outcome: &mut Outcome,
-    ) -> Result<Grant, Problem> {
-        let Account { id, epoch, .. } = found.account;
-        let changed = self.accounts.set_password(id, hash, epoch).await?;
-        outcome.take(changed.ok_or(Problem::ChangedMeanwhile)?);
-        Event::PasswordChanged { account: &id.to_string() }.record(Some(client.address));
+        found: Credentials,
+        name: Option<Name>,
+        hash: Option<PasswordHash>,
+    ) -> Result<Outcome, Problem> {
+        let epoch = found.account.epoch;
+        let wrote = self.accounts.wrote(Vec::new());
+        let mut outcome = Outcome { account: found.account, wrote, grant: None };
+        if let Some(name) = name {
+            outcome.take(self.accounts.rename(caller.account, &name).await?.ok_or(Problem::InvalidToken)?);
+        }
+        if let Some(hash) = hash {
+            // Before and after: if it ends in between, nobody could repeat it, and a thief's login would go on.
+            let now = UnixMs::from(clock::wall());
+            self.logins.end_all(caller.account.id(), caller.login(), now).await?;
+            let changed = self.accounts.set_password(caller.account, &hash, epoch).await?;
+            outcome.take(changed.ok_or(Problem::ChangedMeanwhile)?);
+            Event::PasswordChanged { account: &caller.account.to_string() }.record(Some(client.address));
+            self.begin_anew(client, &mut outcome).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Ends what was begun with the password before, and begins a login.
+    async fn begin_anew(&self, client: &Client, outcome: &mut Outcome) -> Result<(), Problem> {
         let ended = self.end_logins(&outcome.account).await?;
         outcome.wrote.positions.extend(ended.position);
         if let Err(error) = ended.told {
@@ -193,6 +207,7 @@ impl Service {
         }
         let grant = self.grant(&outcome.account, client).await?;
         outcome.wrote.positions.extend(grant.position);
-        Ok(grant)
+        outcome.grant = Some(grant);
+        Ok(())
     }
 }

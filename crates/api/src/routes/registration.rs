@@ -28,7 +28,7 @@ use crate::{
     post,
     path = "/api/auth/register",
     tag = "authentication",
-    params(("Idempotency-Key" = Option<String>, Header, max_length = 255,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
         description = "What the client calls this one request, however often it sends it.")),
     request_body = RegistrationBody,
     responses(

@@ -9,14 +9,15 @@ use axum::{
     response::{AppendHeaders, IntoResponse},
 };
 use phalanx_auth::{Ended, Login, LoginId, UnixMs, audit::Event};
+use phalanx_data::Position;
 use phalanx_telemetry::clock;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::NO_STORE;
 use crate::{
-    access::Caller, client::Client, grant::without_cookie, positions::Seen, problem::Problem,
-    service::Service,
+    access::Caller, accounts::Wrote, client::Client, grant::without_cookie, positions::Seen,
+    problem::Problem, service::Service,
 };
 
 /// The caller's sessions.
@@ -112,17 +113,11 @@ pub(crate) async fn end(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     let login = id.ok().and_then(|Path(text)| LoginId::parse(&text)).ok_or(Problem::NotFound)?;
-    let ended = service.logins.end(caller.account.id(), login, UnixMs::from(clock::wall())).await?;
-    let position = match ended {
-        Ended::Now { position } => position,
-        Ended::Before => None,
-        Ended::Unknown => return Err(Problem::NotFound),
-    };
-    let (account, session) = (caller.account.to_string(), login.to_string());
-    service.revoke_logins(std::slice::from_ref(&session)).await?;
-    Event::SessionEnded { account: &account, session: &session }.record(Some(client.address));
-    let positions = service.positions.headers(seen, &service.accounts.wrote(position.into_iter().collect()));
     let own = caller.login() == Some(login);
+    let work = Arc::clone(&service);
+    let ending = async move { work.end_login(&caller, login, &client).await };
+    let position = service.endings.carry_out(ending).await?;
+    let positions = service.positions.headers(seen, &service.accounts.wrote(position.into_iter().collect()));
     let cookie = AppendHeaders(own.then(without_cookie).into_iter().flatten());
     Ok((StatusCode::NO_CONTENT, NO_STORE, positions, cookie))
 }
@@ -140,12 +135,41 @@ pub(crate) async fn end_all(
     caller: Caller,
     seen: Seen,
 ) -> Result<impl IntoResponse, Problem> {
-    // Tokens that belong to no row end with the epoch.
-    let mut changed = service.accounts.bump_epoch(caller.account).await?.ok_or(Problem::InvalidToken)?;
-    let ended = service.end_logins(&changed.account).await?;
-    ended.told?;
-    changed.wrote.positions.extend(ended.position);
-    let account = caller.account.to_string();
-    Event::LoggedOutEverywhere { account: &account }.record(Some(client.address));
-    Ok((StatusCode::NO_CONTENT, NO_STORE, service.positions.headers(seen, &changed.wrote), without_cookie()))
+    let work = Arc::clone(&service);
+    let wrote =
+        service.endings.carry_out(async move { work.end_every_login(&caller, &client).await }).await?;
+    Ok((StatusCode::NO_CONTENT, NO_STORE, service.positions.headers(seen, &wrote), without_cookie()))
+}
+
+impl Service {
+    /// Ends one of the caller's logins.
+    async fn end_login(
+        &self,
+        caller: &Caller,
+        login: LoginId,
+        client: &Client,
+    ) -> Result<Option<Position>, Problem> {
+        let ended = self.logins.end(caller.account.id(), login, UnixMs::from(clock::wall())).await?;
+        let position = match ended {
+            Ended::Now { position } => position,
+            // Whoever ended it may have died before he told.
+            Ended::Before => None,
+            Ended::Unknown => return Err(Problem::NotFound),
+        };
+        let (account, session) = (caller.account.to_string(), login.to_string());
+        self.revoke_logins(std::slice::from_ref(&session)).await?;
+        Event::SessionEnded { account: &account, session: &session }.record(Some(client.address));
+        Ok(position)
+    }
+
+    async fn end_every_login(&self, caller: &Caller, client: &Client) -> Result<Wrote, Problem> {
+        // Tokens that belong to no row end with the epoch.
+        let mut changed = self.accounts.bump_epoch(caller.account).await?.ok_or(Problem::InvalidToken)?;
+        let ended = self.end_logins(&changed.account).await?;
+        let account = caller.account.to_string();
+        Event::LoggedOutEverywhere { account: &account }.record(Some(client.address));
+        ended.told?;
+        changed.wrote.positions.extend(ended.position);
+        Ok(changed.wrote)
+    }
 }
