@@ -119,8 +119,12 @@ impl Proof {
         if !is_same_origin(&parts.method, &parts.uri, &parts.headers) {
             return Err(Problem::CrossOrigin);
         }
-        let found = service.sessions.find(cookie, clock::unix_seconds()).await?;
-        let session = found.ok_or(Problem::InvalidToken)?;
+        let now = clock::unix_seconds();
+        let session = service.sessions.find(cookie, now).await?.ok_or(Problem::InvalidToken)?;
+        // Its use was noted, which happens once a minute.
+        if session.seen_at == now && session.created_at != now {
+            service.see_that_it_stands(&session).await?;
+        }
         let lifetime = service.session_lifetimes.absolute_timeout.as_secs();
         let expires_at = session.created_at.saturating_add(lifetime);
         let proof = Self::Cookie { session: Arc::new(session), expires_at };

@@ -9,12 +9,17 @@ use std::{
     time::Duration,
 };
 
-use phalanx_auth::{LoginId, Marks, Revocation, Standing, StateError, UnixMs};
+use phalanx_auth::{LoginId, Marks, Revocation, Session, Standing::Revoked, StateError, UnixMs};
 use phalanx_data::{AccessError, Consistency, Position};
 use phalanx_telemetry::clock;
 use tokio::{sync::oneshot, task::JoinSet};
 
-use crate::{accounts::Account, problem::Problem, service::Service};
+use crate::{
+    accounts::{Account, AccountId, Standing},
+    problem::Problem,
+    service::Service,
+    settings::ACCESS_TOKEN_LIFETIME_MAX,
+};
 
 /// At once, those among them whose clients have left.
 const ENDINGS_MAX: usize = 1024;
@@ -68,11 +73,15 @@ impl Endings {
 }
 
 impl Service {
-    /// Revokes logins: their tokens are refused everywhere, and their cookies are gone.
-    pub(crate) async fn revoke_logins(&self, logins: &[String]) -> Result<(), StateError> {
+    /// Revokes logins: their tokens, which live no longer than `lifetime`, are refused everywhere, and their cookies are gone.
+    pub(crate) async fn revoke_logins(
+        &self,
+        logins: &[String],
+        lifetime: Duration,
+    ) -> Result<(), StateError> {
         let entries: Vec<_> =
             logins.iter().map(|login| Revocation::Session { session: login.clone() }).collect();
-        let told = self.revocations().revoke(&entries, self.issuer.lifetime()).await;
+        let told = self.revocations().revoke(&entries, lifetime).await;
         let ended = self.end_cookies(logins).await;
         if ended.is_err() {
             // What could not be ended is refused for as long as it would live.
@@ -85,10 +94,10 @@ impl Service {
     pub(crate) async fn revoke_login_again(&self, account: &str, login: &str) -> Result<(), StateError> {
         // Of any epoch: only the login is asked about.
         let marks = Marks { session: Some(login), subject: account, epoch: u64::MAX };
-        match self.revocations().check(marks) {
-            Standing::Revoked => Ok(()),
-            Standing::Live | Standing::Unsure => self.revoke_logins(&[login.to_owned()]).await,
+        if self.revocations().check(marks) == Revoked {
+            return Ok(());
         }
+        self.revoke_logins(&[login.to_owned()], self.issuer.lifetime()).await
     }
 
     /// Ends all logins of an account whose epoch has just been raised.
@@ -116,9 +125,37 @@ impl Service {
         self.revocations().revoke(&[entry], self.lifetime_max()).await
     }
 
-    /// The longest that a token or a cookie lives.
-    fn lifetime_max(&self) -> Duration {
-        self.issuer.lifetime().max(self.session_lifetimes.absolute_timeout)
+    /// Ends a cookie whose login or epoch is over in the database: whoever ended them may have died before he told.
+    pub(crate) async fn see_that_it_stands(&self, session: &Session) -> Result<(), Problem> {
+        match self.stands(session).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.end_cookies(std::slice::from_ref(&session.id)).await?;
+                Err(Problem::InvalidToken)
+            }
+            Err(error) => {
+                // The next look is in a minute, and what is ended in order needs none.
+                let error: &dyn std::error::Error = &error;
+                tracing::debug!(error, "a session could not be compared with its login");
+                Ok(())
+            }
+        }
+    }
+
+    async fn stands(&self, session: &Session) -> Result<bool, AccessError> {
+        let (id, login) = (AccountId::parse(&session.subject), LoginId::parse(&session.id));
+        let Some((id, login)) = id.zip(login) else { return Ok(false) };
+        let primary = Consistency::primary();
+        let account = self.accounts.by_id(id, &primary).await?;
+        let logins = self.logins.list(id.id(), &primary, UnixMs::from(clock::wall())).await?;
+        let may = |account: Account| account.epoch == session.epoch && account.standing == Standing::Active;
+        Ok(account.is_some_and(may) && logins.iter().any(|found| found.id == login))
+    }
+
+    /// The longest that a token or a cookie lives, by whatever settings it was made. Entries that stay so long are for what happens
+    /// seldom: each takes memory in every process.
+    pub(crate) fn lifetime_max(&self) -> Duration {
+        ACCESS_TOKEN_LIFETIME_MAX.max(self.session_lifetimes.absolute_timeout)
     }
 
     async fn end_cookies_of(&self, logins: &[LoginId]) -> Result<(), StateError> {

@@ -45,7 +45,7 @@ impl Service {
         let Begun { login, refresh_token, displaced, position } = begun;
         let displaced: Vec<_> = displaced.iter().map(ToString::to_string).collect();
         if !displaced.is_empty()
-            && let Err(error) = self.revoke_logins(&displaced).await
+            && let Err(error) = self.revoke_logins(&displaced, self.issuer.lifetime()).await
         {
             // Their families have ended, and the revocation is told as soon as it can be.
             let error: &dyn std::error::Error = &error;

@@ -21,6 +21,7 @@ mod database;
 mod tests;
 mod tokens;
 
+pub(crate) use tokens::ACCESS_TOKEN_LIFETIME_MAX;
 pub use tokens::SessionLifetimes;
 
 const PORT: u16 = 3000;

@@ -1,6 +1,6 @@
 //! `POST /api/auth/login` and `/api/auth/logout`.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
 use phalanx_auth::{
@@ -103,7 +103,7 @@ impl LogIn<'_> {
             return Ok(grant);
         }
         self.service.logins.end(account.id.id(), grant.login, UnixMs::from(clock::wall())).await?;
-        self.service.revoke_logins(&[grant.login.to_string()]).await?;
+        self.service.revoke_logins(&[grant.login.to_string()], self.service.issuer.lifetime()).await?;
         Err(Problem::InvalidCredentials)
     }
 
@@ -175,7 +175,10 @@ impl Service {
     async fn log_out(&self, caller: &Caller, client: &Client) -> Result<(), Problem> {
         let Some(session) = caller.session() else { return Ok(()) };
         // Told first: it holds here at once, whatever fails behind it.
-        let told = self.revoke_logins(&[session.to_owned()]).await;
+        let left = caller.expires_at().saturating_sub(clock::unix_seconds());
+        // What he came with may have been made to live longer than what is made by now.
+        let lifetime = self.issuer.lifetime().max(Duration::from_secs(left));
+        let told = self.revoke_logins(&[session.to_owned()], lifetime).await;
         if let Some(login) = caller.login() {
             self.logins.end(caller.account.id(), login, UnixMs::from(clock::wall())).await?;
         }

@@ -52,7 +52,7 @@ pub(crate) async fn refresh(
     let account = service.accounts.by_id(AccountId::from(id), &Consistency::primary()).await?;
     let Some(account) = account.filter(|account| account.standing == Standing::Active) else {
         service.logins.end(id, login, now).await?;
-        service.revoke_logins(&[login.to_string()]).await?;
+        service.revoke_logins(&[login.to_string()], service.lifetime_max()).await?;
         return Err(Problem::InvalidToken);
     };
     let tokens = Tokens {
@@ -71,7 +71,7 @@ impl Service {
                 let (account, session) = (account.to_string(), login.to_string());
                 Event::RefreshReused { account: &account, session: &session }.record(Some(client.address));
                 // The family has ended, and the revocation is told as soon as it can be.
-                let told = self.revoke_logins(&[session]).await;
+                let told = self.revoke_logins(&[session], self.lifetime_max()).await;
                 told.map_or_else(Problem::from, |()| Problem::InvalidToken)
             }
             // Whoever ended it may have died before he told.

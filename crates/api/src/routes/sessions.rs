@@ -150,14 +150,17 @@ impl Service {
         client: &Client,
     ) -> Result<Option<Position>, Problem> {
         let ended = self.logins.end(caller.account.id(), login, UnixMs::from(clock::wall())).await?;
+        let (account, session) = (caller.account.to_string(), login.to_string());
         let position = match ended {
             Ended::Now { position } => position,
-            // Whoever ended it may have died before he told.
-            Ended::Before => None,
             Ended::Unknown => return Err(Problem::NotFound),
+            Ended::Before => {
+                // Whoever ended it may have died before he told.
+                self.revoke_login_again(&account, &session).await?;
+                return Ok(None);
+            }
         };
-        let (account, session) = (caller.account.to_string(), login.to_string());
-        self.revoke_logins(std::slice::from_ref(&session)).await?;
+        self.revoke_logins(std::slice::from_ref(&session), self.lifetime_max()).await?;
         Event::SessionEnded { account: &account, session: &session }.record(Some(client.address));
         Ok(position)
     }

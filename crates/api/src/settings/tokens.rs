@@ -11,7 +11,7 @@ use super::{Environment, RedisUrl};
 const DAY: Duration = Duration::from_hours(24);
 const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_mins(10);
 /// Revocations are kept in memory for as long as a token can live.
-const ACCESS_TOKEN_LIFETIME_MAX: Duration = DAY.saturating_mul(7);
+pub(crate) const ACCESS_TOKEN_LIFETIME_MAX: Duration = DAY.saturating_mul(7);
 const LOGIN_LIFETIME_MAX: Duration = DAY.saturating_mul(400);
 const SESSION_LIFETIME_MAX: Duration = DAY.saturating_mul(30);
 
