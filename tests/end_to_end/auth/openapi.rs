@@ -12,10 +12,12 @@ use crate::support::{home::Home, phalanx::PROGRAM};
 
 const NAME: &str = "schemathesis";
 
-/// Bounded, and the same each time.
+/// Bounded, the same each time, and patient with a machine that is busy.
 const CONFIGURATION: &str = r#"
 seed = 1
 color = false
+request-timeout = 60
+suppress-health-check = ["too_slow"]
 
 [generation]
 max-examples = 10

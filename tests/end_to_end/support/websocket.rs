@@ -9,6 +9,9 @@ use super::http::{Answer, Connection, getting_with};
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
+/// Empty answers to a ping and to a close: whole, and masked as a client has to, with zeros.
+const PONG: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];
+const FAREWELL: [u8; 6] = [0x88, 0x80, 0, 0, 0, 0];
 
 /// A socket that is open.
 #[derive(Debug)]
@@ -44,9 +47,11 @@ impl WebSocket {
             let (kind, payload) = self.frame();
             match kind {
                 TEXT => return Told::Text(serde_json::from_slice(&payload).unwrap()),
-                CLOSE => return Told::Close(u16::from_be_bytes([payload[0], payload[1]])),
-                // Not answered: no test lasts as long as the patience of a server.
-                PING => {}
+                CLOSE => {
+                    self.connection.send(&FAREWELL).unwrap();
+                    return Told::Close(u16::from_be_bytes([payload[0], payload[1]]));
+                }
+                PING => self.connection.send(&PONG).unwrap(),
                 other => panic!("a frame of kind {other}"),
             }
         }
