@@ -6,6 +6,7 @@ pub(crate) mod home;
 pub(crate) mod http;
 pub(crate) mod phalanx;
 pub(crate) mod transcript;
+pub(crate) mod websocket;
 
 use std::{thread, time::Duration};
 

@@ -1,10 +1,11 @@
 //! Passwords and access tokens: the only crate that touches a hash or a signature.
 //!
 //! Invariants: no token is accepted unless its signature, algorithm, type, issuer, audience and times all were checked
-//! (`token`); no password is hashed on the caller's thread, and no more are hashed at once than there are threads for it
-//! (`hashing`).
+//! (`token`), with a key that was checked when it was read (`keys`, `remote_keys`); no password is hashed on the caller's
+//! thread, and no more are hashed at once than there are threads for it (`hashing`).
 //! Elsewhere: accounts and where their hashes are stored (the service); how a fault becomes an HTTP answer (the service).
-//! How it fails: [`TokenError`] and [`HashingError`]; neither says more than a stranger may know.
+//! How it fails: [`TokenError`] and [`HashingError`]. What a [`Fault`] tells is for the operator; a stranger may know that a
+//! token is not valid.
 
 mod attempts;
 pub mod audit;

@@ -1,7 +1,7 @@
 //! Keys of another issuer, fetched from where it publishes them and kept fresh.
 //!
-//! Invariants: whatever tokens arrive, keys are fetched at most once in [`RemoteKeysSettings::cooldown`] and for one `kid` at most
-//! once in [`ASKED_FOR`]; a fetch that fails, or brings nothing to verify with, takes no key away.
+//! Invariants: whatever tokens arrive, they cause one fetch at most in [`RemoteKeysSettings::cooldown`], and those of one header
+//! one at most in [`ASKED_FOR`]; a fetch that fails, or brings nothing to verify with, takes no key away.
 //! Elsewhere: when a fetch is due (`plan`, pure); how it is done (`fetch`).
 //! How it fails: before the first success [`Keys::is_empty`] holds and no token can be judged; later, the keys grow old, which
 //! [`RemoteKeysTotals::age`] tells.
@@ -31,7 +31,10 @@ pub use self::{
     fetch::{FetchError, UrlError},
     upkeep::RemoteKeysUpkeep,
 };
-use crate::keys::Keys;
+use crate::{
+    keys::Keys,
+    token::{Claims, TokenError, Verifier},
+};
 
 /// For how long a key that a fetch has not brought is not looked for again.
 const ASKED_FOR: Duration = Duration::from_secs(60);
@@ -76,7 +79,6 @@ pub struct RemoteKeysTotals {
 #[derive(Clone, Debug)]
 pub struct RemoteKeys {
     shared: Arc<Shared>,
-    state: watch::Receiver<State>,
 }
 
 #[derive(Debug)]
@@ -84,9 +86,9 @@ struct Shared {
     keys: Keys,
     settings: RemoteKeysSettings,
     started: Instant,
+    state: watch::Sender<State>,
     hasher: RandomState,
     asked: Mutex<VecDeque<Asked>>,
-    wanted: tokio::sync::Notify,
     waiting: Semaphore,
 }
 
@@ -109,18 +111,17 @@ impl RemoteKeys {
         settings: RemoteKeysSettings,
     ) -> Result<(Self, RemoteKeysUpkeep), UrlError> {
         let source = Source::new(url, settings.timeout)?;
-        let (publish, state) = watch::channel(State::default());
         let shared = Arc::new(Shared {
             keys,
             settings,
             started: clock::now(),
+            state: watch::Sender::new(State::default()),
             hasher: RandomState::new(),
             asked: Mutex::default(),
-            wanted: tokio::sync::Notify::new(),
             waiting: Semaphore::new(WAITING_MAX),
         });
-        let upkeep = RemoteKeysUpkeep { source, shared: Arc::clone(&shared), publish };
-        Ok((Self { shared, state }, upkeep))
+        let upkeep = RemoteKeysUpkeep { source, shared: Arc::clone(&shared) };
+        Ok((Self { shared }, upkeep))
     }
 
     /// The keys, as they are at any time.
@@ -132,34 +133,49 @@ impl RemoteKeys {
     /// What has happened so far.
     #[must_use]
     pub fn totals(&self) -> RemoteKeysTotals {
-        let state = *self.state.borrow();
+        let state = *self.shared.state.borrow();
         let age = state.succeeded.map(|succeeded| self.shared.now().saturating_sub(succeeded));
         RemoteKeysTotals { fetched: state.fetched, failed: state.failed, age }
     }
 
     /// Waits until a fetch has ended, well or not, or the upkeep has; not at all if one has already.
     pub async fn attempted(&self) {
-        // An error means that the upkeep is gone: nothing will be fetched any more.
-        let _ = self.state.clone().wait_for(|state| state.fetched + state.failed > 0).await;
+        self.shared.ended(0).await;
     }
 
-    /// To be called for a token that is signed by a key which is not there ([`crate::TokenError::UnknownKey`]): waits for a fetch,
-    /// if one may be made or is under way. True if keys were brought since, so that it makes sense to verify the token once more;
-    /// false, mostly at once, if the token is as good as forged.
+    /// Verifies a token with `verifier`, which has these keys; where it names one that is not there, once more after a fetch, if
+    /// one may be made.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify`].
+    pub async fn verify(
+        &self,
+        verifier: &Verifier,
+        token: &[u8],
+        now: u64,
+    ) -> Result<Arc<Claims>, TokenError> {
+        let generation = self.keys().generation();
+        match verifier.verify(token, now) {
+            Err(TokenError::UnknownKey) => {}
+            outcome => return outcome,
+        }
+        // Others may have caused a fetch since the keys were looked at, after which none may be made for a while.
+        if self.ask_for_unknown_key(token).await || self.keys().generation() != generation {
+            return verifier.verify(token, now);
+        }
+        Err(TokenError::UnknownKey)
+    }
+
+    /// To be called for a token that is signed by a key which is not there ([`TokenError::UnknownKey`]): waits for a fetch, if one
+    /// may be made or is under way. True if keys were brought since, so that it makes sense to verify the token once more; false,
+    /// mostly at once, if the token is as good as forged.
     pub async fn ask_for_unknown_key(&self, token: &[u8]) -> bool {
         let Ok(_waiting) = self.shared.waiting.try_acquire() else { return false };
-        let mut state = self.state.clone();
-        let before = *state.borrow_and_update();
-        if !before.under_way {
-            if !self.shared.may_ask(before, token) {
-                return false;
-            }
-            self.shared.wanted.notify_one();
-        }
-        let ended = state.wait_for(|state| state.fetched + state.failed > before.fetched + before.failed);
+        let Some(before) = self.shared.want(token) else { return false };
+        let ended = self.shared.ended(before.fetched + before.failed);
         match timeout(self.shared.settings.wait, ended).await {
-            Ok(Ok(state)) => state.fetched > before.fetched,
-            Ok(Err(_)) | Err(_) => false,
+            Ok(state) => state.fetched > before.fetched,
+            Err(_) => false,
         }
     }
 }
@@ -167,6 +183,27 @@ impl RemoteKeys {
 impl Shared {
     fn now(&self) -> Duration {
         clock::now().saturating_duration_since(self.started)
+    }
+
+    /// Waits until more than so many fetches have ended, or the upkeep has.
+    async fn ended(&self, before: u64) -> State {
+        let mut state = self.state.subscribe();
+        let ended = state.wait_for(|state| state.stopped || state.fetched + state.failed > before).await;
+        *ended.expect("its sender is in self")
+    }
+
+    /// Sees to it that a fetch is made for this token, unless one is about to be; the state before it. `None` if none may be made.
+    fn want(&self, token: &[u8]) -> Option<State> {
+        let mut before = None;
+        // In one step: whoever asks a moment later, with a token of the same key, waits for the same fetch.
+        self.state.send_if_modified(|state| {
+            let comes_anyway = state.under_way || state.wanted;
+            let may_ask = !state.stopped && (comes_anyway || self.may_ask(*state, token));
+            before = may_ask.then_some(*state);
+            state.wanted |= may_ask && !comes_anyway;
+            may_ask && !comes_anyway
+        });
+        before
     }
 
     /// Whether a fetch may be made for this token; if so, it is noted that it was.

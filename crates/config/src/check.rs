@@ -4,6 +4,7 @@
 //! default go on with it after a fault: the configuration they help to build is never handed out then.
 //! Elsewhere: unknown keys, types, ranges and choices (`fit`).
 
+mod auth;
 mod gateway;
 mod route;
 mod service;
@@ -34,14 +35,38 @@ endpoints = [{ address = \"127.0.0.1:3000\" }]";
 /// Checks a whole file.
 pub(crate) fn config(file: raw::File, source: Arc<SourceFile>, report: &mut Report) -> Option<Config> {
     require_route(&file, report);
-    let known_services = known_services(&file, report);
+    let known = Known { services: known_services(&file, report), verification: verification(&file, report) };
     let (gateway, admin) =
         gateway::listeners(file.gateway.unwrap_or_default(), file.admin.unwrap_or_default(), report);
     let log = gateway::log(&file.log.unwrap_or_default());
-    let routes =
-        route::routes(file.route.map(|routes| routes.value).unwrap_or_default(), &known_services, report);
+    let routes = route::routes(file.route.map(|routes| routes.value).unwrap_or_default(), &known, report);
     let services = service::services(file.service.map(|services| services.value).unwrap_or_default(), report);
-    Some(Config { gateway, routes: routes?, services: services?, admin, log, source })
+    // Without a configuration after a fault: nobody asks then whether there was an `[auth]`.
+    let auth = file.auth.and_then(|auth| auth::auth(auth, report));
+    Some(Config { gateway, routes: routes?, services: services?, auth, admin, log, source })
+}
+
+/// What routes refer to.
+struct Known {
+    services: KnownServices,
+    verification: Verification,
+}
+
+/// Whether `[auth]` says how tokens are verified.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verification {
+    /// It does, or may have before a fault.
+    Configured,
+    /// There is none.
+    Absent,
+}
+
+fn verification(file: &raw::File, report: &Report) -> Verification {
+    // What was dropped may have been it.
+    match file.auth.is_some() || report.has_losses(TOP) {
+        true => Verification::Configured,
+        false => Verification::Absent,
+    }
 }
 
 /// The services that a route may name.

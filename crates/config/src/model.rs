@@ -1,5 +1,6 @@
 //! The checked configuration: what the rest of Phalanx works with.
 
+mod auth;
 mod resilience;
 
 use std::{
@@ -12,6 +13,9 @@ use std::{
     time::Duration,
 };
 
+pub use auth::{
+    Auth, KeySource, Presence, Revocation, RevocationStore, RouteAuth, Secret, StaleFeed, TokenTypes,
+};
 use ipnet::IpNet;
 pub use resilience::{
     AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue, Resilience, Retry, Shedding,
@@ -28,6 +32,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// `[service.NAME]`, by name.
     pub services: BTreeMap<ServiceName, Service>,
+    /// `[auth]`; there where a route asks for it.
+    pub auth: Option<Auth>,
     /// `[admin]`
     pub admin: Admin,
     /// `[log]`
@@ -81,6 +87,8 @@ pub struct Route {
     pub methods: Option<Vec<String>>,
     /// Percent-encoded characters that may stand in the path although they can hide a separator, as `%2F`; upper case.
     pub allow_encoded: Vec<String>,
+    /// `auth`: who may come; `None`: everybody.
+    pub auth: Option<RouteAuth>,
     /// What happens.
     pub action: Action,
 }

@@ -5,6 +5,7 @@
 //! the reference page; a test proves that the defaults named here are those that `check` uses.
 //! The doc comments are read by users: they tell of the file, not of the code.
 
+mod auth;
 mod probes;
 mod resilience;
 mod route;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub(crate) use self::{
+    auth::{Auth, RouteAuth, StaleFeed, TokenTypes},
     probes::{Probe, Probes},
     resilience::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue},
     route::{Respond, Retry, Route, Timeouts},
@@ -34,6 +36,7 @@ pub(crate) struct File {
     pub(crate) route: Option<At<Vec<At<Route>>>>,
     #[schemars(with = "Option<BTreeMap<String, Service>>")]
     pub(crate) service: Option<At<BTreeMap<Spanned<String>, At<Service>>>>,
+    pub(crate) auth: Option<At<Auth>>,
     pub(crate) admin: Option<Admin>,
     pub(crate) log: Option<Log>,
 }

@@ -60,6 +60,11 @@ impl Report {
         self.fault(span, format!("{} {}", self.source.quote(span), refusal.problem), refusal.help);
     }
 
+    /// A text that may hold a secret, which is not shown: `name` stands for it.
+    pub(crate) fn refused_unseen(&mut self, span: Span, name: &str, refusal: &Refusal) {
+        self.fault(span, format!("{name} {}", refusal.problem), refusal.help);
+    }
+
     /// The second of two that exclude each other.
     pub(crate) fn duplicate(
         &mut self,

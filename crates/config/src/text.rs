@@ -8,6 +8,7 @@ pub(crate) mod host;
 pub(crate) mod network;
 pub(crate) mod path;
 pub(crate) mod size;
+pub(crate) mod url;
 
 /// Why a text is not what its key takes. Fixed words only: the text may come from the environment.
 #[derive(Debug, PartialEq, Eq)]

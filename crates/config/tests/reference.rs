@@ -11,10 +11,11 @@ use phalanx_config::{BUILTIN, Config, schema};
 use serde_json::Value;
 
 /// Tables in the order in which a reader meets them.
-const SECTIONS: [(&str, &str, &str); 5] = [
+const SECTIONS: [(&str, &str, &str); 6] = [
     ("[gateway]", "gateway", ""),
     ("[[route]]", "route", "/items"),
     ("[service.NAME]", "service", "/additionalProperties"),
+    ("[auth]", "auth", ""),
     ("[admin]", "admin", ""),
     ("[log]", "log", ""),
 ];
@@ -48,7 +49,8 @@ Phalanx reads one file, `phalanx.toml`, in [TOML](https://toml.io). `phalanx che
 
 `Host` as the client sent it, and `X-Forwarded-For`, `X-Real-IP`, `X-Forwarded-Proto` and `X-Forwarded-Host` of the
 connection to Phalanx; what a client sends of these, of `Forwarded`, and of `X-Auth-Subject`, `X-Auth-Roles` and
-`X-Auth-Session`, is dropped, since anybody can write it. `X-Request-Id` is kept if the client sent a sensible one, else made;
+`X-Auth-Session`, is dropped, since anybody can write it. The latter three tell whom the token of a request belongs to, where its
+route has `auth` ([the gateway](gateway.md#who-may-come)). `X-Request-Id` is kept if the client sent a sensible one, else made;
 so is `traceparent` ([W3C Trace Context](https://www.w3.org/TR/trace-context/)), and `tracestate` goes with it or not at all.
 Fields for one connection only and those with an underscore in their name are dropped.
 

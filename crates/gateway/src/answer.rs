@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
+use phalanx_auth::{PROBLEM_CONTENT_TYPE, Refusal};
 use phalanx_http1::{
     Version,
     rewrite::{self, Persistence},
@@ -15,6 +16,8 @@ pub(crate) enum Answer {
     Text { status: u16, body: Arc<str> },
     /// An error.
     Problem { status: u16, detail: String, field: Option<(&'static str, String)> },
+    /// A request to a route that asks for a token was turned away.
+    Refused(Refusal),
     /// 204 to `OPTIONS *`: the gateway itself has nothing to tell.
     Empty,
 }
@@ -37,6 +40,7 @@ impl Answer {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Text { status, .. } | Self::Problem { status, .. } => *status,
+            Self::Refused(refusal) => refusal.status().as_u16(),
             Self::Empty => 204,
         }
     }
@@ -64,25 +68,32 @@ pub(crate) fn write(
     let status = answer.status();
     let (content_type, body) = match answer {
         // Neither has content, and a length of zero would be told of what was not sent (RFC 9110, section 8.6).
-        Answer::Text { status: 204 | 304, .. } | Answer::Empty => ("", Cow::Borrowed("")),
-        Answer::Text { body, .. } => ("text/plain; charset=utf-8", Cow::Borrowed(&**body)),
+        Answer::Text { status: 204 | 304, .. } | Answer::Empty => ("", Cow::Borrowed(&b""[..])),
+        Answer::Text { body, .. } => ("text/plain; charset=utf-8", Cow::Borrowed(body.as_bytes())),
         Answer::Problem { detail, .. } => {
-            ("application/problem+json", Cow::Owned(problem_document(status, detail)))
+            (PROBLEM_CONTENT_TYPE, Cow::Owned(problem_document(status, detail).into_bytes()))
         }
+        // The same as from every service that refuses by itself.
+        Answer::Refused(refusal) => (PROBLEM_CONTENT_TYPE, Cow::Owned(refusal.body().into())),
     };
     let date = httpdate::fmt_http_date(clock::wall());
     let mut head = format!("HTTP/1.1 {status} {}\r\nDate: {date}\r\n", reason(status));
     if !content_type.is_empty() {
         head += &format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len());
     }
-    if let Answer::Problem { field: Some((name, value)), .. } = answer {
-        head += &format!("{name}: {value}\r\n");
+    match answer {
+        Answer::Problem { field: Some((name, value)), .. } => head += &format!("{name}: {value}\r\n"),
+        Answer::Refused(refusal) => {
+            let (name, value) = refusal.header();
+            head += &format!("{name}: {value}\r\nCache-Control: no-store\r\n");
+        }
+        Answer::Problem { field: None, .. } | Answer::Text { .. } | Answer::Empty => {}
     }
     out.extend_from_slice(head.as_bytes());
     out.extend_from_slice(rewrite::connection_line(client, persistence));
     out.extend_from_slice(b"\r\n");
     if body_sent == BodySent::Yes {
-        out.extend_from_slice(body.as_bytes());
+        out.extend_from_slice(&body);
     }
 }
 

@@ -3,6 +3,7 @@
 //! Elsewhere: how a request becomes a decision ([`receive`]), how it is forwarded (`crate::exchange`).
 
 mod client;
+mod judged;
 mod presence;
 mod receive;
 mod sender;
@@ -13,10 +14,11 @@ mod unread;
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
 pub(crate) use client::{CLIENT_WRITE_STALL_MAX, Client};
+use judged::Pending;
 use phalanx_http1::{Version, request::RequestBody, rewrite::Persistence};
 pub(crate) use presence::Presence;
+use receive::{Decision, HEAD_TIMEOUT, Plan, Waited};
 pub(crate) use receive::{Forward, Request};
-use receive::{HEAD_TIMEOUT, Plan, Waited};
 use tokio::net::TcpStream;
 
 use crate::{
@@ -95,7 +97,13 @@ pub(crate) async fn refuse(worker: Rc<Worker>, stream: TcpStream, peer: SocketAd
 async fn serve_burst(worker: &Rc<Worker>, client: &mut Client) -> Burst {
     loop {
         let after = match client.receive(worker).await {
-            Some((mut request, mut plan)) => answer_to(worker, client, &mut request, &mut plan).await,
+            Some((mut request, Decision::Settled(mut plan))) => {
+                answer_to(worker, client, &mut request, &mut plan).await
+            }
+            Some((mut request, Decision::Open(pending))) => {
+                // In a place of its own: every busy connection would make room for it.
+                Box::pin(answer_once_known(worker, client, &mut request, *pending)).await
+            }
             None => return Burst::Last,
         };
         match after {
@@ -112,6 +120,19 @@ async fn serve_burst(worker: &Rc<Worker>, client: &mut Client) -> Burst {
             Waited::Nothing | Waited::Closed => return Burst::Last,
         }
     }
+}
+
+/// Answers a request of which it is not known yet whether it may pass.
+async fn answer_once_known(
+    worker: &Worker,
+    client: &mut Client,
+    request: &mut Request,
+    pending: Pending,
+) -> After {
+    let Some(mut plan) = judged::settle(worker, client, pending).await else { return After::Abandon };
+    // What it waited for is not the endpoint's time.
+    request.attempt_begins();
+    answer_to(worker, client, request, &mut plan).await
 }
 
 async fn answer_to(worker: &Worker, client: &mut Client, request: &mut Request, plan: &mut Plan) -> After {

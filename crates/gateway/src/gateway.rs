@@ -27,6 +27,7 @@ pub use workers::{StartError, WorkerError, Workers};
 use crate::{
     client_places::ClientPlaces,
     discovery::DiscoveryLoop,
+    guard::Verification,
     health::{HealthLoop, Order},
     listen::Listeners,
     table::{Endpoint, Gate, Table},
@@ -114,7 +115,7 @@ pub struct EndpointState {
 }
 
 impl Gateway {
-    /// Starts one worker for each set of listeners.
+    /// Starts one worker for each set of listeners; `verification` is what `[auth]` has become.
     ///
     /// Fixed endpoints serve at once; those of a service with replicas come by [`Gateway::admit`], and those that are
     /// discovered as DNS tells of them.
@@ -123,6 +124,7 @@ impl Gateway {
     /// [`StartError`] when a thread cannot be had.
     pub fn start(
         config: &Config,
+        verification: Option<&Verification>,
         listeners: Listeners,
         requests: RequestFamily,
         upstreams: UpstreamFamily,
@@ -152,6 +154,7 @@ impl Gateway {
                 upstreams: upstreams.clone(),
                 attempts: attempts.clone(),
                 trusted_proxies: trusted_proxies.clone(),
+                verification: verification.cloned(),
                 stop: stop.clone(),
                 drain_deadline: config.gateway.drain_deadline,
             };

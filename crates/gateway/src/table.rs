@@ -3,6 +3,7 @@
 //! Invariant: a table is consistent in itself, and the only way to change what workers do is to publish another. Every table
 //! has a generation, by which a worker says which one it works with.
 
+mod access;
 mod endpoint;
 mod gate;
 mod learned;
@@ -10,12 +11,13 @@ mod routes;
 
 use std::sync::Arc;
 
+pub(crate) use access::{Access, Preflights};
 pub(crate) use endpoint::{Begun, Bound, Endpoint, EndpointSettings, Reports};
 pub(crate) use gate::{Gate, Observed, Pass, Waiting};
 pub(crate) use learned::{Learned, Look, Spoken};
 use phalanx_config::{Balance, Protocol, ServiceName};
 use phalanx_telemetry::upstream::ServiceCounters;
-pub(crate) use routes::{Action, METHODS, Routes, Verdict};
+pub(crate) use routes::{Action, METHODS, Refused, Routes};
 
 /// One snapshot.
 pub(crate) struct Table {

@@ -50,6 +50,7 @@ pub(crate) use write::{WriteError, write_all, write_all_unless_in_vain};
 use crate::{
     client_places::{Admitted, ClientPlaces},
     connection,
+    guard::{Guard, Verification},
     health::{Attempted, Outcome},
     table::{Endpoint, Reports, Table},
 };
@@ -70,6 +71,8 @@ pub(crate) struct Seat {
     pub(crate) attempts: mpsc::Sender<Attempted>,
     /// Who is believed about where a request comes from.
     pub(crate) trusted_proxies: Arc<[IpNet]>,
+    /// What tokens are verified with, where routes ask for some.
+    pub(crate) verification: Option<Verification>,
     pub(crate) stop: CancellationToken,
     /// How long open requests may go on after `stop`.
     pub(crate) drain_deadline: Duration,
@@ -80,6 +83,8 @@ pub(crate) struct Worker {
     pub(crate) buffers: Rc<Buffers>,
     pub(crate) deadlines: Rc<Deadlines>,
     pub(crate) request_ids: RequestIds,
+    /// Judges who may come to routes that ask for a token.
+    pub(crate) guard: Option<Guard>,
     tasks: Tasks,
     table: RefCell<Rc<LocalTable>>,
     is_draining: Cell<bool>,
@@ -93,6 +98,7 @@ impl Worker {
             buffers: Rc::default(),
             deadlines: Deadlines::new(now),
             request_ids: RequestIds::new(),
+            guard: seat.verification.clone().map(Guard::new),
             tasks: Tasks::default(),
             table: RefCell::new(Rc::new(table)),
             is_draining: Cell::new(false),
@@ -265,6 +271,7 @@ impl Worker {
             upstreams: UpstreamFamily::new(),
             attempts: mpsc::channel(1).0,
             trusted_proxies: Arc::default(),
+            verification: None,
             stop: CancellationToken::new(),
             drain_deadline: Duration::ZERO,
         };

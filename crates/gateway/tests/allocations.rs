@@ -7,11 +7,13 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::Mutex,
     thread,
+    time::Duration,
 };
 
+use phalanx_auth::{Issuer, KeyRing, RemoteKeysSettings, Revocations, Subject, Terms, TokenTypes};
 use phalanx_config::Config;
-use phalanx_gateway::{Gateway, Listeners, Started};
-use phalanx_telemetry::{requests::RequestFamily, upstream::UpstreamFamily};
+use phalanx_gateway::{Gateway, Listeners, Started, Verification};
+use phalanx_telemetry::{clock, requests::RequestFamily, upstream::UpstreamFamily};
 
 #[global_allocator]
 static COUNTING: dhat::Alloc = dhat::Alloc;
@@ -19,6 +21,8 @@ static COUNTING: dhat::Alloc = dhat::Alloc;
 const REQUEST: &[u8] = b"GET /a?b HTTP/1.1\r\nHost: a.example\r\nUser-Agent: test\r\nAccept: */*\r\n\
     X-Forwarded-For: 192.0.2.1, 10.0.0.1\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
+
+const OK: &[u8] = b"HTTP/1.1 200 ";
 
 /// The allocator counts for one test at a time.
 static COUNTED: Mutex<()> = Mutex::new(());
@@ -30,13 +34,44 @@ fn a_warm_gateway_allocates_nothing_for_a_request() {
     for trusted_proxies in ["[]", "[\"127.0.0.1\", \"10.0.0.0/8\"]"] {
         let gateway = start(origin(), trusted_proxies);
         let mut client = TcpStream::connect(gateway).unwrap();
-        exchange(&mut client, 2_000);
-        let before = dhat::HeapStats::get().total_blocks;
-        exchange(&mut client, 10_000);
-        let blocks = dhat::HeapStats::get().total_blocks - before;
-        // Not per request: a burst that ended because this process was not scheduled for a while.
-        assert!(blocks < 100, "{blocks} allocations in 10000 requests, trusting {trusted_proxies}");
+        let blocks = allocations(&mut client, REQUEST);
+        assert!(blocks < BLOCKS_MAX, "{blocks} allocations, trusting {trusted_proxies}");
     }
+}
+
+/// The token is known after its first request, and so is whom it belongs to.
+#[test]
+fn a_warm_gateway_allocates_nothing_for_a_request_with_a_token() {
+    let _counted = COUNTED.lock();
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let auth = format!("auth = {{ roles = [\"admin\"] }}\n[auth]\nsecret = \"{SECRET}\"");
+    let gateway = start_with(origin(), "[]", &auth);
+    let request =
+        format!("GET /a?b HTTP/1.1\r\nHost: a.example\r\nAuthorization: Bearer {}\r\n\r\n", token());
+    let mut client = TcpStream::connect(gateway).unwrap();
+    let blocks = allocations(&mut client, request.as_bytes());
+    assert!(blocks < BLOCKS_MAX, "{blocks} allocations");
+}
+
+const SECRET: &str = "known to the test and the gateway";
+
+fn token() -> String {
+    let ring = KeyRing::from_secret(SECRET.as_bytes()).unwrap();
+    let (issuer, audience) = (Some("id".to_owned()), Some("api".to_owned()));
+    let terms = Terms { issuer, audience, types: TokenTypes::AccessToken };
+    let subject = Subject { subject: "7", session: Some("9"), epoch: 0, roles: &["user", "admin"] };
+    Issuer::new(ring, terms, Duration::from_hours(1)).issue(&subject, clock::unix_seconds())
+}
+
+/// Not per request: a burst that ended because this process was not scheduled for a while.
+const BLOCKS_MAX: u64 = 100;
+
+/// What ten thousand requests allocate, after as many as make the gateway warm.
+fn allocations(client: &mut TcpStream, request: &[u8]) -> u64 {
+    exchange(client, request, 2_000);
+    let before = dhat::HeapStats::get().total_blocks;
+    exchange(client, request, 10_000);
+    dhat::HeapStats::get().total_blocks - before
 }
 
 const UPGRADE: &[u8] =
@@ -76,15 +111,24 @@ fn a_tunnel_on_which_nothing_flows_holds_no_buffer() {
 
 /// A gateway with one worker; it ends with the process.
 fn start(origin: SocketAddr, trusted_proxies: &str) -> SocketAddr {
+    start_with(origin, trusted_proxies, "")
+}
+
+/// Likewise, with more about its route, and further tables.
+fn start_with(origin: SocketAddr, trusted_proxies: &str, more: &str) -> SocketAddr {
     let file = format!(
-        "[gateway]\ntrusted_proxies = {trusted_proxies}\n[[route]]\npath = \"/\"\nservice = \"api\"\n\
+        "[gateway]\ntrusted_proxies = {trusted_proxies}\n[[route]]\npath = \"/\"\nservice = \"api\"\n{more}\n\
          [service.api]\nendpoints = [{{ address = \"{origin}\" }}]"
     );
     let config = Config::parse("phalanx.toml", &file, &|_| None).unwrap();
+    let verification = config.auth.as_ref().map(|auth| {
+        Verification::new(auth, RemoteKeysSettings::default(), Some(Revocations::none())).unwrap().0
+    });
     let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], 1).unwrap();
     let address = listeners.addresses()[0];
+    let (requests, upstreams) = (RequestFamily::new(), UpstreamFamily::new());
     let started: Started =
-        Gateway::start(&config, listeners, RequestFamily::new(), UpstreamFamily::new()).unwrap();
+        Gateway::start(&config, verification.as_ref(), listeners, requests, upstreams).unwrap();
     // Its threads go on without the handles; nobody judges endpoints here.
     std::mem::forget(started);
     address
@@ -106,15 +150,17 @@ fn origin() -> SocketAddr {
 }
 
 /// Sends so many requests, one after the other, and reads each response to its end.
-fn exchange(client: &mut TcpStream, requests: usize) {
+fn exchange(client: &mut TcpStream, request: &[u8], requests: usize) {
     let mut received = [0; 4096];
     for _ in 0..requests {
-        client.write_all(REQUEST).unwrap();
+        client.write_all(request).unwrap();
         let mut filled = 0;
         while !received[..filled].ends_with(b"hello") {
             let count = client.read(&mut received[filled..]).unwrap();
             assert!(count > 0, "the gateway closed the connection");
             filled += count;
+            let begun = &received[..filled.min(OK.len())];
+            assert!(OK.starts_with(begun), "{}", received[..filled].escape_ascii());
         }
     }
 }

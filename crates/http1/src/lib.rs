@@ -12,6 +12,7 @@ pub mod chunked;
 mod fault;
 mod field;
 mod head;
+mod identity;
 mod provenance;
 pub mod request;
 pub mod response;
@@ -22,6 +23,7 @@ mod upgrade;
 
 pub use fault::{RequestFault, ResponseFault};
 pub use head::{FieldSlots, HeadLimits, HeadScan, Version};
+pub use identity::Identity;
 pub use provenance::{HOPS_MAX, Hops, Provenance};
 pub use target::{EncodedSet, Path, Target, host_of};
 pub use upgrade::Upgrade;

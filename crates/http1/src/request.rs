@@ -57,6 +57,16 @@ impl<'b> RequestHead<'_, 'b> {
         Some(header.value)
     }
 
+    /// The value of the only field of this name, which is compared without regard to case; `None` without one.
+    ///
+    /// # Errors
+    /// [`Repeated`] when there are several: which of them counts is anybody's guess.
+    pub fn only_field(&self, name: &str) -> Result<Option<&'b [u8]>, Repeated> {
+        let mut values = self.fields_reversed(name);
+        let value = values.next();
+        if values.next().is_some() { Err(Repeated) } else { Ok(value) }
+    }
+
     /// The values of all fields of this name, the last first.
     pub(crate) fn fields_reversed(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
         let headers = self.lines.headers.iter().rev();
@@ -77,6 +87,10 @@ impl<'b> RequestHead<'_, 'b> {
         })
     }
 }
+
+/// A field that stands more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeated;
 
 /// Drops the empty lines that may precede a request; the length of what was dropped.
 ///

@@ -5,7 +5,7 @@
 
 use phalanx_http1::{
     EncodedSet, FieldSlots, HeadLimits, HeadScan, RequestFault, Target, Version,
-    request::{self, RequestBody, RequestHead},
+    request::{self, Repeated, RequestBody, RequestHead},
 };
 
 #[test]
@@ -330,6 +330,24 @@ fn a_request_id_is_taken_when_it_is_fit_to_be_logged() {
         let parsed = request::parse(head.as_bytes(), &mut HeadScan::new(), &mut slots, &HeadLimits::REQUEST);
         let id = parsed.unwrap().unwrap().0.request_id;
         assert_eq!(id, expected.map(str::as_bytes), "{fields:?}");
+    }
+}
+
+#[test]
+fn a_field_that_must_be_the_only_one_is_not_chosen_among_several() {
+    for (fields, expected) in [
+        ("", Ok(None)),
+        ("Authorization: a\r\n", Ok(Some(&b"a"[..]))),
+        ("authorization:\r\n", Ok(Some(b""))),
+        ("Authorization: a\r\nAUTHORIZATION: a\r\n", Err(Repeated)),
+        ("Authorization: a\r\nX: y\r\nauthorization: b\r\n", Err(Repeated)),
+        ("X-Authorization: b\r\nAuthorization: a\r\n", Ok(Some(b"a"))),
+    ] {
+        let bytes = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let mut slots = FieldSlots::new();
+        let parsed = request::parse(bytes.as_bytes(), &mut HeadScan::new(), &mut slots, &HeadLimits::REQUEST);
+        let Ok(Some((head, _))) = parsed else { panic!("{fields:?} is refused") };
+        assert_eq!(head.only_field("authorization"), expected, "{fields:?}");
     }
 }
 

@@ -7,6 +7,7 @@ mod balancer;
 mod banner;
 mod overview;
 mod shutdown;
+mod verification;
 
 use std::{io, net::SocketAddr, num::NonZeroUsize, pin::pin, sync::Arc, thread, time::Duration};
 
@@ -190,8 +191,12 @@ async fn start(config: &Config, output: mpsc::Sender<OutputLine>) -> Result<Runn
     let admin_address = admin.local_addr().context("ask for the admin address").map_err(Failure::Runtime)?;
 
     let (requests, upstreams) = (RequestFamily::new(), UpstreamFamily::new());
+    let (verification, verification_upkeep) = match &config.auth {
+        Some(auth) => verification::open(auth).await.map(|(opened, upkeep)| (Some(opened), Some(upkeep)))?,
+        None => (None, None),
+    };
     let Started { gateway, workers, health, discovery } =
-        Gateway::start(config, listeners, requests.clone(), upstreams.clone())
+        Gateway::start(config, verification.as_ref(), listeners, requests.clone(), upstreams.clone())
             .context("start the gateway")
             .map_err(Failure::Runtime)?;
     let services: Vec<_> =
@@ -200,7 +205,7 @@ async fn start(config: &Config, output: mpsc::Sender<OutputLine>) -> Result<Runn
     let settings = Settings::new(config.gateway.drain_deadline);
     let fleet = Fleet::new(services, settings, Arc::new(GatewayBalancer::new(gateway.clone())), output);
     let fleet_handle = fleet.handle();
-    let families = Families { requests, upstreams, discovery: discovery.family() };
+    let families = Families { requests, upstreams, discovery: discovery.family(), verification };
     let overview = Arc::new(Overview::new(gateway.clone(), fleet_handle.clone(), admin_address, families));
 
     let (stop_fleet, stop_rest) = (CancellationToken::new(), CancellationToken::new());
@@ -220,6 +225,13 @@ async fn start(config: &Config, output: mpsc::Sender<OutputLine>) -> Result<Runn
         discovery.run(stop).await;
         Task::Other
     });
+    if let Some(upkeep) = verification_upkeep {
+        let stop = stop_rest.clone();
+        tasks.spawn(async {
+            upkeep.run(stop).await;
+            Task::Other
+        });
+    }
     let (source, stop) = (overview.clone(), stop_rest.clone());
     tasks.spawn(async {
         phalanx_admin::serve(admin, source, stop).await;

@@ -11,6 +11,7 @@ mod durations;
 pub mod escape;
 #[cfg(test)]
 mod exposition;
+pub mod guard;
 pub mod host;
 pub mod logs;
 pub mod registry;

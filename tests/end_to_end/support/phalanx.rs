@@ -23,7 +23,7 @@ use super::{
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_phalanx");
 
 /// Probes that lose no time, and that a busy machine does not fail.
-const PROBES: &str = "
+pub(crate) const PROBES: &str = "
 probes.startup = { path = '/ready', period = '20ms', timeout = '30s', failure = 1000 }
 probes.readiness = { path = '/ready', period = '50ms', timeout = '30s', failure = 100 }
 ";

@@ -135,8 +135,7 @@ impl KeyRing {
             let state = state(object).ok_or(KeyRingError::State { number })?;
             keys.push(RingKey { jwk, state });
         }
-        let first = keys.iter_mut().find(|key| !stated && key.jwk.signing.is_some());
-        if let Some(first) = first {
+        if let Some(first) = keys.iter_mut().find(|key| !stated && key.jwk.signing.is_some()) {
             first.state = KeyState::Current;
         }
         Self::of(keys)
@@ -147,18 +146,14 @@ impl KeyRing {
     /// # Errors
     /// [`KeyRingError`]
     pub fn of(keys: Vec<RingKey>) -> Result<Self, KeyRingError> {
-        for (number, key) in (1..).zip(&keys) {
+        for (index, key) in keys.iter().enumerate() {
             let must_sign = !matches!(key.state, KeyState::Retired { .. });
             if must_sign && (key.jwk.signing.is_none() || !key.jwk.purposes.signs) {
-                return Err(KeyRingError::CannotSign { number });
+                return Err(KeyRingError::CannotSign { number: index + 1 });
             }
-            if let Some(kid) = key
-                .jwk
-                .kid
-                .as_ref()
-                .filter(|_| keys[..number - 1].iter().any(|earlier| earlier.jwk.kid == key.jwk.kid))
-            {
-                return Err(KeyRingError::Repeated { kid: kid.clone() });
+            let is_repeated = |kid: &&str| keys[..index].iter().any(|earlier| earlier.kid() == Some(kid));
+            if let Some(kid) = key.kid().filter(is_repeated) {
+                return Err(KeyRingError::Repeated { kid: kid.to_owned() });
             }
         }
         let mut current = keys.iter().filter(|key| key.state == KeyState::Current);

@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) under_way: bool,
     /// Somebody has a token of a key that is not there.
     pub(super) wanted: bool,
+    /// Nothing is fetched any more.
+    pub(super) stopped: bool,
 }
 
 /// What is to be done.

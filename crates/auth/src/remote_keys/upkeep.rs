@@ -17,27 +17,26 @@ use super::{
 pub struct RemoteKeysUpkeep {
     pub(super) source: Source,
     pub(super) shared: Arc<Shared>,
-    pub(super) publish: watch::Sender<State>,
 }
 
 enum Event {
     Stopped,
-    /// The wait is over.
+    /// The wait is over, or somebody asks for a key.
     Due,
-    /// Somebody asks for a key.
-    Wanted,
     Fetched(Result<Fetched, FetchError>),
 }
 
 impl RemoteKeysUpkeep {
     /// Fetches when it is due, until `stop` is cancelled. A fetch that is under way then is left to its timeout.
     pub async fn run(self, stop: CancellationToken) {
-        let cooldown = self.shared.settings.cooldown;
+        let Shared { state, settings, .. } = &*self.shared;
+        let _stopped = Stopped(state);
+        let mut wanted = state.subscribe();
         loop {
-            let state = *self.publish.borrow();
-            let event = match plan(&state, cooldown, self.shared.now()) {
+            let planned = plan(&state.borrow(), settings.cooldown, self.shared.now());
+            let event = match planned {
                 Plan::Fetch => {
-                    self.publish.send_modify(|state| state.begin(self.shared.now()));
+                    state.send_modify(|state| state.begin(self.shared.now()));
                     tokio::select! {
                         () = stop.cancelled() => Event::Stopped,
                         outcome = fetch(self.source.clone()) => Event::Fetched(outcome),
@@ -45,14 +44,13 @@ impl RemoteKeysUpkeep {
                 }
                 Plan::Wait(time) => tokio::select! {
                     () = stop.cancelled() => Event::Stopped,
-                    () = self.shared.wanted.notified() => Event::Wanted,
+                    _ = wanted.wait_for(|state| state.wanted) => Event::Due,
                     () = sleep(time) => Event::Due,
                 },
             };
             match event {
                 Event::Stopped => return,
                 Event::Due => {}
-                Event::Wanted => self.publish.send_modify(|state| state.wanted = true),
                 Event::Fetched(outcome) => self.take(outcome),
             }
         }
@@ -67,13 +65,22 @@ impl RemoteKeysUpkeep {
                     tracing::warn!(%url, kid = key.kid, fault = %key.fault, "a key cannot be used");
                 }
                 self.shared.keys.replace(set);
-                self.publish.send_modify(|state| state.succeed(lifetime, self.shared.now()));
+                self.shared.state.send_modify(|state| state.succeed(lifetime, self.shared.now()));
             }
             Err(error) => {
                 tracing::warn!(%url, error = &error as &dyn std::error::Error, "keys cannot be fetched");
-                self.publish.send_modify(State::fail);
+                self.shared.state.send_modify(State::fail);
             }
         }
+    }
+}
+
+/// Tells those who wait that the loop has ended, however it has.
+struct Stopped<'a>(&'a watch::Sender<State>);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|state| state.stopped = true);
     }
 }
 

@@ -159,6 +159,21 @@ async fn a_rotation_is_seen_with_the_first_token_of_the_key() {
 }
 
 #[tokio::test]
+async fn whoever_comes_first_with_a_key_fetches_it_for_all() {
+    let (first, second) = (ring(), ring());
+    let server = KeyServer::start(ok(&first.key_set().to_public_jwks()));
+    let Fetching { keys, verifier, _upkeep } = fetch_from(&server, EAGER).await;
+    server.answer(ok(&second.key_set().to_public_jwks()));
+    let mut requests = JoinSet::new();
+    for _ in 0..100 {
+        let (keys, verifier, token) = (keys.clone(), verifier.clone(), token(&second));
+        requests.spawn(async move { keys.verify(&verifier, token.as_bytes(), NOW).await.map(drop) });
+    }
+    assert_eq!(requests.join_all().await, [Ok(()); 100]);
+    assert_eq!(server.requests(), 2);
+}
+
+#[tokio::test]
 async fn a_flood_of_unknown_keys_is_not_passed_on() {
     let ring = ring();
     let forge = Forge::edwards();

@@ -1,5 +1,6 @@
 //! `[[route]]`
 
+mod auth;
 mod policy;
 
 use std::{
@@ -7,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::KnownServices;
+use super::{Known, KnownServices};
 use crate::{
     located::At,
     model::{Action, HostPattern, PathPattern, Route, ServiceName, Span},
@@ -25,34 +26,26 @@ const RESPOND_BYTES_MAX: usize = 64 << 10;
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// Checks all routes.
-pub(super) fn routes(
-    raw: Vec<At<raw::Route>>,
-    services: &KnownServices,
-    report: &mut Report,
-) -> Option<Vec<Route>> {
+pub(super) fn routes(raw: Vec<At<raw::Route>>, known: &Known, report: &mut Report) -> Option<Vec<Route>> {
     let mut taken = HashMap::new();
     // All are checked before the first missing one counts, so that each can report its faults.
     let routes: Vec<Option<Route>> =
-        raw.into_iter().map(|raw| route(raw, services, &mut taken, report)).collect();
+        raw.into_iter().map(|raw| route(raw, known, &mut taken, report)).collect();
     routes.into_iter().collect()
 }
 
 /// Where each host and path got its route.
 type Taken = HashMap<(Option<HostPattern>, PathPattern), Span>;
 
-fn route(
-    raw: At<raw::Route>,
-    services: &KnownServices,
-    taken: &mut Taken,
-    report: &mut Report,
-) -> Option<Route> {
+fn route(raw: At<raw::Route>, known: &Known, taken: &mut Taken, report: &mut Report) -> Option<Route> {
     let At { value: raw, span } = raw;
     let path_span = raw.path.as_ref().or(raw.path_exact.as_ref()).map_or(span, |path| path.span);
     let host = host(raw.host.as_ref(), report);
     let path = path_pattern(&raw, span, report);
     let methods = raw.methods.as_ref().map(|given| methods(given, report));
     let allow_encoded = raw.allow_encoded.as_ref().map(|given| allow_encoded(given, report));
-    let action = action(raw, span, services, report);
+    let auth = auth::auth(raw.auth.as_ref(), known.verification, report);
+    let action = action(raw, span, &known.services, report);
 
     let (host, path) = (host?, path?);
     match taken.entry((host.clone(), path.clone())) {
@@ -64,7 +57,8 @@ fn route(
             report.duplicate(*first.get(), path_span, "another route has this host and path", help);
         }
     }
-    Some(Route { host, path, methods, allow_encoded: allow_encoded.unwrap_or_default(), action: action? })
+    let allow_encoded = allow_encoded.unwrap_or_default();
+    Some(Route { host, path, methods, allow_encoded, auth, action: action? })
 }
 
 /// `Some(None)`: every host. `None`: a fault.

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::RouteAuth;
 use crate::located::{At, ByteRateText, DurationText, PathText, SizeText};
 
 /// Which requests go where. The longest path wins, then the more exact host; a request without a route is answered 404.
@@ -48,6 +49,9 @@ pub(crate) struct Route {
     /// The gateway answers by itself. A route has either `service` or `respond`.
     #[schemars(extend("examples" = [{ "status": 200, "body": "healthy\n" }]))]
     pub(crate) respond: Option<At<Respond>>,
+    /// Who may come: whoever brings a token that `[auth]` vouches for, or, with `roles`, one that has any of them.
+    #[schemars(extend("examples" = [{ "required": true, "roles": ["admin"] }]))]
+    pub(crate) auth: Option<At<RouteAuth>>,
     /// How long the gateway waits for the service.
     #[schemars(extend("examples" = [{ "connect": "2s" }]))]
     pub(crate) timeouts: Option<At<Timeouts>>,

@@ -17,7 +17,7 @@ fn sections_and_keys() {
         "[[stream]]",
         &expect![[r#"
             1:3 unknown key `stream`
-              keys that can stand here: `admin`, `gateway`, `log`, `route`, `service`
+              keys that can stand here: `admin`, `auth`, `gateway`, `log`, `route`, `service`
         "#]],
     );
     check_brief(

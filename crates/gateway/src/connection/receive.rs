@@ -24,11 +24,12 @@ use phalanx_telemetry::{
 
 use super::{
     Client,
+    judged::{self, Pending},
     sender::{Peer, Sender},
 };
 use crate::{
     answer::Answer,
-    table::{Action, METHODS, Verdict},
+    table::{Action, METHODS, Refused},
     worker::{Elapsed, LocalService, LocalTable, Output, Repeatable, Worker},
 };
 
@@ -74,6 +75,13 @@ pub(crate) struct Request {
 pub(crate) enum Plan {
     Forward(Forward),
     Answer(Answer),
+}
+
+/// What follows from the head of a request.
+pub(crate) enum Decision {
+    Settled(Plan),
+    /// Something has to be asked first.
+    Open(Box<Pending>),
 }
 
 /// A request on its way to an endpoint.
@@ -158,7 +166,7 @@ impl Client {
     }
 
     /// Waits for the whole of a request of which the first bytes are here; `None` when the client has left.
-    pub(super) async fn receive(&mut self, worker: &Worker) -> Option<(Request, Plan)> {
+    pub(super) async fn receive(&mut self, worker: &Worker) -> Option<(Request, Decision)> {
         let (stream, peer, input) = (&mut self.stream, &self.peer, &mut self.input);
         let mut scan = HeadScan::new();
         let head = std::future::poll_fn(|context| {
@@ -166,14 +174,14 @@ impl Client {
                 if !input.filled().is_empty() {
                     match admit(worker, peer, input.filled(), &mut scan) {
                         Ok(None) => {}
-                        Ok(Some((request, plan, consumed))) => {
+                        Ok(Some((request, decision, consumed))) => {
                             input.consume(consumed);
-                            return Poll::Ready(Some((request, plan)));
+                            return Poll::Ready(Some((request, decision)));
                         }
                         Err(fault) => {
                             tracing::debug!(client = %peer.ip, %fault, "refused a request");
-                            let plan = Plan::Answer(refusal(fault));
-                            return Poll::Ready(Some((Request::refused(&worker.table()), plan)));
+                            let decision = Decision::Settled(Plan::Answer(refusal(fault)));
+                            return Poll::Ready(Some((Request::refused(&worker.table()), decision)));
                         }
                     }
                 }
@@ -185,7 +193,7 @@ impl Client {
         });
         self.reading.within(HEAD_TIMEOUT, head).await.unwrap_or_else(|Elapsed| {
             let answer = Answer::problem(408, "the head of the request did not arrive in time");
-            Some((Request::refused(&worker.table()), Plan::Answer(answer)))
+            Some((Request::refused(&worker.table()), Decision::Settled(Plan::Answer(answer))))
         })
     }
 }
@@ -202,21 +210,21 @@ fn admit(
     peer: &Peer,
     bytes: &[u8],
     scan: &mut HeadScan,
-) -> Result<Option<(Request, Plan, usize)>, RequestFault> {
+) -> Result<Option<(Request, Decision, usize)>, RequestFault> {
     let skipped = request::leading_empty_lines(bytes)?;
     let mut slots = FieldSlots::new();
     let Some((head, head_bytes)) = request::parse(&bytes[skipped..], scan, &mut slots, &HeadLimits::REQUEST)?
     else {
         return Ok(None);
     };
-    let (request, plan) = decide(worker, peer, &head);
-    Ok(Some((request, plan, skipped + head_bytes)))
+    let (request, decision) = decide(worker, peer, &head);
+    Ok(Some((request, decision, skipped + head_bytes)))
 }
 
-fn decide(worker: &Worker, peer: &Peer, head: &RequestHead<'_, '_>) -> (Request, Plan) {
+fn decide(worker: &Worker, peer: &Peer, head: &RequestHead<'_, '_>) -> (Request, Decision) {
     let table = worker.table();
     let witness = peer.witness(worker, head);
-    let (route, plan) = plan(worker, &table, &peer.sender(witness.as_ref()), head);
+    let (route, decision) = route(worker, &table, &peer.sender(witness.as_ref()), head);
     let series = table.series(route).clone();
     series.begun();
     let method = MethodLabel::of(head.method);
@@ -247,43 +255,55 @@ fn decide(worker: &Worker, peer: &Peer, head: &RequestHead<'_, '_>) -> (Request,
         method,
         series,
     };
-    (request, plan)
+    (request, decision)
 }
 
-fn plan(
+/// The route of a request, and what follows.
+fn route(
     worker: &Worker,
     table: &LocalTable,
     sender: &Sender<'_>,
     head: &RequestHead<'_, '_>,
-) -> (Option<usize>, Plan) {
+) -> (Option<usize>, Decision) {
     let Target::Resource { path, .. } = &head.target else {
-        return (None, Plan::Answer(Answer::Empty));
+        return (None, Decision::Settled(Plan::Answer(Answer::Empty)));
     };
     let Some((index, route)) = table.routes.find(head.authority, path.as_bytes()) else {
-        return (None, Plan::Answer(Answer::problem(404, "no route takes this host and path")));
+        let answer = Answer::problem(404, "no route takes this host and path");
+        return (None, Decision::Settled(Plan::Answer(answer)));
     };
-    let plan = match (route.judge(head.method, path), &route.action) {
-        (Verdict::Takes, Action::Respond { status, body }) => {
+    let take = || match &route.action {
+        Action::Respond { status, body } => {
             Plan::Answer(Answer::Text { status: *status, body: body.clone() })
         }
-        (Verdict::Takes, Action::Forward { service, policy }) => {
+        Action::Forward { service, policy } => {
             let service = table.services[*service].clone();
             let key = service.key(sender.client_ip, head, path.as_bytes());
             let head = rewritten(worker, sender, head, &service);
             Plan::Forward(Forward { service, key, policy: *policy, head })
         }
-        (Verdict::MethodNotAllowed { allow }, _) => Plan::Answer(Answer::Problem {
+    };
+    let decision = match (route.judge(head.method, path), &route.access) {
+        (Ok(()), None) => Decision::Settled(take()),
+        (Ok(()), Some(access)) => judged::decide(worker, access, head, take),
+        (Err(refused), _) => Decision::Settled(Plan::Answer(not_taken(refused))),
+    };
+    (Some(index), decision)
+}
+
+/// What is answered where a route does not take a request.
+fn not_taken(refused: Refused) -> Answer {
+    match refused {
+        Refused::MethodNotAllowed { allow } => Answer::Problem {
             status: 405,
             detail: "the route does not take this method".to_owned(),
             field: Some(("Allow", allow)),
-        }),
-        (Verdict::MethodUnknown, _) => Plan::Answer(Answer::problem(501, "no route was told of this method")),
-        (Verdict::HiddenSeparator, _) => Plan::Answer(Answer::problem(
-            400,
-            "the path hides a separator in an encoding that this route does not allow",
-        )),
-    };
-    (Some(index), plan)
+        },
+        Refused::MethodUnknown => Answer::problem(501, "no route was told of this method"),
+        Refused::HiddenSeparator => {
+            Answer::problem(400, "the path hides a separator in an encoding that this route does not allow")
+        }
+    }
 }
 
 fn rewritten(

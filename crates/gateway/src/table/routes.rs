@@ -5,6 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use phalanx_config::{self as config, ForwardPolicy, HostPattern, PathPattern, ServiceName};
 use phalanx_http1::{EncodedSet, Path};
 
+use super::Access;
+
 /// Methods that pass where a route names none.
 pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
@@ -24,6 +26,8 @@ pub(crate) struct Route {
     methods: Option<Vec<String>>,
     /// Encoded separators that may pass.
     encoded: EncodedSet,
+    /// Who may come; `None`: everybody.
+    pub(crate) access: Option<Arc<Access>>,
     pub(crate) action: Action,
 }
 
@@ -35,14 +39,11 @@ pub(crate) enum Action {
     Respond { status: u16, body: Arc<str> },
 }
 
-/// Whether a route takes a request that has come to it.
+/// Why a route does not take a request that has come to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Takes,
+pub(crate) enum Refused {
     /// 405 with this `Allow`.
-    MethodNotAllowed {
-        allow: String,
-    },
+    MethodNotAllowed { allow: String },
     /// 501: no route was told of this method.
     MethodUnknown,
     /// 400: the path hides a separator, which the endpoint could read as another path.
@@ -52,7 +53,12 @@ pub(crate) enum Verdict {
 impl Routes {
     /// The routes of a checked configuration; `services` gives the index of every service.
     pub(crate) fn new(routes: &[config::Route], services: &HashMap<ServiceName, usize>) -> Self {
-        let mut routes: Vec<Route> = routes.iter().map(|route| Route::new(route, services)).collect();
+        let borders = match routes.iter().any(|route| route.auth.is_some()) {
+            true => Borders::Guarded,
+            false => Borders::Open,
+        };
+        let mut routes: Vec<Route> =
+            routes.iter().map(|route| Route::new(route, borders, services)).collect();
         routes.sort_by_key(|route| std::cmp::Reverse(route.specificity()));
         let by_host = routes.iter().any(|route| route.host.is_some());
         Self { routes, by_host }
@@ -66,12 +72,23 @@ impl Routes {
     /// The route of a request and its index; `None` where none takes its path and host.
     pub(crate) fn find(&self, authority: Option<&[u8]>, path: &[u8]) -> Option<(usize, &Route)> {
         let host = authority.filter(|_| self.by_host).and_then(phalanx_http1::host_of);
+        // A dot at the end names the same host (RFC 3986, section 3.2.2), and would lead past the route that is for it.
+        let host = host.map(|host| host.strip_suffix(b".").unwrap_or(host));
         self.routes.iter().enumerate().find(|(_, route)| route.holds(path) && route.serves(host))
     }
 }
 
+/// Whether it matters to which route a path belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Borders {
+    /// Everybody may come to every route.
+    Open,
+    /// A route asks for a token: what an endpoint could read as a path of that route must not come in by another.
+    Guarded,
+}
+
 impl Route {
-    fn new(route: &config::Route, services: &HashMap<ServiceName, usize>) -> Self {
+    fn new(route: &config::Route, borders: Borders, services: &HashMap<ServiceName, usize>) -> Self {
         let path = match &route.path {
             PathPattern::Prefix(path) | PathPattern::Exact(path) => path.as_str(),
         };
@@ -86,11 +103,12 @@ impl Route {
             host: route.host.clone(),
             path: route.path.clone(),
             methods: route.methods.clone(),
-            // A route that takes every path has no border that a hidden separator could cross.
-            encoded: match path {
-                "/" => EncodedSet::ALL,
+            encoded: match (path, borders) {
+                // A route that takes every path has no border that a hidden separator could cross.
+                ("/", Borders::Open) => EncodedSet::ALL,
                 _ => allowed.fold(EncodedSet::EMPTY, EncodedSet::union),
             },
+            access: Access::of(route).map(Arc::new),
             action: match &route.action {
                 config::Action::Forward { service, policy } => {
                     Action::Forward { service: services[service], policy: *policy }
@@ -146,16 +164,16 @@ impl Route {
     }
 
     /// Whether the route takes this method and this path, which it [`Routes::find`]s.
-    pub(crate) fn judge(&self, method: &[u8], path: &Path<'_>) -> Verdict {
+    pub(crate) fn judge(&self, method: &[u8], path: &Path<'_>) -> Result<(), Refused> {
         let is_allowed = match &self.methods {
             None => METHODS.iter().any(|known| known.as_bytes() == method),
             Some(methods) => methods.iter().any(|allowed| allowed.as_bytes() == method),
         };
         match &self.methods {
-            None if !is_allowed => Verdict::MethodUnknown,
-            Some(methods) if !is_allowed => Verdict::MethodNotAllowed { allow: methods.join(", ") },
-            _ if !path.hidden().is_within(self.encoded) => Verdict::HiddenSeparator,
-            _ => Verdict::Takes,
+            None if !is_allowed => Err(Refused::MethodUnknown),
+            Some(methods) if !is_allowed => Err(Refused::MethodNotAllowed { allow: methods.join(", ") }),
+            _ if !path.hidden().is_within(self.encoded) => Err(Refused::HiddenSeparator),
+            _ => Ok(()),
         }
     }
 }

@@ -5,6 +5,7 @@
 mod balancing;
 mod discovery;
 mod failing;
+mod guarded;
 mod lifecycle;
 mod multiplexed;
 mod overload;

@@ -12,7 +12,7 @@ use phalanx_admin::{
 };
 use phalanx_balance::health;
 use phalanx_fleet::{FleetHandle, ReplicaState, ServiceState, Standing};
-use phalanx_gateway::{EndpointState as GatewayEndpoint, Gateway, GatewayState};
+use phalanx_gateway::{EndpointState as GatewayEndpoint, Gateway, GatewayState, Verification};
 use phalanx_telemetry::{
     clock, connections,
     discovery::DiscoveryFamily,
@@ -34,6 +34,8 @@ pub(super) struct Families {
     pub(super) requests: RequestFamily,
     pub(super) upstreams: UpstreamFamily,
     pub(super) discovery: DiscoveryFamily,
+    /// Where routes ask for tokens.
+    pub(super) verification: Option<Verification>,
 }
 
 /// Answers the admin API.
@@ -49,13 +51,16 @@ pub(super) struct Overview {
 
 impl Overview {
     pub(super) fn new(gateway: Gateway, fleet: FleetHandle, admin: SocketAddr, families: Families) -> Self {
-        let Families { requests, upstreams, discovery } = families;
+        let Families { requests, upstreams, discovery, verification } = families;
         let mut registry = Registry::new();
         registry.add(requests.collector());
         registry.add(upstreams.collector());
         let counting = gateway.clone();
         registry.add(connections::collector(move || counting.connections()));
         discovery.register(&mut registry);
+        if let Some(verification) = verification {
+            verification.register(&mut registry);
+        }
         let counted = fleet.clone();
         registry.add(replicas::collector(move || counted.state().iter().flat_map(replica_counts).collect()));
         let is_draining = AtomicBool::new(false);

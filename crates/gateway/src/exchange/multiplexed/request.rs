@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
-    header::{CONNECTION, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE},
+    header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE},
     uri::{Authority, PathAndQuery, Scheme},
 };
 
@@ -13,8 +13,14 @@ use super::relay::Expectation;
 
 /// What a client may send, and what the gateway adds.
 const FIELDS_MAX: usize = HeadLimits::REQUEST.fields_max + 16;
-/// Where a request's id goes. It is a new one each time: to keep it in the peer's table would push out what comes again.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What is never kept in the peer's table, which all clients share: an id, a token and an identity are another one each time, and
+/// would push out what comes again. Nor can anybody learn from the length of a head whether he guessed one (RFC 7541, section 7.1.3).
+static NEVER_KEPT: [HeaderName; 4] = [
+    HeaderName::from_static("x-request-id"),
+    AUTHORIZATION,
+    HeaderName::from_static("x-auth-subject"),
+    HeaderName::from_static("x-auth-session"),
+];
 
 /// A request, and what its client waits for before it sends the body.
 pub(super) struct Parsed {
@@ -56,7 +62,7 @@ pub(super) fn parse(head: &[u8]) -> Result<Parsed, Untranslatable> {
         if name == EXPECT {
             expectation = Expectation::Pending;
         }
-        value.set_sensitive(name == REQUEST_ID);
+        value.set_sensitive(NEVER_KEPT.contains(&name));
         fields.append(name, value);
     }
 
@@ -111,6 +117,21 @@ mod tests {
 
     fn parsed(head: &str) -> Request<()> {
         parse(head.as_bytes()).expect("a head that the gateway could have written").request
+    }
+
+    #[test]
+    fn what_is_another_one_each_time_is_never_kept() {
+        let head = "GET / HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nAuthorization: Bearer t\r\nX-Request-Id: 1\r\n\
+                    X-Auth-Subject: 7\r\nX-Auth-Roles: user\r\nX-Auth-Session: 9\r\n\r\n";
+        let request = parsed(head);
+        let mut never_kept: Vec<_> = request
+            .headers()
+            .iter()
+            .filter(|(_, value)| value.is_sensitive())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        never_kept.sort_unstable();
+        assert_eq!(never_kept, ["authorization", "x-auth-session", "x-auth-subject", "x-request-id"]);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
+use phalanx_auth::{RemoteKeysSettings, Revocations};
 use phalanx_balance::{Weight, health::Standing};
 use phalanx_config::{Config, Role, ServiceName};
-use phalanx_gateway::{EndpointState, Gateway, GatewayState, Listeners, Started, Workers};
+use phalanx_gateway::{EndpointState, Gateway, GatewayState, Listeners, Started, Verification, Workers};
 use phalanx_telemetry::{
     connections,
     discovery::DiscoveryFamily,
@@ -24,6 +25,8 @@ pub(crate) struct Setup {
     service: String,
     more: String,
     workers: usize,
+    revocations: Option<Revocations>,
+    keys: RemoteKeysSettings,
 }
 
 impl Setup {
@@ -52,7 +55,15 @@ impl Setup {
 
     /// In front of a service with this source.
     pub(crate) fn with_service(service: String) -> Self {
-        Self { gateway: String::new(), route: String::new(), service, more: String::new(), workers: 1 }
+        Self {
+            gateway: String::new(),
+            route: String::new(),
+            service,
+            more: String::new(),
+            workers: 1,
+            revocations: None,
+            keys: RemoteKeysSettings::default(),
+        }
     }
 
     /// Adds a key of `[gateway]`.
@@ -75,13 +86,23 @@ impl Setup {
         Self { more: format!("{}\n{tables}", self.more), ..self }
     }
 
+    /// With what is known of revocations.
+    pub(crate) fn revocations(self, revocations: Revocations) -> Self {
+        Self { revocations: Some(revocations), ..self }
+    }
+
+    /// With keys that are fetched so.
+    pub(crate) fn keys(self, keys: RemoteKeysSettings) -> Self {
+        Self { keys, ..self }
+    }
+
     pub(crate) fn workers(self, workers: usize) -> Self {
         Self { workers, ..self }
     }
 
     /// Starts it.
     pub(crate) fn start(self) -> TestGateway {
-        let Self { gateway, route, service, more, workers } = self;
+        let Self { gateway, route, service, more, workers, revocations, keys } = self;
         let file = format!(
             "[gateway]{gateway}\n[[route]]\npath = \"/\"\nservice = \"api\"{route}\n[service.api]\n{service}\n{more}"
         );
@@ -90,14 +111,22 @@ impl Setup {
         let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], workers).expect("a free port");
         let address = listeners.addresses()[0];
         let (requests, upstreams) = (RequestFamily::new(), UpstreamFamily::new());
+        let opened = config.auth.as_ref().map(|auth| {
+            Verification::new(auth, keys, revocations).expect("a checked configuration can be used")
+        });
+        let (verification, upkeep) = opened.unzip();
         let started =
-            Gateway::start(&config, listeners, requests.clone(), upstreams.clone()).expect("threads");
+            Gateway::start(&config, verification.as_ref(), listeners, requests.clone(), upstreams.clone());
+        let started = started.expect("threads");
         let Started { gateway, workers, health, discovery } = started;
         let stop_judging = CancellationToken::new();
         let mut judging = JoinSet::new();
         let discoveries = discovery.family();
         judging.spawn(health.run(stop_judging.clone()));
         judging.spawn(discovery.run(stop_judging.clone()));
+        if let Some(upkeep) = upkeep {
+            judging.spawn(upkeep.run(stop_judging.clone()));
+        }
         let service =
             config.services.keys().find(|name| name.as_str() == "api").expect("it is there").clone();
         TestGateway {
@@ -106,6 +135,7 @@ impl Setup {
             requests,
             upstreams,
             discoveries,
+            verification,
             service,
             workers: Some(workers),
             stop_judging,
@@ -123,6 +153,7 @@ pub(crate) struct TestGateway {
     requests: RequestFamily,
     upstreams: UpstreamFamily,
     discoveries: DiscoveryFamily,
+    verification: Option<Verification>,
     workers: Option<Workers>,
     stop_judging: CancellationToken,
     judging: JoinSet<()>,
@@ -183,6 +214,9 @@ impl TestGateway {
         let counting = self.gateway.clone();
         registry.add(connections::collector(move || counting.connections()));
         self.discoveries.register(&mut registry);
+        if let Some(verification) = &self.verification {
+            verification.register(&mut registry);
+        }
         registry.encode()
     }
 

@@ -218,8 +218,13 @@ impl ClosedPort {
 
     /// Opens it: connections beyond `backlog` that nobody accepted have to wait.
     pub(crate) fn open(self, backlog: i32) -> Origin {
+        Origin { listener: self.listen(backlog) }
+    }
+
+    /// Likewise, for somebody who answers.
+    pub(crate) fn listen(self, backlog: i32) -> TcpListener {
         self.socket.listen(backlog).expect("it is bound");
         self.socket.set_nonblocking(true).expect("the socket is open");
-        Origin { listener: TcpListener::from_std(self.socket.into()).expect("it listens") }
+        TcpListener::from_std(self.socket.into()).expect("it listens")
     }
 }

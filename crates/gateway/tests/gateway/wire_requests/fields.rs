@@ -85,6 +85,9 @@ async fn an_origin_is_told_only_what_may_be_told() {
         ("H11", "X-Forwarded-For: 10.0.0.1, 10.0.0.2\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: b\r\n"),
         ("H11", "X-Real-IP: 10.0.0.1\r\nForwarded: for=10.0.0.1;proto=https\r\n"),
         ("H11", "X-Auth-Subject: 1\r\nX-Auth-Roles: admin\r\nX-Auth-Session: 2\r\n"),
+        ("H11", "x-auth-subject: 1\r\nX-AUTH-ROLES: admin\r\nX-Auth-Subject: 2\r\nx-Auth-sEssion:\r\n"),
+        ("H13", "X_Auth_Subject: 1\r\nX-Auth_Roles: admin\r\nx_auth-session: 2\r\nX_AUTH_ROLES: a\r\n"),
+        ("H14", "Connection: X-Auth-Subject, x-auth-roles\r\nX-Auth-Subject: 1\r\nX-Auth-Roles: admin\r\n"),
         ("H13", "X_Forwarded_For: 10.0.0.1\r\nX_Auth_User: 1\r\nContent_Length: 7\r\nHo_st: b\r\n"),
         (
             "H14",

@@ -63,7 +63,8 @@ async fn a_chunked_body_is_framed_anew() {
             "F22",
             sent(
                 "5\r\nhello\r\n0\r\nX-Checksum: 1\r\nContent-Length: 9\r\nTransfer-Encoding: gzip\r\nHost: b\r\n\
-                 Authorization: c\r\nX-Forwarded-For: 10.0.0.1\r\nX_Checksum: 2\r\n\r\n",
+                 Authorization: c\r\nX-Forwarded-For: 10.0.0.1\r\nX_Checksum: 2\r\nX-Auth-Subject: 1\r\n\
+                 x-auth-roles: admin\r\nX_Auth_Session: 2\r\n\r\n",
             ),
             whole("hello").with_trailers("X-Checksum: 1\r\n"),
         ),

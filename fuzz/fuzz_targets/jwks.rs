@@ -1,0 +1,7 @@
+#![no_main]
+
+// Not in the library, which is about HTTP/1.1 and is included by tests that know nothing of keys.
+#[path = "../src/jwks.rs"]
+mod invariants;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| invariants::jwks(bytes));
