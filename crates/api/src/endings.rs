@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use phalanx_auth::{LoginId, Marks, Revocation, Session, Standing::Revoked, StateError, UnixMs};
+use phalanx_auth::{LoginId, Marks, Refusal, Revocation, Session, Standing::Revoked, StateError, UnixMs};
 use phalanx_data::{AccessError, Consistency, Position};
 use phalanx_telemetry::clock;
 use tokio::{sync::oneshot, task::JoinSet};
@@ -131,7 +131,7 @@ impl Service {
             Ok(true) => Ok(()),
             Ok(false) => {
                 self.end_cookies(std::slice::from_ref(&session.id)).await?;
-                Err(Problem::InvalidToken)
+                Err(Refusal::InvalidToken.into())
             }
             Err(error) => {
                 // The next look is in a minute, and what is ended in order needs none.

@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::{AppendHeaders, IntoResponse},
 };
-use phalanx_auth::{Ended, Login, LoginId, UnixMs, audit::Event};
+use phalanx_auth::{Ended, Login, LoginId, Refusal, UnixMs, audit::Event};
 use phalanx_data::Position;
 use phalanx_telemetry::clock;
 use serde::Serialize;
@@ -167,7 +167,7 @@ impl Service {
 
     async fn end_every_login(&self, caller: &Caller, client: &Client) -> Result<Wrote, Problem> {
         // Tokens that belong to no row end with the epoch.
-        let mut changed = self.accounts.bump_epoch(caller.account).await?.ok_or(Problem::InvalidToken)?;
+        let mut changed = self.accounts.bump_epoch(caller.account).await?.ok_or(Refusal::InvalidToken)?;
         let ended = self.end_logins(&changed.account).await?;
         let account = caller.account.to_string();
         Event::LoggedOutEverywhere { account: &account }.record(Some(client.address));
