@@ -9,7 +9,10 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::{place::Place, visitor::Visitor};
-use crate::support::websocket::WebSocket;
+use crate::support::{
+    http::{exchange, sending},
+    websocket::WebSocket,
+};
 
 const GOING_AWAY: u16 = 1001;
 /// From 4000 on codes are an application's own; this one is for 401.
@@ -122,22 +125,19 @@ fn changes_reach_every_device_and_a_logout_closes_its_socket() {
 fn a_page_of_another_site_opens_no_socket_and_changes_no_cart() {
     let place = Place::embedded();
     let visitor = place.registers("ada");
-    for fields in [
+    let change = json!({ "items": { "3": 1 } }).to_string();
+    for site in [
         "Sec-Fetch-Site: cross-site\r\n",
         "Sec-Fetch-Site: same-site\r\n",
         "Origin: https://evil.example\r\n",
     ] {
-        let fields = format!("{}{fields}", visitor.cookie_field());
+        let fields = format!("{}{site}", visitor.cookie_field());
         for address in [place.replicas[0], place.gateway()] {
             let refused = WebSocket::open(address, "/ws", &fields).expect_err("no socket");
-            assert_eq!(refused.status, 403, "{fields}");
-            let refused =
-                super::place::ask(address, "PATCH", "/api/cart", &fields, &json!({ "items": { "3": 1 } }));
-            assert_eq!(
-                (refused.status, refused.problem()),
-                (403, "Cross-origin request".to_owned()),
-                "{fields}"
-            );
+            assert_eq!(refused.status, 403, "{site}");
+            let refused = exchange(address, &sending("PATCH", "/api/cart", &fields, &change));
+            let expected = (403, "Cross-origin request".to_owned());
+            assert_eq!((refused.status, refused.problem()), expected, "{site}");
         }
     }
     assert_eq!(items(&visitor, place.replicas[1]), json!({}));

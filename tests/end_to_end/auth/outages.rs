@@ -34,7 +34,7 @@ fn without_redis_tokens_go_on_and_sessions_wait() {
     place.is_refused_everywhere(&left.token);
     place.redis().kill();
     goes_on_without_sessions(&place, &mut visitor);
-    place.is_refused_everywhere(&left.token);
+    place.stays_refused(&left.token);
     // He may have to come again for everybody to know, and yet nobody at this replica takes his token any more.
     let answer = leaver.sends(place.replicas[1], "POST", "/api/auth/logout", &json!({}));
     assert_eq!(answer.status, 503, "{answer:?}");
@@ -43,7 +43,7 @@ fn without_redis_tokens_go_on_and_sessions_wait() {
 
     place.redis().restart();
     place.is_refused_everywhere(&leaver.token);
-    place.is_refused_everywhere(&left.token);
+    place.stays_refused(&left.token);
     for replica in place.replicas {
         until("sessions", || visitor.logs_in(replica).cookie.is_some());
     }
@@ -61,12 +61,13 @@ fn an_emptied_redis_ends_sessions_and_revives_no_token() {
     left.logs_out(place.replicas[0]);
     place.is_refused_everywhere(&left.token);
     place.redis().flush_all();
+    place.stays_refused(&left.token);
     for replica in place.replicas {
         let answer = visitor.gets_by_cookie(replica, "/api/cart");
         assert_eq!((answer.status, answer.problem()), (401, "Invalid token".to_owned()));
     }
     place.is_welcome_everywhere(&visitor.token);
-    place.is_refused_everywhere(&left.token);
+    place.stays_refused(&left.token);
     // Who was not there yet when it was revoked hears of it all the same.
     for replica in 0..place.replicas.len() {
         place.replaces(replica);
@@ -85,13 +86,13 @@ fn a_redis_that_stands_still_holds_nobody_up_who_has_a_token() {
     place.is_refused_everywhere(&left.token);
     place.redis().pause();
     goes_on_without_sessions(&place, &mut visitor);
-    place.is_refused_everywhere(&left.token);
+    place.stays_refused(&left.token);
     place.redis().resume();
     for replica in place.replicas {
         until("the session, which was never lost", || {
             visitor.gets_by_cookie(replica, "/api/cart").status == 200
         });
     }
-    place.is_refused_everywhere(&left.token);
+    place.stays_refused(&left.token);
     place.closes();
 }

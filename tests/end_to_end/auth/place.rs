@@ -2,21 +2,20 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use phalanx_admin::state::EndpointState;
+use phalanx_admin::state::{Endpoint, EndpointState};
 use phalanx_test_servers::{Postgres, Redis, Settings as Server};
 use rustix::process::Signal;
-use serde_json::Value;
 
 use super::visitor::Visitor;
 use crate::support::{
     edge,
     home::{Home, send},
-    http::{Answer, exchange, getting_with, sending},
+    http::{Answer, exchange, getting_with},
     phalanx::{self, LISTENERS, PROBES, Phalanx},
     until,
 };
 
-pub(super) const INSTANCES: [&str; 3] = ["api-1", "api-2", "api-3"];
+const INSTANCES: [&str; 3] = ["api-1", "api-2", "api-3"];
 pub(super) const SECRET: &str = "a secret of the tests, which is long enough";
 
 /// What the gateway answers by itself, to whoever it lets in.
@@ -108,19 +107,24 @@ impl Place {
         });
     }
 
-    /// Waits until every replica and the gateway refuse the token, for no other reason than that it is none any more.
+    /// Waits until every replica and the gateway refuse the token.
     pub(super) fn is_refused_everywhere(&self, token: &str) {
         until("a token that nobody takes", || {
             self.judgements(token).iter().all(|answer| answer.status == 401)
         });
+        self.stays_refused(token);
+    }
+
+    /// Every replica and the gateway refuse the token, for no other reason than that it is none any more.
+    pub(super) fn stays_refused(&self, token: &str) {
         for answer in self.judgements(token) {
-            assert_eq!(answer.problem(), "Invalid token");
+            assert_eq!((answer.status, answer.problem()), (401, "Invalid token".to_owned()));
             assert_eq!(answer.header("www-authenticate"), Some(r#"Bearer error="invalid_token""#));
         }
     }
 
     /// What each replica says to a token, and then the gateway by itself.
-    pub(super) fn judgements(&self, token: &str) -> Vec<Answer> {
+    fn judgements(&self, token: &str) -> Vec<Answer> {
         let fields = format!("Authorization: Bearer {token}\r\n");
         let replicas = self.replicas.iter().map(|replica| (*replica, "/api/profile"));
         let places = replicas.chain([(self.gateway(), "/edge")]);
@@ -135,7 +139,7 @@ impl Place {
 
     /// Kills a replica, and waits until another process serves in its place.
     pub(super) fn replaces(&mut self, replica: usize) {
-        let serves = |endpoint: &phalanx_admin::state::Endpoint| endpoint.state == EndpointState::Serving;
+        let serves = |endpoint: &Endpoint| endpoint.state == EndpointState::Serving;
         let killed = self.phalanx.replica(INSTANCES[replica], serves);
         send(killed.pid.unwrap(), Signal::KILL);
         let back = self.phalanx.replica(INSTANCES[replica], |now| serves(now) && now.pid != killed.pid);
@@ -184,9 +188,4 @@ fn file(variables: &str, revocation: &str) -> String {
 
 fn auth(keys: &str, revocation: &str) -> String {
     format!("[auth]\nissuer = 'phalanx'\naudience = 'api'\n{keys}\nrevocation = '{revocation}'\n")
-}
-
-/// A request with a body at one place.
-pub(super) fn ask(address: SocketAddr, method: &str, target: &str, fields: &str, body: &Value) -> Answer {
-    exchange(address, &sending(method, target, fields, body.to_string()))
 }

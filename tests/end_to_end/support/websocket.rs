@@ -21,7 +21,7 @@ pub(crate) struct WebSocket {
 
 /// What a socket is told.
 #[derive(Debug)]
-pub(crate) enum Told {
+enum Told {
     /// A document.
     Text(Value),
     /// That it ends, with this code.
@@ -41,22 +41,6 @@ impl WebSocket {
         if answer.status == 101 { Ok(Self { connection }) } else { Err(answer) }
     }
 
-    /// Waits for the next that is no ping.
-    pub(crate) fn hear(&mut self) -> Told {
-        loop {
-            let (kind, payload) = self.frame();
-            match kind {
-                TEXT => return Told::Text(serde_json::from_slice(&payload).unwrap()),
-                CLOSE => {
-                    self.connection.send(&FAREWELL).unwrap();
-                    return Told::Close(u16::from_be_bytes([payload[0], payload[1]]));
-                }
-                PING => self.connection.send(&PONG).unwrap(),
-                other => panic!("a frame of kind {other}"),
-            }
-        }
-    }
-
     /// Waits until it is told what `wanted` looks for; earlier states of the same are passed over.
     pub(crate) fn hears(&mut self, wanted: impl Fn(&Value) -> bool) {
         loop {
@@ -73,6 +57,22 @@ impl WebSocket {
         loop {
             if let Told::Close(code) = self.hear() {
                 return code;
+            }
+        }
+    }
+
+    /// Waits for the next that is no ping.
+    fn hear(&mut self) -> Told {
+        loop {
+            let (kind, payload) = self.frame();
+            match kind {
+                TEXT => return Told::Text(serde_json::from_slice(&payload).unwrap()),
+                CLOSE => {
+                    self.connection.send(&FAREWELL).unwrap();
+                    return Told::Close(u16::from_be_bytes([payload[0], payload[1]]));
+                }
+                PING => self.connection.send(&PONG).unwrap(),
+                other => panic!("a frame of kind {other}"),
             }
         }
     }
