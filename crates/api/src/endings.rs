@@ -1,7 +1,7 @@
 //! How logins end: the rows of their refresh tokens, what is revoked, their cookies.
 //!
 //! Invariants: what has begun to end goes on to its end, also when its client has left ([`Endings`]); what is to be revoked is
-//! told before anything else that may fail, since it holds in this process at once and is told to the others as soon as it can be.
+//! told before anything else that may fail, since it holds here at once and is told to the others as soon as it can be.
 //! Elsewhere: rows (`phalanx_auth::Logins`), the feed (`phalanx_auth::Revocations`); who may end what (the routes).
 
 use std::{
@@ -39,8 +39,8 @@ pub(crate) struct EndedLogins {
 }
 
 impl Endings {
-    /// Does `work` to its end, whatever becomes of the request: a client that hangs up half way would leave a password changed and
-    /// the tokens of the old one alive.
+    /// Does `work` to its end, whatever becomes of the request: a client that hangs up half way would leave a password changed
+    /// and the tokens of the old one alive.
     pub(crate) async fn carry_out<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Problem>> + Send + 'static,
@@ -152,8 +152,8 @@ impl Service {
         Ok(account.is_some_and(may) && logins.iter().any(|found| found.id == login))
     }
 
-    /// The longest that a token or a cookie lives, by whatever settings it was made. Entries that stay so long are for what happens
-    /// seldom: each takes memory in every process.
+    /// The longest that a token or a cookie lives, by whatever settings it was made. Entries that stay so long are for what
+    /// happens seldom: each takes memory in every process.
     pub(crate) fn lifetime_max(&self) -> Duration {
         ACCESS_TOKEN_LIFETIME_MAX.max(self.session_lifetimes.absolute_timeout)
     }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     accounts::signed_as,
-    client::{exchange, login, register, request},
+    client::{Client, exchange, login, register, request},
     databases,
     fleet::{COOKIE, EMAIL, Fleet, PASSWORD, User, eventually, invalid_token, refresh},
     replica::Replica,
@@ -333,5 +333,26 @@ async fn a_cookie_does_not_outlive_what_only_the_database_knows() {
         // As if who did it had died before he told.
         server.execute(ended);
         eventually(async || user.browse(&replica, "GET", "/api/cart").await.status == 401).await;
+    }
+}
+
+#[tokio::test]
+async fn who_hangs_up_before_the_answer_has_logged_out_all_the_same() {
+    for fleet in Fleet::both().await {
+        fleet.registered().await;
+        let mut users = Vec::new();
+        for _ in 0..5 {
+            let user = fleet.logged_in().await;
+            let mut client = Client::connect(fleet.first.address).await;
+            let fields = [("authorization", user.authorization.as_str())];
+            client.send(&request("POST", "/api/auth/logout", &fields, None)).await;
+            drop(client);
+            users.push(user);
+        }
+        for user in users {
+            user.is_refused(&fleet.first).await;
+            user.is_refused(&fleet.second).await;
+            eventually(async || user.refresh(&fleet.second).await.status == 401).await;
+        }
     }
 }
