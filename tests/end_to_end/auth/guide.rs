@@ -5,7 +5,10 @@ use std::{process::Command, sync::Arc};
 use phalanx_test_servers::Redis;
 use serde_json::{Value, json};
 
-use super::{place::SECRET, visitor::Visitor};
+use super::{
+    place::{Place, SECRET},
+    visitor::Visitor,
+};
 use crate::support::{
     home::Home,
     http::{Answer, get, getting_with},
@@ -26,6 +29,13 @@ fn block(language: &str, mark: &str) -> &'static str {
     let found: Vec<_> = blocks.filter(|block| block.contains(mark)).collect();
     let [block] = found[..] else { panic!("{} blocks in {language} have {mark:?}", found.len()) };
     block
+}
+
+/// What stands between backticks in the tables of a chapter.
+fn named(chapter: &str) -> impl Iterator<Item = &'static str> {
+    let rest = GUIDE.split_once(&format!("\n## {chapter}\n")).unwrap().1;
+    let rows = rest.split("\n## ").next().unwrap().lines().filter(|line| line.starts_with('|'));
+    rows.flat_map(|row| row.split('`').skip(1).step_by(2))
 }
 
 /// Fails where a program of the guide's is missing.
@@ -143,4 +153,26 @@ fn its_commands_make_keys_that_replicas_sign_with() {
     );
     assert_eq!(claims["sid"], visitor.login());
     phalanx.stop();
+}
+
+#[test]
+fn its_series_and_variables_exist() {
+    let home = Arc::new(Home::new());
+    run(&home, &["token", "keys", "generate", "--alg", "ES256", "-o", "keys.json"]).with_code(0);
+    let place = Place::with_keys(&home, "keys.json");
+    let exposed = place.metrics();
+    let series: Vec<_> = named("What to watch").filter(|name| name.starts_with("phalanx_")).collect();
+    assert!(series.len() > 9, "{series:?}");
+    for name in series {
+        let name = name.split('{').next().unwrap();
+        assert!(exposed.contains(&format!("\n{name}")), "{name} in {exposed}");
+    }
+    let help = run(&home, &["api", "--help"]).with_code(0).stdout;
+    let is_variable = |name: &&str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let variables: Vec<_> = named("Settings").filter(is_variable).collect();
+    assert!(variables.len() > 9, "{variables:?}");
+    for name in variables {
+        assert!(help.contains(name), "{name} in {help}");
+    }
+    place.closes();
 }

@@ -10,7 +10,7 @@ use super::visitor::Visitor;
 use crate::support::{
     edge,
     home::{Home, send},
-    http::{Answer, exchange, getting_with},
+    http::{Answer, exchange, get, getting_with},
     phalanx::{self, LISTENERS, PROBES, Phalanx},
     until,
 };
@@ -85,6 +85,12 @@ impl Place {
     /// The gateway that verifies tokens.
     pub(super) fn gateway(&self) -> SocketAddr {
         self.edge.as_ref().unwrap_or(&self.phalanx).gateway
+    }
+
+    /// What a replica and the gateway expose.
+    pub(super) fn metrics(&self) -> String {
+        let admin = self.edge.as_ref().unwrap_or(&self.phalanx).admin;
+        [self.replicas[0], admin].map(|address| get(address, "/metrics").body).concat()
     }
 
     /// Makes an account at the first replica.
