@@ -17,6 +17,12 @@ use phalanx_telemetry::clock;
 pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
+/// The fenced blocks of a document in this language.
+pub(crate) fn fenced(document: &'static str, language: &str) -> Vec<&'static str> {
+    let fence = format!("```{language}\n");
+    document.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
 /// Waits until `look` finds what nothing announces, and returns it.
 pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = clock::now();

@@ -10,9 +10,10 @@ use super::{
     visitor::Visitor,
 };
 use crate::support::{
+    fenced,
     home::Home,
     http::{Answer, get, getting_with},
-    phalanx::{PROGRAM, Phalanx, command, run},
+    phalanx::{LISTENERS, Phalanx, command, run, script},
     until,
 };
 
@@ -24,9 +25,7 @@ const FORGED: &str = "X-Auth-Subject: 1\r\nX-Auth-Roles: admin\r\nX-Auth-Session
 
 /// The one fenced block in this language that has this in it.
 fn block(language: &str, mark: &str) -> &'static str {
-    let fence = format!("```{language}\n");
-    let blocks = GUIDE.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap());
-    let found: Vec<_> = blocks.filter(|block| block.contains(mark)).collect();
+    let found: Vec<_> = fenced(GUIDE, language).into_iter().filter(|block| block.contains(mark)).collect();
     let [block] = found[..] else { panic!("{} blocks in {language} have {mark:?}", found.len()) };
     block
 }
@@ -119,11 +118,7 @@ fn services_in_node_and_python_know_whom_a_request_is_from() {
 #[test]
 fn its_commands_make_keys_that_replicas_sign_with() {
     let home = Arc::new(Home::new());
-    let folder = std::path::Path::new(PROGRAM).parent().unwrap();
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
-    let mut shell = Command::new("sh");
-    shell.args(["-euc", block("sh", "token keys")]).current_dir(home.path()).env_clear().env("PATH", path);
-    let output = shell.output().unwrap();
+    let output = script(&home, block("sh", "token keys")).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{output:?}");
     for state in ["current", "next"] {
@@ -131,7 +126,7 @@ fn its_commands_make_keys_that_replicas_sign_with() {
     }
     let redis = Redis::start();
     let file = block("toml", "JWT_KEYS").replace("redis://127.0.0.1:6379", &redis.url());
-    home.write("phalanx.toml", &format!("{}{file}", crate::support::phalanx::LISTENERS));
+    home.write("phalanx.toml", &format!("{LISTENERS}{file}"));
     let phalanx = Phalanx::up_in(&home);
     let visitor = Visitor::registers(phalanx.gateway, "ada");
     home.write("jwks.json", &get(phalanx.gateway, "/.well-known/jwks.json").body);

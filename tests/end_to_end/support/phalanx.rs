@@ -72,6 +72,15 @@ pub(crate) fn command(home: &Home, arguments: &[&str]) -> Command {
     command
 }
 
+/// A shell script in this folder, in which `phalanx` is the program.
+pub(crate) fn script(home: &Home, text: &str) -> Command {
+    let folder = Path::new(PROGRAM).parent().unwrap();
+    let path = format!("{}:{}", folder.display(), env::var("PATH").unwrap_or_default());
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", text]).current_dir(home.path()).env_clear().env("PATH", path);
+    shell
+}
+
 /// How a program ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
