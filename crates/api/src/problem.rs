@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use phalanx_auth::{HashingError, Refusal, RetryAfter, StandingError, StateError};
+use phalanx_auth::{HashingError, PROBLEM_CONTENT_TYPE, Refusal, RetryAfter, StandingError, StateError};
 use phalanx_data::{AccessError, Kind, ScatterError, ShardFault};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,11 +26,9 @@ pub(crate) enum Problem {
     },
     BodyIncomplete,
     MalformedKey,
-    NoToken,
-    InvalidToken,
-    TokenExpired,
+    /// The library lets nobody in with what he has shown.
+    Refused(Refusal),
     InvalidCredentials,
-    Forbidden,
     /// A cookie came with a request of another site's page.
     CrossOrigin,
     NotFound,
@@ -83,10 +81,9 @@ impl Problem {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::MalformedJson { .. } | Self::BodyIncomplete | Self::MalformedKey => StatusCode::BAD_REQUEST,
-            Self::NoToken | Self::InvalidToken | Self::TokenExpired | Self::InvalidCredentials => {
-                StatusCode::UNAUTHORIZED
-            }
-            Self::Forbidden | Self::CrossOrigin => StatusCode::FORBIDDEN,
+            Self::Refused(refusal) => refusal.status(),
+            Self::InvalidCredentials => StatusCode::UNAUTHORIZED,
+            Self::CrossOrigin => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -113,11 +110,8 @@ impl Problem {
             Self::MalformedJson { .. } => "Malformed JSON",
             Self::BodyIncomplete => "Incomplete body",
             Self::MalformedKey => "Malformed idempotency key",
-            Self::NoToken => "No token provided",
-            Self::InvalidToken => "Invalid token",
-            Self::TokenExpired => "Token expired",
+            Self::Refused(refusal) => refusal.error(),
             Self::InvalidCredentials => "Invalid credentials",
-            Self::Forbidden => "Insufficient permissions",
             Self::CrossOrigin => "Cross-origin request",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
@@ -146,15 +140,12 @@ impl Problem {
         Cow::Borrowed(match self {
             Self::MalformedJson { detail, .. } => return Cow::Owned(detail.clone()),
             Self::InvalidFields(faults) => return Cow::Owned(sentence(faults)),
+            Self::Refused(refusal) => return Cow::Owned(refusal.detail()),
             Self::BodyIncomplete => "the body ended before its announced length",
             Self::MalformedKey => {
                 "send one `Idempotency-Key` of 1 to 255 visible ASCII characters, quoted or not"
             }
-            Self::NoToken => "send the token of a login as `Authorization: Bearer <token>`",
-            Self::InvalidToken => "the token is not one that this service issued for this use",
-            Self::TokenExpired => "log in again",
             Self::InvalidCredentials => "no account has this email and password",
-            Self::Forbidden => "this is for accounts with the role admin",
             Self::CrossOrigin => {
                 "a cookie counts only on requests of this service's own pages; send a token instead"
             }
@@ -194,27 +185,25 @@ impl Problem {
         }
     }
 
-    /// What stands beside the body. RFC 6750: an error code only where a token was sent.
-    fn headers(&self) -> &'static [(HeaderName, &'static str)] {
+    /// What stands beside the body.
+    fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let fixed = |(name, value)| (name, HeaderValue::from_static(value));
         match self {
-            Self::NoToken | Self::InvalidCredentials => &[(header::WWW_AUTHENTICATE, "Bearer")],
-            Self::InvalidToken => &[(header::WWW_AUTHENTICATE, r#"Bearer error="invalid_token""#)],
-            Self::TokenExpired => &[(
-                header::WWW_AUTHENTICATE,
-                r#"Bearer error="invalid_token", error_description="the token expired""#,
-            )],
-            Self::UpgradeRequired => &[
-                (header::CONNECTION, "upgrade"),
-                (header::UPGRADE, "websocket"),
-                (header::SEC_WEBSOCKET_VERSION, "13"),
+            Self::Refused(refusal) => vec![fixed(refusal.header())],
+            Self::InvalidCredentials => vec![fixed((header::WWW_AUTHENTICATE, "Bearer"))],
+            Self::UpgradeRequired => vec![
+                fixed((header::CONNECTION, "upgrade")),
+                fixed((header::UPGRADE, "websocket")),
+                fixed((header::SEC_WEBSOCKET_VERSION, "13")),
             ],
+            Self::TooManyAttempts(retry_after) => vec![(header::RETRY_AFTER, retry_after.seconds().into())],
             Self::KeyInUse
             | Self::Overloaded
             | Self::StorageFull
             | Self::Unavailable
             | Self::StateUnavailable
-            | Self::NotReady { .. } => &[(header::RETRY_AFTER, RETRY_AFTER_SECONDS)],
-            _ => &[],
+            | Self::NotReady { .. } => vec![fixed((header::RETRY_AFTER, RETRY_AFTER_SECONDS))],
+            _ => Vec::new(),
         }
     }
 }
@@ -261,27 +250,16 @@ impl IntoResponse for Problem {
         });
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_CONTENT_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        for (name, value) in self.headers() {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        if let Self::TooManyAttempts(retry_after) = self {
-            headers.insert(header::RETRY_AFTER, retry_after.seconds().into());
-        }
+        headers.extend(self.headers());
         response
     }
 }
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::NoToken => Self::NoToken,
-            Refusal::InvalidToken | Refusal::Revoked => Self::InvalidToken,
-            Refusal::TokenExpired => Self::TokenExpired,
-            Refusal::Forbidden(_) => Self::Forbidden,
-            Refusal::KeysUnavailable | Refusal::StateUnavailable => Self::StateUnavailable,
-        }
+        Self::Refused(refusal)
     }
 }
 
@@ -309,8 +287,8 @@ impl From<StateError> for Problem {
 impl From<StandingError> for Problem {
     fn from(error: StandingError) -> Self {
         match error {
-            StandingError::Store(error) => error.into(),
-            _ => Self::StateUnavailable,
+            StandingError::Store(error) if error.is_defect() => Self::internal(&error),
+            _ => Refusal::StateUnavailable.into(),
         }
     }
 }

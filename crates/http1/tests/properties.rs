@@ -1,7 +1,7 @@
 //! Random messages, well formed, hostile and broken: what the fuzz targets demand holds for them too.
 
 use phalanx_http1::{
-    FieldSlots, HeadLimits, HeadScan, Target, request,
+    FieldSlots, HeadLimits, HeadScan, Identity, Target, request,
     response::{self, RequestKind},
 };
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -25,6 +25,31 @@ proptest! {
         prop_assert!(matches!(parsed, Ok(Some(_))), "{}", bytes.escape_ascii());
         invariants::request_head(&bytes);
         invariants::rewrite(&bytes);
+    }
+
+    #[test]
+    fn an_identity_is_read_back_as_it_was_written_and_adds_nothing_else(
+        subject in name(),
+        roles in vec(name(), 0..4),
+        session in proptest::option::of(name()),
+    ) {
+        let mut head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec();
+        if let Some(identity) = Identity::new(&subject, &roles, session.as_deref()) {
+            identity.write(&mut head);
+            let mut fields = [httparse::EMPTY_HEADER; 8];
+            let mut parsed = httparse::Request::new(&mut fields);
+            prop_assert_eq!(parsed.parse(&head), Ok(httparse::Status::Complete(head.len())));
+            let read = |name: &str| {
+                let mut named = parsed.headers.iter().filter(|field| field.name == name);
+                named.next().map(|field| std::str::from_utf8(field.value).expect("it was text"))
+            };
+            prop_assert_eq!(read("X-Auth-Subject"), Some(&*subject));
+            prop_assert_eq!(read("X-Auth-Session"), session.as_deref());
+            let told: Vec<_> = read("X-Auth-Roles").into_iter().flat_map(|roles| roles.split(',')).collect();
+            prop_assert!(told.iter().all(|role| roles.iter().any(|own| own == role)), "{told:?} of {roles:?}");
+            let count = 2 + usize::from(session.is_some()) + usize::from(!told.is_empty());
+            prop_assert_eq!(parsed.headers.len(), count);
+        }
     }
 
     #[test]
@@ -181,4 +206,29 @@ fn normalised(path: &str) -> Option<String> {
         Target::Resource { path, .. } => Some(String::from_utf8_lossy(path.as_bytes()).into_owned()),
         Target::Server => None,
     }
+}
+
+/// A name as people choose them, and as those do who want to be somebody else.
+fn name() -> impl Strategy<Value = String> {
+    const PARTS: [&str; 14] = [
+        "7",
+        "admin",
+        ",",
+        " ",
+        "\r\n",
+        "\r",
+        "\n",
+        ": ",
+        "X-Auth-Roles",
+        "\0",
+        "\t",
+        "é",
+        "\u{85}",
+        "\u{7f}",
+    ];
+    prop_oneof![
+        "[!-~]{1,12}",
+        vec(select(&PARTS[..]), 0..4).prop_map(|parts| parts.concat()),
+        any::<String>()
+    ]
 }

@@ -292,8 +292,8 @@ fn route(
 }
 
 /// What is answered where a route does not take a request.
-fn not_taken(verdict: Refused) -> Answer {
-    match verdict {
+fn not_taken(refused: Refused) -> Answer {
+    match refused {
         Refused::MethodNotAllowed { allow } => Answer::Problem {
             status: 405,
             detail: "the route does not take this method".to_owned(),

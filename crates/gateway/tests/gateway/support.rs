@@ -18,7 +18,7 @@ pub(crate) use message::{IDS, LARGE_BYTES, Message, forwarded, large_body, ok};
 pub(crate) use origin::{ClosedPort, Origin, Recorder, Reply};
 pub(crate) use peer::{Ending, Peer};
 pub(crate) use streams::{StreamConnection, StreamOrigin, StreamRecorder, StreamRequest};
-pub(crate) use tokens::{AUTH, payload, signed, token};
+pub(crate) use tokens::{AUTH, payload, signed, signed_with, token};
 
 /// What becomes of a connection after a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

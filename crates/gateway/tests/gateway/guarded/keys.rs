@@ -6,14 +6,15 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use phalanx_auth::{Algorithm, Issuer, KeyRing, RemoteKeysSettings, Subject, Terms, TokenTypes, generate};
 use phalanx_telemetry::clock;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{INVALID, ROUTES, Scene, bearer, open_request, request};
 use crate::support::{
-    ClosedPort, Message, Origin, Recorder, Reply, Setup, eventually, ok, payload, signed, within,
+    ClosedPort, Message, Origin, Recorder, Reply, Setup, eventually, ok, payload, signed, signed_with, within,
 };
 
 /// An issuer with a key of its own, and its server.
@@ -80,7 +81,7 @@ fn setup(jwks: SocketAddr, origin: &Recorder) -> Setup {
     Setup::fronting(&[origin.address()]).tables(&format!("{ROUTES}{auth}")).keys(keys)
 }
 
-/// A01: also with a secret that is the public key, as whoever has that can sign.
+/// A01: nor with a public key for a secret, which everybody has.
 #[tokio::test]
 async fn a_token_of_each_algorithm_is_good_under_its_own_key_alone() {
     for algorithm in [Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256] {
@@ -92,8 +93,15 @@ async fn a_token_of_each_algorithm_is_good_under_its_own_key_alone() {
         assert_eq!(forwarded[0].field("x-auth-subject"), Some("7"), "{algorithm:?}");
         let (status, error, challenge) = INVALID;
         scene.check_denied(me(&ring(algorithm)), status, error, challenge).await;
-        let confused = signed(&json!({ "typ": "at+jwt", "alg": "HS256" }), &payload());
-        scene.check_denied(request("GET /me/", &bearer(&confused)), status, error, challenge).await;
+        let set = id.published.lock().unwrap().clone();
+        let key = &serde_json::from_str::<Value>(&set).unwrap()["keys"][0];
+        let public = key.get("n").or(key.get("x")).and_then(Value::as_str).unwrap();
+        let decoded = BASE64_URL_SAFE_NO_PAD.decode(public).unwrap();
+        for secret in [set.as_bytes(), public.as_bytes(), &decoded] {
+            let header = json!({ "typ": "at+jwt", "alg": "HS256", "kid": key["kid"] });
+            let confused = signed_with(secret, &header, &payload());
+            scene.check_denied(request("GET /me/", &bearer(&confused)), status, error, challenge).await;
+        }
     }
 }
 

@@ -30,9 +30,14 @@ pub(crate) fn payload() -> Value {
 
 /// These parts, signed with the secret, whatever algorithm they name.
 pub(crate) fn signed(header: &Value, payload: &Value) -> String {
+    signed_with(SECRET.as_bytes(), header, payload)
+}
+
+/// These parts, signed with another secret.
+pub(crate) fn signed_with(secret: &[u8], header: &Value, payload: &Value) -> String {
     let encoded = |part: &Value| BASE64_URL_SAFE_NO_PAD.encode(part.to_string());
     let message = format!("{}.{}", encoded(header), encoded(payload));
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("a key of any length will do");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key of any length will do");
     mac.update(message.as_bytes());
     format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
 }
