@@ -294,3 +294,17 @@ async fn a_token_is_verified_with_the_keys_that_came_meanwhile() {
     keys.keys().replace(second.key_set());
     verifying.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_server_without_tls_may_send_on_to_one_with_it() {
+    let other = KeyServer::start(String::new());
+    let target = other.url().replace("http://", "https://");
+    let server = KeyServer::start(format!(
+        "HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    ));
+    // The other one speaks no TLS, which is a fetch that failed.
+    let fetching = fetch_from(&server, EAGER).await;
+    let totals = fetching.keys.totals();
+    assert_eq!((totals.fetched, totals.failed), (0, 1));
+    assert_eq!((server.requests(), other.requests()), (1, 1));
+}
