@@ -1,5 +1,7 @@
 //! What followers of a Redis that works learn.
 
+use std::time::Duration;
+
 use phalanx_auth::{
     Freshness, RevocationSettings, Revocations, StalePolicy, Standing, StandingError, StateError,
 };
@@ -167,6 +169,30 @@ async fn what_is_over_first_stays_where_it_is() {
 /// Before what is revoked for an hour.
 fn soon() -> String {
     (clock::unix_seconds() + HOUR.as_secs() / 2).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_revoked_already_is_not_published_again() {
+    let redis = Redis::start();
+    for (revocation, lifetime, expected) in [
+        (session("s1"), HOUR, "1"),
+        (session("s1"), HOUR, "1"),
+        (session("s1"), HOUR / 2, "1"),
+        // Tokens of another service may live for longer.
+        (session("s1"), 2 * HOUR, "2"),
+        (subject("u1", 3), HOUR, "3"),
+        (subject("u1", 2), HOUR, "3"),
+        (subject("u1", 4), HOUR, "4"),
+        (session("u1"), Duration::MAX, "5"),
+        (session("u1"), Duration::MAX, "5"),
+    ] {
+        // One that has read in the feed what was published: what it has not, it publishes again.
+        let replica = Replica::following(&redis).await;
+        replica.revocations.revoke(std::slice::from_ref(&revocation), lifetime).await.unwrap();
+        let published = redis.execute(&["XLEN", "test:revocations"]);
+        assert_eq!(published, expected, "{revocation:?} {lifetime:?}");
+        assert_eq!(replica.revocations.check(of_session("s1")), Standing::Revoked);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
