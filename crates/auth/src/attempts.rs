@@ -55,7 +55,7 @@ pub struct AttemptSettings {
 
 impl Default for AttemptSettings {
     fn default() -> Self {
-        // About 100 bytes each. One attempt that is let in makes at most three, and costs as much time as a password takes to hash.
+        // About 100 bytes each. An attempt that is let in makes three at most, which are gone if it is taken back.
         Self { policy: AttemptPolicy::default(), local_entries_max: 100_000 }
     }
 }

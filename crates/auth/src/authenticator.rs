@@ -114,13 +114,11 @@ impl Authenticator {
     }
 
     async fn verify(&self, token: &[u8]) -> Result<Arc<Claims>, Refusal> {
-        let verify = || self.verifier.verify(token, clock::unix_seconds());
-        let mut outcome = verify();
-        if let (Err(TokenError::UnknownKey), Some(remote_keys)) = (&outcome, &self.remote_keys)
-            && remote_keys.ask_for_unknown_key(token).await
-        {
-            outcome = verify();
-        }
+        let now = clock::unix_seconds();
+        let outcome = match &self.remote_keys {
+            Some(remote_keys) => remote_keys.verify(&self.verifier, token, now).await,
+            None => self.verifier.verify(token, now),
+        };
         outcome.map_err(|error| self.refusal(error))
     }
 

@@ -1,7 +1,8 @@
 //! Hashing off the event loop: a few threads behind a bounded queue.
 //!
 //! A hash costs tens of milliseconds and 19 MiB. Unbounded, some hundred logins at once would take the memory and every
-//! other route's time; here they wait in a queue, and past its end they are refused at once.
+//! other route's time; here they wait in a queue, and past its end they are refused at once. Half of the queue is for verification
+//! alone: those who register, whom nobody counts, do not keep out those who log in.
 //!
 //! An imported account brings a bcrypt hash, or one of argon2 with other parameters. It is verified as it is, and replaced at the
 //! first login: [`Verified::rehash_due`]. Until then a login takes the time of that hash, and so tells that the account exists.
@@ -21,6 +22,7 @@ use std::{
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use tokio::sync::{
+    Semaphore,
     mpsc::{self, error::TrySendError},
     oneshot,
 };
@@ -64,7 +66,7 @@ impl Default for HashingSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HashingError {
-    /// More hashes wait than the queue may hold; this one was refused at once.
+    /// As many wait as may in the queue, or in the half of it that hashing has; this one was refused at once.
     #[error("the hashing queue is full")]
     Busy,
     /// The hash cannot be read: what is stored is damaged, or of a kind that [`PasswordHash::imported`] refuses.
@@ -99,6 +101,8 @@ pub struct Verified {
 #[derive(Clone)]
 pub struct Hasher {
     queue: mpsc::Sender<Job>,
+    /// In the queue, for hashes that are made and not compared with.
+    places_to_hash: Arc<Semaphore>,
 }
 
 type Job = Box<dyn FnOnce(&Argon2<'_>) + Send>;
@@ -115,7 +119,15 @@ impl Hasher {
             let jobs = Arc::clone(&jobs);
             thread::Builder::new().name("hashing".to_owned()).spawn(move || work(&jobs))?;
         }
-        Ok(Self { queue })
+        let places_to_hash = Arc::new(Semaphore::new(settings.hash_queue_max.get().div_ceil(2)));
+        Ok(Self { queue, places_to_hash })
+    }
+
+    /// Whether a verification would find room at this moment. Who counts attempts asks before: one that is refused for want of room
+    /// need not be counted and taken back.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.queue.capacity() > 0
     }
 
     /// Hashes a password with a random salt.
@@ -123,7 +135,10 @@ impl Hasher {
     /// # Errors
     /// [`HashingError::Busy`] or [`HashingError::Failed`].
     pub async fn hash(&self, password: Password) -> Result<PasswordHash, HashingError> {
+        let place = Arc::clone(&self.places_to_hash).try_acquire_owned().map_err(|_| HashingError::Busy)?;
         let hash = move |argon2: &Argon2<'_>| {
+            // It does not wait any more.
+            drop(place);
             let hash = argon2.hash_password(password.as_bytes()).map_err(|_| HashingError::Failed)?;
             Ok(PasswordHash::from_stored(hash.to_string()))
         };

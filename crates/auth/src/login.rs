@@ -92,7 +92,10 @@ impl Default for LoginSettings {
 
 /// 10 to 30 seconds, 20 by default: long enough for requests that crossed each other and for an answer that was lost, short enough
 /// that a stolen token is noticed. A refresh that has to wait for its database should not wait for longer than this, nor should
-/// the clocks of two replicas differ by as much.
+/// the clocks of two replicas differ by as much: a rotation by a clock that is behind looks older than it is to the other, and one by a
+/// clock that is ahead is replayed for longer.
+///
+/// Within 30 seconds a login rotates 64 times at most. A client that refreshes more often is given the newest token again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplayWindow(Duration);
 
@@ -204,7 +207,7 @@ pub struct Refreshed {
     pub account: Id,
     /// The newest token, which replaces the one that was presented.
     pub refresh_token: RefreshToken,
-    /// Whether another request had rotated it before.
+    /// Whether this request rotated nothing, since another one had done so before, or too many had.
     pub replayed: bool,
     /// Where the rotation can be seen from, if this request made it.
     pub position: Option<Position>,
@@ -240,7 +243,7 @@ pub enum LoginError {
     /// There is no id for it.
     #[error("cannot make an id")]
     Id(#[from] GenerateError),
-    /// It cannot be stored. Where the outcome is unknown there may be a login that nobody has a token of.
+    /// It cannot be stored, or those cannot be ended that it displaces. There may be a login that nobody has a token of.
     #[error("cannot store the login")]
     Access(#[from] AccessError),
 }

@@ -38,6 +38,9 @@ impl Password {
     /// A password that somebody chooses for an account. `context` is what is known of the owner, his e-mail address and name: what
     /// only repeats these is refused with the common ones. There are no rules on kinds of characters.
     ///
+    /// Judging takes this thread up to a millisecond or two, whatever the text: little enough for an event loop, where a hash that
+    /// follows takes a thread of its own for twenty times as long.
+    ///
     /// # Errors
     /// When it is too short, too long or common.
     pub fn chosen(text: String, context: &[&str]) -> Result<Self, PasswordFault> {
@@ -81,7 +84,7 @@ impl PasswordHash {
 
     /// A hash from another system, to be stored for an account that is moved here. Accepted are
     ///
-    /// * PHC strings of argon2, up to 64 MiB, and 256 MiB over all passes;
+    /// * PHC strings of argon2id and argon2i, of 7 to 64 MiB, and 32 to 256 MiB over all passes;
     /// * bcrypt of cost 10 to 14, as `$2a$`, `$2b$` or `$2y$`. It reads 72 bytes of a password, so until the first login the rest is
     ///   not looked at; a password with a NUL byte, which some libraries end at, matches none.
     ///
@@ -112,7 +115,7 @@ impl fmt::Debug for PasswordHash {
 #[non_exhaustive]
 pub enum ImportError {
     /// It is of no algorithm that is known here.
-    #[error("neither a PHC string of argon2 nor a bcrypt hash of version 2a, 2b or 2y")]
+    #[error("neither a PHC string of argon2id or argon2i nor a bcrypt hash of version 2a, 2b or 2y")]
     UnknownAlgorithm,
     /// It begins like a hash and does not go on like one.
     #[error("the hash is damaged")]

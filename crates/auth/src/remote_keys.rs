@@ -155,21 +155,25 @@ impl RemoteKeys {
         now: u64,
     ) -> Result<Arc<Claims>, TokenError> {
         let generation = self.keys().generation();
-        match verifier.verify(token, now) {
-            Err(TokenError::UnknownKey) => {}
-            outcome => return outcome,
+        let outcome = verifier.verify(token, now);
+        if outcome != Err(TokenError::UnknownKey) || !self.has_other_keys(token, generation).await {
+            return outcome;
         }
-        // Others may have caused a fetch since the keys were looked at, after which none may be made for a while.
-        if self.ask_for_unknown_key(token).await || self.keys().generation() != generation {
-            return verifier.verify(token, now);
-        }
-        Err(TokenError::UnknownKey)
+        verifier.verify(token, now)
     }
 
-    /// To be called for a token that is signed by a key which is not there ([`TokenError::UnknownKey`]): waits for a fetch, if one
-    /// may be made or is under way. True if keys were brought since, so that it makes sense to verify the token once more; false,
-    /// mostly at once, if the token is as good as forged.
-    pub async fn ask_for_unknown_key(&self, token: &[u8]) -> bool {
+    /// To be called for a token that is signed by a key which was not there at `generation` of the keys: waits for a fetch, if one may be
+    /// made or is under way. True if keys were brought since, so that it makes sense to verify the token once more; false, mostly at
+    /// once, if the token is as good as forged.
+    async fn has_other_keys(&self, token: &[u8], generation: u64) -> bool {
+        // Others may have caused a fetch since the keys were looked at, after which none may be made for a while.
+        self.keys().generation() != generation
+            || self.fetched_for(token).await
+            || self.keys().generation() != generation
+    }
+
+    /// Whether a fetch has brought keys that was made for this token, or was under way.
+    async fn fetched_for(&self, token: &[u8]) -> bool {
         let Ok(_waiting) = self.shared.waiting.try_acquire() else { return false };
         let Some(before) = self.shared.want(token) else { return false };
         let ended = self.shared.ended(before.fetched + before.failed);

@@ -25,7 +25,7 @@ use tokio::sync::watch;
 
 use self::{
     completeness::Completeness,
-    entry::Entry,
+    entry::{Entry, Extent},
     feed::Feed,
     metrics::Counters,
     outstanding::{Delivery, Lost, Outstanding},
@@ -40,6 +40,13 @@ use crate::{SharedState, StateError};
 
 /// How far apart the clocks of the machines may be that issue, revoke and verify.
 pub(crate) const CLOCK_LEEWAY: Duration = Duration::from_mins(1);
+
+/// For how much less than it is asked for something may be revoked already and not be published again: whoever logs out twice adds
+/// nothing to the feed. Half of the leeway is left for the clocks.
+const REPEATED_WITHIN: Duration = Duration::from_secs(30);
+
+/// A century: numbers of the stores end somewhere, and no token lives so long.
+const LIFETIME_MAX: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// What a token is worth that nothing speaks against, while the feed is behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,7 +83,7 @@ impl Default for RevocationSettings {
         Self {
             feed_age_max: Duration::from_secs(5),
             stale_policy: StalePolicy::default(),
-            // Sixteen hundred logouts a second for ten minutes, in about 100 MB.
+            // Sixteen hundred logouts a second for ten minutes, or three in two seconds for a week; in about 100 MB.
             entries_max: 1_000_000,
         }
     }
@@ -215,15 +222,17 @@ impl Revocations {
         }
     }
 
-    /// Revokes, for all that follow the feed. `lifetime` is the longest that a token can live which was issued before this.
+    /// Revokes, for all that follow the feed. `lifetime` is the longest that a token can live which was issued before this. What the feed
+    /// has shown to be revoked for about as long is not published again.
     ///
     /// # Errors
     /// When the store did not take it. It holds in this process at once all the same, and everywhere as soon as the store can be
     /// reached; only the end of this process before that would undo it.
     pub async fn revoke(&self, revocations: &[Revocation], lifetime: Duration) -> Result<(), StateError> {
         let now = clock::unix_seconds();
-        let until = now.saturating_add((lifetime + CLOCK_LEEWAY).as_secs());
-        let entries: Vec<_> = revocations.iter().map(|revocation| Entry::new(revocation, until)).collect();
+        let until = now.saturating_add((lifetime.min(LIFETIME_MAX) + CLOCK_LEEWAY).as_secs());
+        let entries = revocations.iter().map(|revocation| Entry::new(revocation, until));
+        let entries: Vec<_> = entries.filter(|entry| !self.shared.is_published(entry)).collect();
         self.shared.learn(&entries, now);
         let Some(feed) = &self.shared.feed else { return Ok(()) };
         // Kept before they are sent: a caller that gives up half way leaves them to the upkeep.
@@ -289,6 +298,12 @@ impl Shared {
     fn found_revoked(&self) -> Standing {
         self.counters.revoked.add(1);
         Standing::Revoked
+    }
+
+    /// Whether the feed says as much already. What it has not shown may be on its way, or lost.
+    fn is_published(&self, Entry { target, extent }: &Entry) -> bool {
+        let enough = Extent { until: extent.until.saturating_sub(REPEATED_WITHIN.as_secs()), ..*extent };
+        self.set.covers(target, &enough) && !self.outstanding.holds(target)
     }
 
     fn learn(&self, entries: &[Entry], now: u64) {

@@ -20,7 +20,7 @@ const STORE: Statement = Statement::new(
 );
 const TAKE_BACK: Statement = Statement::new(
     "attempts_take_back",
-    "UPDATE attempts SET attempts = attempts - 1 WHERE name = $1 AND attempts > 0",
+    "UPDATE attempts SET attempts = attempts - 1 WHERE name = $1 AND attempts > 1 RETURNING name",
 );
 const FORGET: Statement = Statement::new("attempts_forget", "DELETE FROM attempts WHERE name = $1");
 /// More than an attempt makes, so the old ones do not pile up.
@@ -85,11 +85,11 @@ impl EmbeddedCounters {
                     let values = [mark(&keys.pair), number(0), number(now), expires];
                     transaction.execute(&STORE, &values).await?;
                 }
-                Ending::Withdrawal => drop(transaction.execute(&TAKE_BACK, &[name(&keys.pair)]).await?),
+                Ending::Withdrawal => take_back(transaction, &keys.pair).await?,
             }
             if acquaintance == Acquaintance::Unknown {
-                transaction.execute(&TAKE_BACK, &[name(&keys.account)]).await?;
-                transaction.execute(&TAKE_BACK, &[name(&keys.address)]).await?;
+                take_back(transaction, &keys.account).await?;
+                take_back(transaction, &keys.address).await?;
             }
             Ok::<_, AccessError>(())
         };
@@ -117,6 +117,14 @@ async fn store(
     let expires = end(counter.last, ladder.memory);
     let values = [name(of), counter.attempts.into(), number(counter.last), expires];
     transaction.execute(&STORE, &values).await.map(drop)
+}
+
+/// Takes one attempt from a counter. One that comes to nothing is removed: attempts that are none leave nothing.
+async fn take_back(transaction: &mut Transaction, of: &Name) -> Result<(), AccessError> {
+    if transaction.query(&TAKE_BACK, &[name(of)]).await?.is_empty() {
+        transaction.execute(&FORGET, &[name(of)]).await?;
+    }
+    Ok(())
 }
 
 fn name(name: &Name) -> Value {

@@ -92,8 +92,9 @@ impl LocalCounters {
 
 impl Books {
     fn take_back(&self, name: Name) {
-        if let Some(counter) = self.counters.get(&name) {
-            self.counters.insert(name, counter.taken_back());
+        match self.counters.get(&name).and_then(Counter::taken_back) {
+            Some(counter) => self.counters.insert(name, counter),
+            None => self.counters.invalidate(&name),
         }
     }
 }

@@ -136,8 +136,8 @@ impl Ladder {
 }
 
 impl Counter {
-    /// Without an attempt that turned out to be none.
-    pub(super) fn taken_back(self) -> Self {
-        Self { attempts: self.attempts.saturating_sub(1), ..self }
+    /// Without an attempt that turned out to be none; `None` if nothing is left to be remembered.
+    pub(super) fn taken_back(self) -> Option<Self> {
+        (self.attempts > 1).then(|| Self { attempts: self.attempts - 1, ..self })
     }
 }

@@ -1,7 +1,7 @@
 //! Counters in Redis: one round trip for a judgement, in a script, so that no two attempts get the same place.
 //!
-//! A counter is a hash of attempts `n` and time of the last `at`, and lives as long as it is remembered. How many there are is bounded
-//! by how fast passwords are hashed: an attempt makes at most three.
+//! A counter is a hash of attempts `n` and time of the last `at`, and lives as long as it is remembered; one that is back at nothing is
+//! removed. So only attempts that failed leave something, three counters at most, and of those an address is let have some hundred an hour.
 //! Times are those of the replicas, as in the tokens that they issue.
 
 use std::time::Duration;
@@ -45,7 +45,8 @@ return {0, known}
 const SETTLE: &str = "
 local function take_back(key)
   -- One that is gone by now would come back without an end.
-  if (tonumber(redis.call('HGET', key, 'n')) or 0) > 0 then redis.call('HINCRBY', key, 'n', -1) end
+  local attempts = tonumber(redis.call('HGET', key, 'n'))
+  if attempts and attempts > 1 then redis.call('HINCRBY', key, 'n', -1) elseif attempts then redis.call('DEL', key) end
 end
 if ARGV[1] == 'success' then
   redis.call('DEL', KEYS[1])

@@ -1,6 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr};
 
-use phalanx_data::DataDirectory;
+use phalanx_data::{Consistency, DataDirectory, Statement};
 use phalanx_test_servers::Redis;
 use proptest::{prelude::*, test_runner::TestRunner};
 use tokio::runtime::Runtime;
@@ -144,6 +144,29 @@ fn counters_of_the_process_are_bounded_and_the_latest_stay() {
         .map(|_| local.judge(&policy(), &keys, START))
         .filter(|judgement| matches!(judgement, Judgement::Refused { .. }));
     assert_eq!(refused.count(), 1, "two are free");
+}
+
+#[test]
+fn attempts_that_were_none_leave_nothing() {
+    let naming = Naming::new(b"secret");
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = Runtime::new().unwrap();
+    let directory = DataDirectory::create(directory.path()).unwrap();
+    let (state, _upkeep) = runtime.block_on(SharedState::embedded(directory)).unwrap();
+    let Store::Embedded(file) = &state.store else { panic!("it is a file") };
+    let local = LocalCounters::new(&policy(), 1000);
+    for number in 0..20 {
+        let keys = naming.keys(&format!("{number}@made.up"), IpAddr::from(Ipv4Addr::LOCALHOST));
+        local.judge(&policy(), &keys, START);
+        local.settle(&keys, Acquaintance::Unknown, Ending::Withdrawal);
+        runtime.block_on(async {
+            judge(&store(&state), &keys, START).await;
+            settle(&store(&state), &keys, Acquaintance::Unknown, Ending::Withdrawal, START).await;
+        });
+    }
+    const ALL: Statement = Statement::new("attempts_all", "SELECT name FROM attempts");
+    let rows = runtime.block_on(file.shard().read(&Consistency::primary(), &ALL, &[])).unwrap();
+    assert_eq!((local.entries(), rows.len()), (0, 0));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! How a stored hash was made, and whether it can be verified here.
 //!
-//! Invariant: whatever is stored, verifying it takes a bounded amount of memory and time.
+//! Invariants: whatever is stored, verifying it takes a bounded amount of memory and time; and whoever reads it has to spend some, too,
+//! for each password that he tries.
 
 use argon2::{Argon2, Params, PasswordVerifier, password_hash};
 use password_hash::phc;
@@ -12,6 +13,14 @@ use crate::ImportError;
 const MEMORY_KIB_MAX: u32 = 64 << 10;
 /// The memory of all passes: the time it takes. 64 MiB four times over is what PHP makes by itself.
 const EFFORT_KIB_MAX: u64 = 256 << 10;
+
+/// The least memory that OWASP recommends argon2 with, in which each guess takes a place on an attacker's card.
+const MEMORY_KIB_MIN: u32 = 7 << 10;
+/// A little less than what OWASP recommends, 7 MiB five times over or more memory in fewer passes: Spring makes 16 MiB twice.
+const EFFORT_KIB_MIN: u64 = 32 << 10;
+
+/// `argon2d` is not among them: what it reads depends on the password, and others on the machine can see where it does.
+const ARGON2_PREFIXES: [&str; 2] = ["$argon2id$", "$argon2i$"];
 
 const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 10..=14;
 /// `$2x$` is not among them: it marks hashes of an implementation that made many passwords equal.
@@ -35,11 +44,10 @@ impl<'a> Scheme<'a> {
                 _ => Ok(Self::Bcrypt(text)),
             };
         }
-        if !text.starts_with("$argon2") {
+        if !ARGON2_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
             return Err(ImportError::UnknownAlgorithm);
         }
         let hash = phc::PasswordHash::new(text).map_err(|_| ImportError::Damaged)?;
-        argon2::Algorithm::try_from(hash.algorithm.as_str()).map_err(|_| ImportError::UnknownAlgorithm)?;
         let params = Params::try_from(&hash).map_err(|_| ImportError::Damaged)?;
         if hash.salt.is_none() || hash.hash.is_none() {
             return Err(ImportError::Damaged);
@@ -47,6 +55,9 @@ impl<'a> Scheme<'a> {
         let effort_kib = u64::from(params.m_cost()) * u64::from(params.t_cost());
         if params.m_cost() > MEMORY_KIB_MAX || effort_kib > EFFORT_KIB_MAX {
             return Err(ImportError::TooCostly);
+        }
+        if params.m_cost() < MEMORY_KIB_MIN || effort_kib < EFFORT_KIB_MIN {
+            return Err(ImportError::TooWeak);
         }
         Ok(Self::Argon2(Box::new(hash)))
     }
@@ -87,4 +98,5 @@ impl<'a> Scheme<'a> {
     }
 }
 
-const _: () = assert!(MEMORY_KIB <= MEMORY_KIB_MAX, "what is hashed can be verified");
+const _: () =
+    assert!(MEMORY_KIB_MIN <= MEMORY_KIB && MEMORY_KIB <= MEMORY_KIB_MAX, "what is hashed can be verified");

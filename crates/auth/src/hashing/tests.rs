@@ -1,4 +1,5 @@
 use argon2::password_hash::phc;
+use futures_util::future::join_all;
 use proptest::prelude::*;
 
 use super::*;
@@ -77,6 +78,38 @@ async fn past_the_queue_hashing_is_refused_at_once() {
     assert_eq!((occupied, queued, refused), (Ok(()), Ok(MISMATCH), Err(HashingError::Busy)));
 }
 
+#[tokio::test]
+async fn those_who_register_leave_half_of_the_queue_to_those_who_log_in() {
+    let hasher = hasher(1, 4);
+    let (release, held) = std::sync::mpsc::sync_channel::<()>(0);
+    let (running, started) = oneshot::channel();
+    let occupy = hasher.run(move |_| {
+        let _ = running.send(());
+        let _ = held.recv();
+        Ok(())
+    });
+    let flood = async {
+        started.await.unwrap();
+        let registrations = join_all((0..9).map(|_| hasher.hash(password("made up"))));
+        let logins = async {
+            assert!(hasher.has_room());
+            let logins = join_all((0..2).map(|_| hasher.verify(password("forgotten"), None)));
+            let refused = async {
+                let (has_room, refused) = (hasher.has_room(), hasher.verify(password("refused"), None).await);
+                drop(release);
+                (has_room, refused)
+            };
+            tokio::join!(logins, refused)
+        };
+        tokio::join!(registrations, logins)
+    };
+    let (_, (registrations, (logins, refused))) = tokio::join!(occupy, flood);
+    assert_eq!(registrations.iter().filter(|made| made.is_ok()).count(), 2);
+    assert_eq!((logins, refused), (vec![Ok(MISMATCH); 2], (false, Err(HashingError::Busy))));
+    // Who has been served leaves his place.
+    assert!(hasher.hash(password("made up")).await.is_ok());
+}
+
 // Made by libxcrypt, of `correct horse` where nothing else is said.
 const BCRYPT_2A: &str = "$2a$10$N9qo8uLOickgx2ZMRZoMye7hLCKuEIm4BcKHuoCJsBy/5Q0NErxWS";
 const BCRYPT_2B: &str = "$2b$10$N9qo8uLOickgx2ZMRZoMye7hLCKuEIm4BcKHuoCJsBy/5Q0NErxWS";
@@ -137,14 +170,14 @@ async fn argon2_hashes_of_other_making_are_verified_and_due() {
     let made_today = argon2_hash(id, v13, today, 32);
     assert_eq!(verified("correct horse", &made_today).await.map(|verified| verified.rehash_due), Ok(false));
     for hash in [
-        argon2_hash(id, v13, (8, 1, 1), 32),
+        argon2_hash(id, v13, (7168, 5, 1), 32),
+        argon2_hash(id, v13, (16_384, 2, 1), 32),
         argon2_hash(id, v13, (MEMORY_KIB, PASSES + 1, LANES), 32),
         argon2_hash(id, v13, (MEMORY_KIB, PASSES, LANES + 1), 32),
         argon2_hash(id, v13, (65536, 4, 1), 32),
         argon2_hash(id, v13, today, 16),
         argon2_hash(id, Version::V0x10, today, 32),
         argon2_hash(Algorithm::Argon2i, v13, today, 32),
-        argon2_hash(Algorithm::Argon2d, v13, today, 32),
     ] {
         assert!(PasswordHash::imported(hash.clone()).is_ok(), "{hash}");
         assert_eq!(verified("correct horse", &hash).await, Ok(MATCH_TO_REHASH), "{hash}");
@@ -178,8 +211,15 @@ async fn what_cannot_be_verified_is_not_imported_either() {
         (BCRYPT_2B.replace('N', "*"), ImportError::Damaged),
         (argon2("m=4194304,t=1,p=1"), ImportError::TooCostly),
         (argon2("m=65537,t=1,p=1"), ImportError::TooCostly),
-        (argon2("m=8,t=4294967295,p=1"), ImportError::TooCostly),
+        (argon2("m=7168,t=4294967295,p=1"), ImportError::TooCostly),
         (argon2("m=65536,t=5,p=1"), ImportError::TooCostly),
+        // Thousands of guesses in a second.
+        (argon2("m=8,t=1,p=1"), ImportError::TooWeak),
+        (argon2("m=8,t=10000,p=1"), ImportError::TooWeak),
+        (argon2("m=7167,t=5,p=1"), ImportError::TooWeak),
+        (argon2("m=7168,t=4,p=1"), ImportError::TooWeak),
+        (argon2("m=19456,t=1,p=1"), ImportError::TooWeak),
+        (argon2("m=19456,t=2,p=1").replace("argon2id", "argon2d"), ImportError::UnknownAlgorithm),
         (argon2("m=8,t=1,p=16777215"), ImportError::Damaged),
         (argon2("m=0,t=0,p=0"), ImportError::Damaged),
         (argon2("m=x,t=1,p=1"), ImportError::Damaged),

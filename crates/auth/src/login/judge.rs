@@ -1,7 +1,8 @@
 //! What a presented refresh token is to its family: decided without a clock and without a store.
 //!
 //! Invariants: one token of a family rotates, and of each there is one successor, whoever computes it. Only a token that was made
-//! here can end a family. Nobody is answered once it is over.
+//! here can end a family. Nobody is answered once it is over. Of every rotation within the longest window the time is kept, so an old
+//! token is always told from one that crossed its successor. One judgement takes [`SUCCESSORS_MAX`] hashes at most.
 //! Elsewhere: making the rotation happen once ([`super::store`]); tokens themselves ([`super::token`]).
 
 use phalanx_shard::Id;
@@ -14,8 +15,13 @@ use super::{
 #[cfg(test)]
 mod tests;
 
-/// Rotations whose times are kept. Only a client that uses each successor at once, for a whole window, comes to so many.
+/// Rotations within the longest window, and so the times that are kept. Only a client that uses each successor at once comes to so
+/// many; the newest token does not rotate then until the oldest of them is out of the window.
 pub(super) const ROTATIONS_MAX: usize = 64;
+
+/// How old a token can be, in rotations, whose successors are computed: some milliseconds of hashing. A login that is refreshed every
+/// ten minutes has about as many in a month.
+const SUCCESSORS_MAX: u32 = 4096;
 
 /// A login's refresh tokens, as its row says.
 #[derive(Clone)]
@@ -27,6 +33,8 @@ pub(super) struct Family {
     pub(super) secret_hash: SecretHash,
     pub(super) keys: FamilyKeys,
     pub(super) rotations: Rotations,
+    /// When it last rotated, or began.
+    pub(super) used_at: UnixMs,
     /// The first moment at which no token is worth anything.
     pub(super) valid_until: UnixMs,
     pub(super) valid_until_max: UnixMs,
@@ -42,12 +50,10 @@ pub(super) struct Rotations(Vec<UnixMs>);
 pub(super) enum Judgement {
     /// It is the newest: the secret of its successor, to be stored.
     Rotate(Secret),
-    /// It was the newest a moment ago: the secret of the token that is.
+    /// It was the newest a moment ago: the secret of the token that is. Or it still is, and has rotated too often for a moment.
     Replay(Secret),
     /// It was the newest once, and somebody has both it and what followed.
     Reuse,
-    /// It was the newest within the window, or before: there were too many since to say.
-    Outpaced,
     /// The login has ended by itself.
     Expired,
     /// The login was ended.
@@ -56,14 +62,6 @@ pub(super) enum Judgement {
     Ahead,
     /// It was not made here.
     Unknown,
-}
-
-/// When a token was replaced by its successor.
-enum Replaced {
-    InWindow,
-    Before,
-    /// There were more rotations within the window than are kept.
-    NotKept,
 }
 
 /// Judges a token of the family's login.
@@ -79,17 +77,20 @@ pub(super) fn judge(family: &Family, presented: &Presented, now: UnixMs, window:
         return Judgement::Expired;
     }
     let Some(age) = family.generation.checked_sub(*generation) else { return Judgement::Ahead };
+    // No window reaches back so far. That its tag is ours has to do: who can read the row could make one, and end this login by it.
+    if age > SUCCESSORS_MAX {
+        return Judgement::Reuse;
+    }
     let newest = family.newest(secret, *generation);
     if !family.secret_hash.is_of(&newest) {
         return Judgement::Unknown;
     }
-    if age == 0 {
-        return Judgement::Rotate(family.keys.successor(secret, *generation));
-    }
-    match family.rotations.replaced(age, now, window) {
-        Replaced::InWindow => Judgement::Replay(newest),
-        Replaced::Before => Judgement::Reuse,
-        Replaced::NotKept => Judgement::Outpaced,
+    match family.rotations.replaced(age) {
+        None if age > 0 => Judgement::Reuse,
+        None if family.rotations.are_full(family.stamp(now)) => Judgement::Replay(newest),
+        None => Judgement::Rotate(family.keys.successor(secret, *generation)),
+        Some(replaced) if now.since(replaced) < window.get() => Judgement::Replay(newest),
+        Some(_) => Judgement::Reuse,
     }
 }
 
@@ -111,6 +112,7 @@ impl Family {
             secret_hash: secret.hash(),
             keys,
             rotations: Rotations::default(),
+            used_at: now,
             valid_until: now.after(settings.idle_timeout).min(valid_until_max),
             valid_until_max,
             ended_at: None,
@@ -120,13 +122,21 @@ impl Family {
 
     /// The family after the rotation to `successor`. `None` where generations end, which takes longer than any login.
     pub(super) fn rotated(&self, successor: &Secret, now: UnixMs, settings: &LoginSettings) -> Option<Self> {
+        let used_at = self.stamp(now);
         Some(Self {
             generation: self.generation.checked_add(1)?,
             secret_hash: successor.hash(),
-            rotations: self.rotations.with(now),
-            valid_until: now.after(settings.idle_timeout).min(self.valid_until_max),
+            rotations: self.rotations.with(used_at),
+            used_at,
+            valid_until: used_at.after(settings.idle_timeout).min(self.valid_until_max),
             ..self.clone()
         })
+    }
+
+    /// The time of what happens now. Rotations are in order, so one by a clock that is behind the one before has the time of that: it
+    /// would look older than it is, and who crossed it would be taken for a thief.
+    fn stamp(&self, now: UnixMs) -> UnixMs {
+        now.max(self.used_at)
     }
 
     /// The token of the newest generation, whose secret this is.
@@ -134,8 +144,7 @@ impl Family {
         self.keys.token(self.login, self.generation, secret)
     }
 
-    /// What the secret of an earlier generation has become by now. It takes a hash for each rotation since, of which there were no
-    /// more than a client had made when it could show a token with a tag of ours.
+    /// What the secret of an earlier generation has become by now. It takes a hash for each rotation since.
     fn newest(&self, secret: &Secret, generation: u32) -> Secret {
         let newer = generation..self.generation;
         newer.fold(secret.clone(), |secret, generation| self.keys.successor(&secret, generation))
@@ -159,20 +168,23 @@ impl Rotations {
 
     /// These and one more. Those that no replica's window reaches, whatever its settings, are forgotten.
     fn with(&self, now: UnixMs) -> Self {
-        let kept = self.0.iter().copied().filter(|time| now.since(*time) < ReplayWindow::LONGEST);
+        let kept = self.0.iter().copied().take_while(|time| is_in_longest_window(*time, now));
         Self(std::iter::once(now).chain(kept).take(ROTATIONS_MAX).collect())
     }
 
-    /// When the token was replaced that is `age` generations old, at least 1.
-    fn replaced(&self, age: u32, now: UnixMs, window: ReplayWindow) -> Replaced {
-        let is_in_window = |time: &UnixMs| now.since(*time) < window.get();
-        let place = usize::try_from(age).map_or(usize::MAX, |age| age - 1);
-        match (self.0.get(place), self.0.last()) {
-            (Some(time), _) if is_in_window(time) => Replaced::InWindow,
-            (None, Some(oldest)) if self.0.len() == ROTATIONS_MAX && is_in_window(oldest) => {
-                Replaced::NotKept
-            }
-            _ => Replaced::Before,
-        }
+    /// Whether one more would push out a time that is needed.
+    fn are_full(&self, now: UnixMs) -> bool {
+        self.0.get(ROTATIONS_MAX - 1).is_some_and(|oldest| is_in_longest_window(*oldest, now))
     }
+
+    /// When the token was replaced that is `age` generations old. `None` if it was not, or before every window.
+    fn replaced(&self, age: u32) -> Option<UnixMs> {
+        let place = usize::try_from(age).ok()?.checked_sub(1)?;
+        self.0.get(place).copied()
+    }
+}
+
+/// Replicas with other settings than these have to tell an old token from one in its window, too.
+fn is_in_longest_window(time: UnixMs, now: UnixMs) -> bool {
+    now.since(time) < ReplayWindow::LONGEST
 }

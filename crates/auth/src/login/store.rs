@@ -2,10 +2,16 @@
 //!
 //! Elsewhere: what a token means ([`super::judge`]); removing rows that are long over ([`super::reaper`]).
 
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
 use phalanx_data::{
     AccessError, ColumnError, Consistency, Data, FromValue, Ids, Kind, Migration, Position, Row, Statement,
 };
 use phalanx_shard::Id;
+use phalanx_telemetry::clock;
 
 use super::{
     Begun, Device, Ended, EndedAll, Login, LoginError, LoginId, LoginSettings, RefreshError, Refreshed,
@@ -22,7 +28,8 @@ const INSERT: Statement = Statement::new(
 );
 const FAMILY: Statement = Statement::new(
     "login_family",
-    "SELECT id, account_id, generation, token_hash, salt, tag_key, rotations, valid_until, valid_until_max, ended_at \
+    "SELECT id, account_id, generation, token_hash, salt, tag_key, rotations, used_at, valid_until, \
+            valid_until_max, ended_at \
      FROM logins WHERE id = $1",
 );
 /// Against the row as it was read: of those who present one token at once it lets one through, and none once the login has ended.
@@ -49,8 +56,8 @@ const END_OTHERS: Statement = Statement::new(
 const END_SURPLUS: Statement = Statement::new(
     "login_end_surplus",
     "UPDATE logins SET ended_at = $2, valid_until = $2 \
-     WHERE account_id = $1 AND ended_at IS NULL AND valid_until > $2 AND id NOT IN ( \
-         SELECT id FROM logins WHERE account_id = $1 AND ended_at IS NULL AND valid_until > $2 \
+     WHERE account_id = $1 AND id <> $4 AND ended_at IS NULL AND valid_until > $2 AND id NOT IN ( \
+         SELECT id FROM logins WHERE account_id = $1 AND id <> $4 AND ended_at IS NULL AND valid_until > $2 \
          ORDER BY used_at DESC, id DESC LIMIT $3) RETURNING id",
 );
 const IS_OF_ACCOUNT: Statement =
@@ -59,12 +66,19 @@ const IS_OF_ACCOUNT: Statement =
 /// A rotation that loses against another is a replay when it looks again. More are lost only to a database that moves or fails over.
 const ATTEMPTS_MAX: usize = 5;
 
+/// Of an account in one list. No setting lets more live than this.
+const LISTED_MAX: u16 = u16::MAX;
+
+/// Between two looks at the map of buckets for tokens of logins that are not where the map says.
+const LOOK_PERIOD: Duration = Duration::from_millis(100);
+
 /// Stores logins and judges their refresh tokens; cheap to clone.
 #[derive(Clone)]
 pub struct Logins {
     pub(super) data: Data,
     ids: Ids,
     settings: LoginSettings,
+    looked_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Logins {
@@ -78,18 +92,19 @@ impl Logins {
     /// Logins in `data`, with `ids` of the same topology.
     #[must_use]
     pub fn new(data: Data, ids: Ids, settings: LoginSettings) -> Self {
-        Self { data, ids, settings }
+        Self { data, ids, settings, looked_at: Arc::default() }
     }
 
-    /// Begins a login of an account that has proved who it is.
+    /// Begins a login of an account that has proved who it is. Of several that begin at once one may displace another.
     ///
     /// # Errors
     /// When there is no id for it, or it cannot be stored.
     pub async fn begin(&self, account: Id, device: Device, now: UnixMs) -> Result<Begun, LoginError> {
         let login = LoginId(self.ids.next(account.bucket())?);
-        let displaced = self.make_room(account, now).await?;
         let (family, refresh_token) = Family::begin(login, account, now, &self.settings);
         let position = self.insert(&family, &device, now).await?;
+        // After the insert: of those that begin at once, the last one sees them all. And who could not begin has displaced nobody.
+        let displaced = self.displace(&family, now).await?;
         Ok(Begun { login, refresh_token, displaced, position })
     }
 
@@ -100,7 +115,7 @@ impl Logins {
     pub async fn refresh(&self, presented: &str, now: UnixMs) -> Result<Refreshed, RefreshError> {
         let presented = Presented::parse(presented).ok_or(RefreshError::Invalid)?;
         for attempt in 1..=ATTEMPTS_MAX {
-            let family = self.family(presented.login).await?.ok_or(RefreshError::Invalid)?;
+            let family = self.family_wherever(presented.login).await?.ok_or(RefreshError::Invalid)?;
             let (login, account) = (family.login, family.account);
             match judge(&family, &presented, now, self.settings.replay_window) {
                 Judgement::Rotate(successor) => {
@@ -120,15 +135,14 @@ impl Logins {
                 Judgement::Ahead if attempt < ATTEMPTS_MAX => self.data.refresh_map().await,
                 Judgement::Ended => return Err(RefreshError::Ended { login, account }),
                 Judgement::Expired => return Err(RefreshError::Expired),
-                Judgement::Ahead | Judgement::Outpaced | Judgement::Unknown => {
-                    return Err(RefreshError::Invalid);
-                }
+                Judgement::Ahead | Judgement::Unknown => return Err(RefreshError::Invalid),
             }
         }
         Err(RefreshError::Contended)
     }
 
-    /// The logins of an account that are not over, the last begun first; at most [`LoginSettings::live_max`].
+    /// The logins of an account that are not over, the last begun first: all of them, though they be more than
+    /// [`LoginSettings::live_max`] while some begin, or until the next one does after that was lowered.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -138,7 +152,7 @@ impl Logins {
         consistency: &Consistency,
         now: UnixMs,
     ) -> Result<Vec<Login>, AccessError> {
-        let values = [account.get().into(), now.value(), self.settings.live_max.get().into()];
+        let values = [account.get().into(), now.value(), LISTED_MAX.into()];
         let rows = self.data.shard_for(account).read(consistency, &LIVE, &values).await?;
         rows.iter().map(login).collect()
     }
@@ -179,11 +193,15 @@ impl Logins {
         Ok(EndedAll { logins, position: written.position })
     }
 
-    /// Ends the logins that would be too many with one more.
-    async fn make_room(&self, account: Id, now: UnixMs) -> Result<Vec<LoginId>, AccessError> {
+    /// Ends the logins that are too many beside this one.
+    async fn displace(
+        &self,
+        Family { login, account, .. }: &Family,
+        now: UnixMs,
+    ) -> Result<Vec<LoginId>, AccessError> {
         let others_max = self.settings.live_max.get() - 1;
-        let values = [account.get().into(), now.value(), others_max.into()];
-        let written = self.data.shard_for(account).write(&END_SURPLUS, &values).await?;
+        let values = [account.get().into(), now.value(), others_max.into(), login.value()];
+        let written = self.data.shard_for(*account).write(&END_SURPLUS, &values).await?;
         written.rows.iter().map(login_id).collect()
     }
 
@@ -210,6 +228,38 @@ impl Logins {
         Ok(self.data.shard_for(family.login.id()).write(&INSERT, &values).await?.position)
     }
 
+    /// The family of a login, which may have begun after its bucket moved to where this process does not look yet.
+    async fn family_wherever(&self, login: LoginId) -> Result<Option<Family>, AccessError> {
+        let looked_for_at = self.data.shard_for(login.id()).id();
+        let found = self.family(login).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        self.look_at_map().await;
+        if self.data.shard_for(login.id()).id() == looked_for_at {
+            Ok(None)
+        } else {
+            self.family(login).await
+        }
+    }
+
+    /// Has the map of buckets looked at, unless it just was: nothing tells a token of ours from an invented one before its login is
+    /// found, and those are not to keep the databases busy.
+    async fn look_at_map(&self) {
+        let now = clock::now();
+        let is_due = {
+            let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_due = looked_at.is_none_or(|at| now.saturating_duration_since(at) >= LOOK_PERIOD);
+            if is_due {
+                *looked_at = Some(now);
+            }
+            is_due
+        };
+        if is_due {
+            self.data.refresh_map().await;
+        }
+    }
+
     /// As the primary has it: a replica that lags would take the newest token for one that is yet to come.
     async fn family(&self, login: LoginId) -> Result<Option<Family>, AccessError> {
         let shard = self.data.shard_for(login.id());
@@ -233,7 +283,7 @@ impl Logins {
             next.generation.into(),
             next.secret_hash.as_bytes().into(),
             next.rotations.to_bytes().into(),
-            now.value(),
+            next.used_at.value(),
             next.valid_until.value(),
         ];
         let written = match self.data.shard_for(family.login.id()).write(&ROTATE, &values).await {
@@ -260,6 +310,7 @@ fn family(row: &Row) -> Result<Family, AccessError> {
         secret_hash: SecretHash::of_stored(secret(row, "token_hash")?),
         keys: FamilyKeys { salt: secret(row, "salt")?, tag_key: secret(row, "tag_key")? },
         rotations: read(row, "rotations", |bytes: Vec<u8>| Rotations::of_stored(&bytes))?,
+        used_at: time(row, "used_at")?,
         valid_until: time(row, "valid_until")?,
         valid_until_max: time(row, "valid_until_max")?,
         ended_at: row.get::<Option<u64>>("ended_at")?.map(UnixMs::new),

@@ -1,4 +1,6 @@
 //! Fetches a key set over http or https. Blocks.
+//!
+//! A redirection is followed to the same scheme, and from http to https: what began in secret does not go on in the open.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +20,7 @@ const REDIRECTS_MAX: u32 = 3;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{url}` is no http or https URL")]
 pub struct UrlError {
-    /// The text.
+    /// The text, without the name and password that it may have.
     pub url: String,
 }
 
@@ -44,6 +46,9 @@ pub enum FetchError {
     /// Secrets that are published are none.
     #[error("the key set holds secrets, which whoever fetches them can sign with")]
     Published,
+    /// The fetch did not come to its end, which is a defect.
+    #[error("the fetch panicked")]
+    Panicked,
 }
 
 /// Keys that were brought.
@@ -62,7 +67,7 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(url: &str, timeout: Duration) -> Result<Self, UrlError> {
-        let refused = || UrlError { url: url.to_owned() };
+        let refused = || UrlError { url: without_user(url) };
         let parsed: Uri = url.parse().map_err(|_| refused())?;
         let secure = match parsed.scheme_str() {
             Some("https") => true,
@@ -80,13 +85,15 @@ impl Source {
             .https_only(secure)
             .http_status_as_error(false)
             // Fetches are minutes apart: a kept connection would be closed by then.
-            .max_idle_connections(0);
-        let config = if secure { config.tls_config(tls()) } else { config };
+            .max_idle_connections(0)
+            // Where it begins with http, too: it may be redirected.
+            .tls_config(tls());
         Ok(Self { url: parsed, agent: config.build().into() })
     }
 
-    pub(super) fn url(&self) -> &Uri {
-        &self.url
+    /// The URL for a log.
+    pub(super) fn shown(&self) -> String {
+        without_user(&self.url.to_string())
     }
 
     pub(super) fn fetch(&self) -> Result<Fetched, FetchError> {
@@ -122,6 +129,14 @@ fn tls() -> TlsConfig {
         .build()
 }
 
+/// A text that may be a URL, without the name and password before its host (RFC 3986, section 3.2.1).
+fn without_user(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + "://".len());
+    let authority = url[start..].split(['/', '?', '#']).next().unwrap_or_default();
+    let user = authority.rfind('@').map_or(0, |at| at + 1);
+    format!("{}{}", &url[..start], &url[start + user..])
+}
+
 /// RFC 9111, section 5.2.2: what must not be kept may be kept for no time.
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
@@ -154,6 +169,24 @@ mod tests {
         ] {
             assert_eq!(Source::new(url, Duration::from_secs(1)).is_ok(), accepted, "{url}");
         }
+    }
+
+    #[test]
+    fn a_name_and_a_password_are_not_shown() {
+        for (url, shown) in [
+            ("https://ann:secret@issuer.example/keys", "https://issuer.example/keys"),
+            ("https://a@b:secret@issuer.example?at=@", "https://issuer.example?at=@"),
+            ("https://issuer.example/@keys", "https://issuer.example/@keys"),
+            ("ftp://ann:secret@issuer.example", "ftp://issuer.example"),
+            ("ann:secret@issuer.example", "issuer.example"),
+            ("", ""),
+        ] {
+            assert_eq!(without_user(url), shown);
+        }
+        let refused = Source::new("ftp://ann:secret@issuer.example", Duration::from_secs(1)).unwrap_err();
+        assert_eq!(refused.to_string(), "`ftp://issuer.example` is no http or https URL");
+        let source = Source::new("http://ann:secret@issuer.example/", Duration::from_secs(1)).unwrap();
+        assert_eq!(source.shown(), "http://issuer.example/");
     }
 
     #[test]

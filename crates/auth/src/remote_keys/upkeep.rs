@@ -1,8 +1,8 @@
 //! The loop that fetches: it does what the plan says, and nothing of its own.
 
-use std::{panic, sync::Arc};
+use std::sync::Arc;
 
-use tokio::{sync::watch, time::sleep};
+use tokio::{sync::watch, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -39,7 +39,7 @@ impl RemoteKeysUpkeep {
                     state.send_modify(|state| state.begin(self.shared.now()));
                     tokio::select! {
                         () = stop.cancelled() => Event::Stopped,
-                        outcome = fetch(self.source.clone()) => Event::Fetched(outcome),
+                        outcome = ended(fetch(self.source.clone())) => Event::Fetched(outcome),
                     }
                 }
                 Plan::Wait(time) => tokio::select! {
@@ -58,7 +58,7 @@ impl RemoteKeysUpkeep {
 
     /// Keys are in use before anybody who waits for them hears of it.
     fn take(&self, outcome: Result<Fetched, FetchError>) {
-        let url = self.source.url();
+        let url = self.source.shown();
         match outcome {
             Ok(Fetched { set, lifetime }) => {
                 for key in set.passed_over() {
@@ -84,7 +84,22 @@ impl Drop for Stopped<'_> {
     }
 }
 
-async fn fetch(source: Source) -> Result<Fetched, FetchError> {
-    let fetching = tokio::task::spawn_blocking(move || source.fetch());
-    fetching.await.unwrap_or_else(|ended| panic::resume_unwind(ended.into_panic()))
+fn fetch(source: Source) -> JoinHandle<Result<Fetched, FetchError>> {
+    tokio::task::spawn_blocking(move || source.fetch())
+}
+
+/// How a fetch ended. A panic is one that failed: the next may be luckier, and until then the keys that are there do.
+async fn ended(fetch: JoinHandle<Result<Fetched, FetchError>>) -> Result<Fetched, FetchError> {
+    fetch.await.unwrap_or(Err(FetchError::Panicked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fetch_that_panics_has_failed() {
+        let panicked = ended(tokio::task::spawn_blocking(|| panic!("a defect"))).await;
+        assert!(matches!(panicked, Err(FetchError::Panicked)));
+    }
 }

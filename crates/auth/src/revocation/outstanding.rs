@@ -77,6 +77,11 @@ impl Outstanding {
         }
     }
 
+    /// Whether there is an entry of this target.
+    pub(super) fn holds(&self, target: &Target) -> bool {
+        self.lock().contains_key(target)
+    }
+
     /// Up to `count` entries that have to be sent at `now`.
     pub(super) fn due(&self, count: usize, now: Instant) -> Vec<Entry> {
         let entries = self.lock();

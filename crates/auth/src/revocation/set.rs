@@ -88,6 +88,11 @@ impl RevokedSet {
         self.sessions.len() + self.subjects.len()
     }
 
+    /// Whether an entry of this extent would add nothing.
+    pub(super) fn covers(&self, target: &Target, extent: &Extent) -> bool {
+        self.of(target.kind).get(&target.id).is_some_and(|held| held.covers(extent))
+    }
+
     /// Takes an entry in, unless it is over at `now`.
     pub(super) fn learn(&self, entry: &Entry, now: u64) -> Learnt {
         let Entry { target, extent } = entry;

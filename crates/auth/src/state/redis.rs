@@ -3,6 +3,9 @@
 //! A command that fails for the connection's sake takes Redis out of use at once: from then on every question fails without a
 //! wait, until [`RedisLink::keep`] has reached it again. The library's `ConnectionManager` would have each question wait for the
 //! reconnection, so the connection is renewed here.
+//!
+//! A Redis that takes no writes is as good as none, and answers all the same: so it is asked for a write before it comes into use, and as
+//! long as nobody asks it anything.
 
 use std::{
     sync::{
@@ -24,6 +27,8 @@ use super::{StateError, StateFault, StateSettings};
 mod tests;
 
 const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(50);
+/// What is written to see whether Redis takes it; nobody reads it.
+const PROBE_LIFE_MILLISECONDS: u64 = 1000;
 /// Redis holds something under a key, and not what a command is for.
 const WRONG_TYPE: &str = "WRONGTYPE";
 
@@ -148,11 +153,8 @@ impl RedisLink {
                 let probe = timeout(self.shared.settings.probe_period, self.shared.lost.notified());
                 if probe.await.is_err() {
                     // Its failure is what takes Redis out of use; a server that is stopped keeps its connections.
-                    let _ = self
-                        .run(|mut connection| async move {
-                            redis::cmd("PING").query_async::<()>(&mut connection).await
-                        })
-                        .await;
+                    let key = self.probe_key();
+                    let _ = self.run(|connection| async move { prove(connection, &key).await }).await;
                 }
                 delay = RECONNECT_DELAY_MIN;
             } else if let Err(error) = self.connect().await {
@@ -165,8 +167,8 @@ impl RedisLink {
 
     async fn connect(&self) -> Result<(), StateError> {
         let connecting = async {
-            let mut connection = self.open_connection().await?;
-            redis::cmd("PING").query_async::<()>(&mut connection).await?;
+            let connection = self.open_connection().await?;
+            prove(connection.clone(), &self.probe_key()).await?;
             Ok(connection)
         };
         let connection = self.within(connecting).await?;
@@ -207,6 +209,10 @@ impl RedisLink {
         tell(&mut self.state(), error);
     }
 
+    fn probe_key(&self) -> String {
+        self.key("probe")
+    }
+
     fn connect_timeout(&self) -> Duration {
         // A handshake is a few round trips.
         self.shared.settings.response_timeout * 2
@@ -215,6 +221,17 @@ impl RedisLink {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing under this lock panics half way.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Has Redis prove that it is there and takes writes. A write that it refuses for its own sake, as one that is full does, proves it, too.
+async fn prove(mut connection: MultiplexedConnection, key: &str) -> RedisResult<()> {
+    redis::cmd("PING").query_async::<()>(&mut connection).await?;
+    let mut write = redis::cmd("SET");
+    write.arg(key).arg("").arg("PX").arg(PROBE_LIFE_MILLISECONDS);
+    match write.query_async::<()>(&mut connection).await {
+        Err(error) if !is_of_one_command(&error) => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

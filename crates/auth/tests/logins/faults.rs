@@ -2,13 +2,14 @@
 
 use std::{
     future::Future,
+    num::NonZeroU16,
     pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use phalanx_auth::RefreshError;
+use phalanx_auth::{Device, LoginError, LoginSettings, RefreshError};
 use phalanx_data::{Consistency, Kind};
 
 use crate::support::{BEGUN, DAY, Replica, SECOND, Store, account, at, eventually};
@@ -138,6 +139,20 @@ async fn a_logout_in_the_middle_of_a_refresh_wins() {
     assert_eq!(replica.outcome(begun.refresh_token.as_str(), 0).await, "ended");
     ending.await.unwrap();
     assert_eq!(store.primary().query_one_text("SELECT generation FROM logins"), "1");
+    replica.close().await;
+}
+
+/// Whoever is displaced has to be told of, and who did not begin tells nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_cannot_be_stored_displaces_nobody() {
+    let store = Store::server().await;
+    let settings = LoginSettings { live_max: NonZeroU16::MIN, ..LoginSettings::default() };
+    let replica = store.open_with(settings).await;
+    let begun = replica.begin(account(1)).await;
+    store.primary().execute("ALTER TABLE logins ADD CONSTRAINT room CHECK (label <> 'one too many')");
+    let refused = replica.logins.begin(account(1), Device::new("one too many", None), at(1)).await;
+    assert!(matches!(refused, Err(LoginError::Access(_))), "{refused:?}");
+    assert_eq!(replica.outcome(begun.refresh_token.as_str(), 2).await, "rotated");
     replica.close().await;
 }
 

@@ -81,3 +81,17 @@ async fn logins_go_on_where_their_bucket_is() {
         replica.close().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_began_after_the_move_is_found_by_who_does_not_know_of_it() {
+    let two = Two::start().await;
+    let (first, second) = (two.unaware().await, two.unaware().await);
+    // The database tells the one whose write it refuses.
+    first.begin(account(1)).await;
+    two.move_bucket();
+    let begun = first.begin(account(1)).await;
+    assert_eq!(second.outcome(begun.refresh_token.as_str(), SECOND).await, "rotated");
+    for replica in [first, second] {
+        replica.close().await;
+    }
+}

@@ -1,8 +1,9 @@
 //! One refresh token presented by many at once, to two replicas.
 
-use std::sync::Arc;
+use std::{collections::HashSet, num::NonZeroU16, sync::Arc};
 
-use phalanx_auth::{RefreshError, Refreshed};
+use phalanx_auth::{LoginSettings, RefreshError, Refreshed};
+use phalanx_data::Consistency;
 use tokio::task::JoinSet;
 
 use crate::support::{Replica, SECOND, Store, account, at};
@@ -29,13 +30,14 @@ async fn nobody_is_logged_out(store: &Store, rounds: u64) {
     let replicas = [Arc::new(store.open().await), Arc::new(store.open().await)];
     let mut newest = replicas[0].begin(account(1)).await.refresh_token.as_str().to_owned();
     for round in 0..rounds {
-        let refreshed = all_at_once(&replicas, &newest, round).await;
+        // Slowly enough for a login, which rotates so many times in a while and not more.
+        let refreshed = all_at_once(&replicas, &newest, round * SECOND).await;
         assert_eq!(refreshed.iter().filter(|refreshed| !refreshed.replayed).count(), 1, "round {round}");
         let successor = refreshed[0].refresh_token.as_str();
         assert!(refreshed.iter().all(|refreshed| refreshed.refresh_token.as_str() == successor));
         newest = successor.to_owned();
     }
-    assert_eq!(replicas[1].outcome(&newest, rounds + 100 * SECOND).await, "rotated");
+    assert_eq!(replicas[1].outcome(&newest, (rounds + 100) * SECOND).await, "rotated");
     close(replicas).await;
 }
 
@@ -44,7 +46,7 @@ async fn clients_out_of_step_end_up_with_one_token(store: &Store) {
     let replicas = [Arc::new(store.open().await), Arc::new(store.open().await)];
     let first = replicas[0].begin(account(1)).await.refresh_token.as_str().to_owned();
     let mut clients = JoinSet::new();
-    // No more rotations than a family remembers, whoever is ahead.
+    // No more rotations than a login makes in a while, whoever is ahead.
     for client in 0..8 {
         let (replica, mut token) = (Arc::clone(&replicas[client % 2]), first.clone());
         clients.spawn(async move {
@@ -95,6 +97,29 @@ async fn a_logout_wins_over_refreshes(store: &Store) {
     close(replicas).await;
 }
 
+/// Logins that begin at once: no more live than may, whoever does not was displaced by one of them, and none is hidden from its owner.
+async fn logins_that_begin_at_once_make_room_for_each_other(store: &Store) {
+    let live_max = NonZeroU16::new(3).unwrap();
+    let settings = LoginSettings { live_max, ..LoginSettings::default() };
+    let replicas = [Arc::new(store.open_with(settings).await), Arc::new(store.open_with(settings).await)];
+    let mut beginning = JoinSet::new();
+    for number in 0..30 {
+        let replica = Arc::clone(&replicas[number % 2]);
+        beginning.spawn(async move { replica.begin(account(1)).await });
+    }
+    let begun = beginning.join_all().await;
+    let listed = replicas[0].logins.list(account(1), &Consistency::primary(), at(1)).await.unwrap();
+    assert!((1..=3).contains(&listed.len()), "{listed:?}");
+    let live: HashSet<_> = listed.iter().map(|login| login.id).collect();
+    let displaced: HashSet<_> = begun.iter().flat_map(|begun| begun.displaced.iter().copied()).collect();
+    for login in &begun {
+        let is_live = replicas[1].outcome(login.refresh_token.as_str(), 1).await == "rotated";
+        let told = (live.contains(&login.login), displaced.contains(&login.login));
+        assert_eq!(told, (is_live, !is_live), "{login:?}");
+    }
+    close(replicas).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_parallel_refreshes_log_nobody_out() {
     nobody_is_logged_out(&Store::files(), 50).await;
@@ -110,6 +135,11 @@ async fn a_logout_among_refreshes_wins() {
     a_logout_wins_over_refreshes(&Store::files()).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logins_that_begin_at_once_make_room() {
+    logins_that_begin_at_once_make_room_for_each_other(&Store::files()).await;
+}
+
 /// One server for all of them, for it takes longer to start than they do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_on_a_server() {
@@ -117,4 +147,6 @@ async fn the_same_on_a_server() {
     nobody_is_logged_out(&store, 100).await;
     clients_out_of_step_end_up_with_one_token(&store).await;
     a_logout_wins_over_refreshes(&store).await;
+    store.primary().execute("DELETE FROM logins");
+    logins_that_begin_at_once_make_room_for_each_other(&store).await;
 }

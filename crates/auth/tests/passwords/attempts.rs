@@ -79,6 +79,22 @@ async fn what_was_no_guess_is_taken_back() {
 }
 
 #[tokio::test]
+async fn of_what_was_no_guess_nothing_is_left() {
+    let replicas = Replicas::with_redis().await;
+    for number in 0..100 {
+        let attempt = replicas.attempts[0].begin(&format!("{number}@made.up"), address(1)).await.unwrap();
+        attempt.withdrawn().await;
+    }
+    let counters = || replicas.redis().execute(&["KEYS", "*:attempts:*"]).split_whitespace().count();
+    assert_eq!(counters(), 0);
+    // The one that stays counted is not lost with one that is taken back.
+    let [failed, withdrawn] = [(); 2].map(|()| replicas.attempts[0].begin(ADA, address(1)));
+    drop(failed.await.unwrap());
+    withdrawn.await.unwrap().withdrawn().await;
+    assert_eq!(counters(), 3);
+}
+
+#[tokio::test]
 async fn while_redis_is_away_each_replica_counts_for_itself() {
     let replicas = Replicas::with_redis().await;
     assert_eq!(replicas.guess(6, ADA, &[1]).await, 5);

@@ -1,9 +1,11 @@
 //! What followers of a Redis that works learn.
 
+use std::time::Duration;
+
 use phalanx_auth::{
     Freshness, RevocationSettings, Revocations, StalePolicy, Standing, StandingError, StateError,
 };
-use phalanx_telemetry::registry::Registry;
+use phalanx_telemetry::{clock, registry::Registry};
 use phalanx_test_servers::Redis;
 
 use crate::support::{
@@ -92,11 +94,13 @@ async fn what_found_no_room_is_asked_for() {
 async fn what_is_over_leaves_the_stream_and_every_key_has_an_end() {
     let redis = Redis::start();
     let replica = Replica::following(&redis).await;
-    let add = |fields: &[&str]| redis.execute(&[&["XADD", "test:revocations", "*"], fields].concat());
+    let add =
+        |at: &str, fields: &[&str]| redis.execute(&[&["XADD", "test:revocations", at], fields].concat());
+    // Ids begin with the time of Redis: the first of these are of long ago.
     for number in ["1", "2", "3"] {
-        add(&["kind", "session", "id", number, "epoch", "0", "until", number]);
+        add(number, &["kind", "session", "id", number, "epoch", "0", "until", number]);
     }
-    add(&["kind", "session", "id", "s1", "epoch", "0", "until", "99999999999"]);
+    add("*", &["kind", "session", "id", "s1", "epoch", "0", "until", "99999999999"]);
     replica.refuses(of_session("s1")).await;
     replica.revoke(session("s2")).await;
     assert_eq!(redis.execute(&["XLEN", "test:revocations"]), "2");
@@ -108,6 +112,86 @@ async fn what_is_over_leaves_the_stream_and_every_key_has_an_end() {
     for key in ["test:revoked:session:s2", "test:revoked:subject:u1"] {
         let seconds: u64 = redis.execute(&["TTL", key]).parse().unwrap();
         assert!(seconds <= HOUR.as_secs() + 120, "{key} stays for {seconds} s");
+    }
+}
+
+/// A logout each minute for five days, behind password changes that are remembered for longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lives_long_does_not_hold_up_what_is_over() {
+    let redis = Redis::start();
+    let history = "for minute = 1, 7200 do
+          local kind, life = 'session', 1
+          if minute <= 10 or minute % 1000 == 0 then kind, life = 'subject', 99999999999 end
+          redis.call('XADD', 'test:revocations', minute * 60000,
+            'kind', kind, 'id', 'u' .. minute, 'epoch', 7, 'until', life)
+        end";
+    redis.execute(&["EVAL", history, "0"]);
+    let replica = Replica::following(&redis).await;
+    for number in 0..100 {
+        replica.revoke(session(&format!("s{number}"))).await;
+    }
+    replica.refuses(of_session("s99")).await;
+    let entries: usize = redis.execute(&["XLEN", "test:revocations"]).parse().unwrap();
+    assert!(entries < 200, "{entries} entries, of which 117 live");
+    let late = Replica::following(&redis).await;
+    let lasting = (1..=10).chain((1..=7).map(|thousand| thousand * 1000));
+    for subject in lasting.map(|minute| format!("u{minute}")) {
+        assert_eq!(late.revocations.check(of_subject(&subject, 6)), Standing::Revoked, "{subject}");
+    }
+    assert_eq!((replica.revocations.totals().restarts, late.revocations.entries()), (0, 117));
+}
+
+/// What lives as long as all that comes leaves the head by itself, and is left there.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_over_first_stays_where_it_is() {
+    let redis = Redis::start();
+    redis.execute(&[
+        "XADD",
+        "test:revocations",
+        "1",
+        "kind",
+        "session",
+        "id",
+        "s1",
+        "epoch",
+        "0",
+        "until",
+        &soon(),
+    ]);
+    let replica = Replica::following(&redis).await;
+    for number in ["s2", "s3"] {
+        replica.revoke(session(number)).await;
+    }
+    assert_eq!(redis.execute(&["XLEN", "test:revocations"]), "3");
+    assert!(redis.execute(&["XRANGE", "test:revocations", "-", "1"]).contains("s1"));
+}
+
+/// Before what is revoked for an hour.
+fn soon() -> String {
+    (clock::unix_seconds() + HOUR.as_secs() / 2).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_revoked_already_is_not_published_again() {
+    let redis = Redis::start();
+    for (revocation, lifetime, expected) in [
+        (session("s1"), HOUR, "1"),
+        (session("s1"), HOUR, "1"),
+        (session("s1"), HOUR / 2, "1"),
+        // Tokens of another service may live for longer.
+        (session("s1"), 2 * HOUR, "2"),
+        (subject("u1", 3), HOUR, "3"),
+        (subject("u1", 2), HOUR, "3"),
+        (subject("u1", 4), HOUR, "4"),
+        (session("u1"), Duration::MAX, "5"),
+        (session("u1"), Duration::MAX, "5"),
+    ] {
+        // One that has read in the feed what was published: what it has not, it publishes again.
+        let replica = Replica::following(&redis).await;
+        replica.revocations.revoke(std::slice::from_ref(&revocation), lifetime).await.unwrap();
+        let published = redis.execute(&["XLEN", "test:revocations"]);
+        assert_eq!(published, expected, "{revocation:?} {lifetime:?}");
+        assert_eq!(replica.revocations.check(of_session("s1")), Standing::Revoked);
     }
 }
 

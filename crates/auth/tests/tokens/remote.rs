@@ -3,11 +3,13 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use phalanx_auth::{
     Algorithm, KeyRing, KeySet, Keys, RemoteKeys, RemoteKeysSettings, TokenError, TokenTypes, Verifier,
     generate,
@@ -110,10 +112,19 @@ struct Fetching {
 }
 
 impl Fetching {
+    /// Whether a token of this header, by a key that is not there, has keys fetched.
+    async fn is_fetched_for(&self, header: &str) -> bool {
+        let before = self.keys.totals().fetched;
+        let token = format!("{header}.e30.AA");
+        let outcome = self.keys.verify(&self.verifier, token.as_bytes(), NOW).await;
+        assert_eq!(outcome.err(), Some(TokenError::UnknownKey));
+        self.keys.totals().fetched > before
+    }
+
     /// Waits for a fetch that brings keys. One that was under way may still bring what the server answered before.
     async fn has_fetched_again(&self) {
         for number in 0_u32.. {
-            if self.keys.ask_for_unknown_key(&number.to_be_bytes()).await {
+            if self.is_fetched_for(&header(&number.to_string())).await {
                 return;
             }
         }
@@ -129,6 +140,10 @@ async fn fetch_from(server: &KeyServer, settings: RemoteKeysSettings) -> Fetchin
     remote.attempted().await;
     let verifier = Verifier::new(keys, terms(TokenTypes::AnyJwt));
     Fetching { keys: remote, verifier, _upkeep: tasks }
+}
+
+fn header(kid: &str) -> String {
+    base64url(format!(r#"{{"alg":"EdDSA","kid":"{kid}"}}"#).as_bytes())
 }
 
 fn ring() -> KeyRing {
@@ -150,7 +165,7 @@ async fn a_rotation_is_seen_with_the_first_token_of_the_key() {
     server.answer(ok(&second.key_set().to_public_jwks()));
     let unknown = token(&second);
     assert_eq!(fetching.verifier.verify(unknown.as_bytes(), NOW), Err(TokenError::UnknownKey));
-    assert!(fetching.keys.ask_for_unknown_key(unknown.as_bytes()).await);
+    fetching.keys.verify(&fetching.verifier, unknown.as_bytes(), NOW).await.unwrap();
     fetching.verifier.verify(unknown.as_bytes(), NOW).unwrap();
     assert_eq!(fetching.verifier.verify(token(&first).as_bytes(), NOW), Err(TokenError::UnknownKey));
     let totals = fetching.keys.totals();
@@ -182,8 +197,8 @@ async fn a_flood_of_unknown_keys_is_not_passed_on() {
     for number in 0..1000 {
         let token = forge
             .token(&format!(r#"{{"alg":"EdDSA","kid":"{number}"}}"#), good_claims().to_string().as_bytes());
-        assert_eq!(fetching.verifier.verify(token.as_bytes(), NOW), Err(TokenError::UnknownKey));
-        assert!(!fetching.keys.ask_for_unknown_key(token.as_bytes()).await);
+        let outcome = fetching.keys.verify(&fetching.verifier, token.as_bytes(), NOW).await;
+        assert_eq!(outcome, Err(TokenError::UnknownKey));
     }
     assert_eq!(server.requests(), 1);
     fetching.verifier.verify(token(&ring).as_bytes(), NOW).unwrap();
@@ -193,10 +208,8 @@ async fn a_flood_of_unknown_keys_is_not_passed_on() {
 async fn a_key_that_was_not_found_is_not_looked_for_again_at_once() {
     let server = KeyServer::start(ok(&ring().key_set().to_public_jwks()));
     let fetching = fetch_from(&server, EAGER).await;
-    let header = |kid: &str| base64url(format!(r#"{{"alg":"EdDSA","kid":"{kid}"}}"#).as_bytes());
     for (token, fetched) in [("a", true), ("a", false), ("b", true), ("a", false), ("b", false)] {
-        let asked = fetching.keys.ask_for_unknown_key(format!("{}.e30.AA", header(token)).as_bytes()).await;
-        assert_eq!(asked, fetched, "{token}");
+        assert_eq!(fetching.is_fetched_for(&header(token)).await, fetched, "{token}");
     }
     assert_eq!(server.requests(), 3);
 }
@@ -231,8 +244,7 @@ async fn whatever_the_server_answers_the_keys_that_are_there_stay() {
     for (number, answer) in (1..).zip(bad) {
         server.answer(answer);
         // Each ask is of another key; a retry after a failure may have been quicker, and then is what is waited for.
-        let header = base64url(format!(r#"{{"alg":"EdDSA","kid":"{number}"}}"#).as_bytes());
-        assert!(!fetching.keys.ask_for_unknown_key(header.as_bytes()).await, "answer {number}");
+        assert!(!fetching.is_fetched_for(&header(&number.to_string())).await, "answer {number}");
         assert!(fetching.keys.totals().failed >= number);
         fetching.verifier.verify(token(&ring).as_bytes(), NOW).unwrap();
     }
@@ -262,5 +274,37 @@ async fn after_its_upkeep_has_ended_nobody_waits() {
     stop.cancel();
     upkeep.run(stop).await;
     remote.attempted().await;
-    assert!(!remote.ask_for_unknown_key(b"any").await);
+    let verifier = Verifier::new(remote.keys().clone(), terms(TokenTypes::AnyJwt));
+    let outcome = remote.verify(&verifier, token(&ring()).as_bytes(), NOW).await;
+    assert_eq!(outcome, Err(TokenError::UnknownKey));
+}
+
+/// They came after its key was looked for, and by no fetch of its own.
+#[tokio::test]
+async fn a_token_is_verified_with_the_keys_that_came_meanwhile() {
+    let (first, second) = (ring(), ring());
+    let server = KeyServer::start(ok(&first.key_set().to_public_jwks()));
+    let Fetching { keys, verifier, _upkeep } = fetch_from(&server, EAGER).await;
+    let token = token(&second);
+    server.answer(
+        "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned(),
+    );
+    let mut verifying = pin!(keys.verify(&verifier, token.as_bytes(), NOW));
+    assert!(verifying.as_mut().now_or_never().is_none(), "it waits for a fetch, which will fail");
+    keys.keys().replace(second.key_set());
+    verifying.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_without_tls_may_send_on_to_one_with_it() {
+    let other = KeyServer::start(String::new());
+    let target = other.url().replace("http://", "https://");
+    let server = KeyServer::start(format!(
+        "HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    ));
+    // The other one speaks no TLS, which is a fetch that failed.
+    let fetching = fetch_from(&server, EAGER).await;
+    let totals = fetching.keys.totals();
+    assert_eq!((totals.fetched, totals.failed), (0, 1));
+    assert_eq!((server.requests(), other.requests()), (1, 1));
 }

@@ -33,12 +33,19 @@ const BEGINNING: &str = "0-0";
 /// entry. Arguments: the time, the leeway, and four of each entry. Numbers are exact below 2^53.
 ///
 /// What is over stays for the leeway: a process whose clock is behind would take its absence for a loss, and publish it again.
+///
+/// An entry that lives for a week would hold up at the head all that is over behind it. So for each entry that comes, up to two that
+/// outlive it go from the head to the tail: what is over and not removed never comes to more than half of what lives. Whatever leaves the
+/// head is a minute older than the last entry before these, so a follower that was read by it has read on since, and misses nothing.
 const PUBLISH: &str = "
 local stream, now, leeway = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local function milliseconds(entry) return tonumber(string.match(entry[1], '^%d+')) end
+local last, soonest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1], math.huge
 for i = 2, #KEYS do
   local first = 3 + (i - 2) * 4
   local kind, id, epoch, expires = ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3]
   redis.call('XADD', stream, '*', 'kind', kind, 'id', id, 'epoch', epoch, 'until', expires)
+  soonest = math.min(soonest, tonumber(expires))
   local held_epoch, held_until = string.match(redis.call('GET', KEYS[i]) or '', '^(%d+) (%d+)$')
   if held_epoch then
     if tonumber(held_epoch) > tonumber(epoch) then epoch = held_epoch end
@@ -47,14 +54,21 @@ for i = 2, #KEYS do
   local seconds = math.max(1, tonumber(expires) - now + leeway)
   redis.call('SET', KEYS[i], epoch .. ' ' .. expires, 'EX', string.format('%.0f', seconds))
 end
-local oldest, first_kept = redis.call('XRANGE', stream, '-', '+', 'COUNT', 100), nil
-for _, entry in ipairs(oldest) do
+if not last then return end
+local movable, first_kept = 2 * (#KEYS - 1), nil
+for _, entry in ipairs(redis.call('XRANGE', stream, '-', last[1], 'COUNT', 100 + movable)) do
   first_kept = entry[1]
+  if milliseconds(entry) + leeway * 1000 > milliseconds(last) then break end
   local fields, expires = entry[2], nil
-  for i = 1, #fields, 2 do
+  -- Ours have four; what has so many that they cannot be passed on is nobody's.
+  for i = 1, math.min(#fields, 16), 2 do
     if fields[i] == 'until' then expires = tonumber(fields[i + 1]) end
   end
-  if expires and expires + leeway > now then break end
+  if expires and expires + leeway > now then
+    if movable == 0 or expires <= soonest then break end
+    movable = movable - 1
+    redis.call('XADD', stream, '*', unpack(fields, 1, math.min(#fields, 16)))
+  end
 end
 redis.call('XTRIM', stream, 'MINID', first_kept)
 ";

@@ -123,14 +123,45 @@ async fn what_is_wrong_with_one_command_keeps_the_link() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_takes_no_writes_is_left_for_whoever_answers_next() {
     let redis = Redis::start();
-    let (link, _tasks) = connected(&redis, settings(DEADLINE)).await;
+    // No probe finds it out first.
+    let patient = StateSettings { probe_period: DEADLINE, ..settings(DEADLINE) };
+    let (link, _tasks) = connected(&redis, patient).await;
     redis.execute(&["REPLICAOF", "127.0.0.1", "1"]);
     let refused = ask(&link, &["SET", "a", "1"]).await;
     assert!(matches!(refused, Err(StateError::Unavailable(StateFault::Redis(_)))), "{refused:?}");
-    assert_eq!(link.outages(), 1);
+    // It answers, and takes nothing: however often it is tried, it does not come into use.
+    eventually("it was tried", || rejected_writes(&redis) > 3).await;
+    assert_eq!((link.is_up(), link.outages()), (false, 1));
     redis.execute(&["REPLICAOF", "NO", "ONE"]);
     eventually("redis is in use again", || link.is_up()).await;
     assert!(ask(&link, &["SET", "a", "1"]).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_no_writes_any_more_is_found_out_though_nobody_writes() {
+    let redis = Redis::start();
+    let (link, _tasks) = connected(&redis, settings(DEADLINE)).await;
+    redis.execute(&["REPLICAOF", "127.0.0.1", "1"]);
+    eventually("the probe has found out", || link.outages() > 0).await;
+    assert!(is_out(&ask(&link, &["GET", "a"]).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_full_is_in_use() {
+    let redis = Redis::start();
+    redis.execute(&["CONFIG", "SET", "maxmemory", "1"]);
+    let (link, _tasks) = connected(&redis, settings(DEADLINE)).await;
+    eventually("it was asked for a write", || rejected_writes(&redis) > 3).await;
+    assert_eq!((link.is_up(), link.outages()), (true, 0));
+}
+
+/// How often Redis did not do what it was asked to store.
+fn rejected_writes(redis: &Redis) -> u64 {
+    let statistics = redis.execute(&["INFO", "commandstats"]);
+    let of_set = statistics.lines().find_map(|line| line.strip_prefix("cmdstat_set:"));
+    let rejected =
+        of_set.and_then(|fields| fields.split(',').find_map(|field| field.strip_prefix("rejected_calls=")));
+    rejected.map_or(0, |count| count.trim().parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
