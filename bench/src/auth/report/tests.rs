@@ -57,7 +57,8 @@ fn every_row_of_the_profile_stands_beside_what_it_is_compared_with() {
         | Express ÷ reference API over HTTP/1.1, HS256 | 20.0 | | | |
         | Express ÷ reference API over h2c, HS256 | 20.0 | | | |
         | Express ÷ reference API over HTTP/1.1, ES256 | 20.0 | | | |
-        | Express ÷ reference API over h2c, ES256 | 20.0 | | | |"#]].assert_eq(&profile_table(&windows).join("\n"));
+        | Express ÷ reference API over h2c, ES256 | 20.0 | | | |"#]]
+    .assert_eq(&profile_table(&windows).join("\n"));
     assert!(profile_table(&[]).is_empty());
 }
 
