@@ -1,5 +1,7 @@
 //! Every error answer of the service: one table of status, short text and detail.
 
+mod causes;
+
 use std::borrow::Cow;
 
 use axum::{
@@ -7,12 +9,9 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use phalanx_auth::{HashingError, PROBLEM_CONTENT_TYPE, Refusal, RetryAfter, StandingError, StateError};
-use phalanx_data::{AccessError, Kind, ScatterError, ShardFault};
+use phalanx_auth::{PROBLEM_CONTENT_TYPE, Refusal, RetryAfter};
 use serde::Serialize;
 use utoipa::ToSchema;
-
-use crate::accounts::ListError;
 
 /// Whoever was refused for lack of room may come back after this.
 const RETRY_AFTER_SECONDS: &str = "1";
@@ -254,85 +253,6 @@ impl IntoResponse for Problem {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.extend(self.headers());
         response
-    }
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<HashingError> for Problem {
-    fn from(error: HashingError) -> Self {
-        match error {
-            HashingError::Busy => Self::Overloaded,
-            _ => Self::internal(&error),
-        }
-    }
-}
-
-impl From<StateError> for Problem {
-    fn from(error: StateError) -> Self {
-        if error.is_defect() {
-            return Self::internal(&error);
-        }
-        let error: &dyn std::error::Error = &error;
-        // The state tells of an outage once.
-        tracing::debug!(error, "the shared state did not answer a request");
-        Self::StateUnavailable
-    }
-}
-
-impl From<StandingError> for Problem {
-    fn from(error: StandingError) -> Self {
-        match error {
-            StandingError::Store(error) if error.is_defect() => Self::internal(&error),
-            _ => Refusal::StateUnavailable.into(),
-        }
-    }
-}
-
-impl From<AccessError> for Problem {
-    fn from(error: AccessError) -> Self {
-        if let AccessError::Closed = error {
-            return Self::NotReady { detail: "this replica is stopping" };
-        }
-        let problem = match error.verdict().kind {
-            Kind::Overloaded => Self::Overloaded,
-            Kind::Unavailable => Self::Unavailable,
-            Kind::Unknown => Self::OutcomeUnknown,
-            Kind::Timeout => Self::DatabaseTimeout,
-            Kind::Full => Self::StorageFull,
-            Kind::Duplicate | Kind::Invalid | Kind::Fault => return Self::internal(&error),
-        };
-        let error: &dyn std::error::Error = &error;
-        match problem {
-            // Every request says so while it lasts, and the topology has said it once.
-            Self::Overloaded | Self::Unavailable => {
-                tracing::debug!(error, "the database did not answer a request");
-            }
-            _ => tracing::error!(error, "a statement failed"),
-        }
-        problem
-    }
-}
-
-impl From<ScatterError> for Problem {
-    fn from(error: ScatterError) -> Self {
-        match error.source {
-            ShardFault::Access(error) => error.into(),
-            _ => Self::DatabaseTimeout,
-        }
-    }
-}
-
-impl From<ListError> for Problem {
-    fn from(error: ListError) -> Self {
-        match error {
-            ListError::Shard(error) => error.into(),
-            ListError::Merge(_) => Self::internal(&error),
-        }
     }
 }
 
