@@ -1,6 +1,7 @@
 //! What replicas share is killed, emptied and held: whoever has a token goes on, sessions wait, and nothing that was revoked comes
 //! back.
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::{place::Place, visitor::Visitor};
@@ -70,7 +71,7 @@ fn an_emptied_redis_ends_sessions_and_revives_no_token() {
     place.stays_refused(&left.token);
     // Who was not there yet when it was revoked hears of it all the same.
     for replica in 0..place.replicas.len() {
-        place.replaces(replica);
+        place.replaces(replica, Signal::KILL);
         place.is_refused_everywhere(&left.token);
     }
     let back = visitor.logs_in(place.replicas[1]);

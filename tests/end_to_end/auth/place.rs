@@ -143,12 +143,12 @@ impl Place {
         exchange(self.gateway(), &getting_with("/edge/admins", &fields)).status
     }
 
-    /// Kills a replica, and waits until another process serves in its place.
-    pub(super) fn replaces(&mut self, replica: usize) {
+    /// Ends a replica by this signal, and waits until another process serves in its place.
+    pub(super) fn replaces(&mut self, replica: usize, signal: Signal) {
         let serves = |endpoint: &Endpoint| endpoint.state == EndpointState::Serving;
-        let killed = self.phalanx.replica(INSTANCES[replica], serves);
-        send(killed.pid.unwrap(), Signal::KILL);
-        let back = self.phalanx.replica(INSTANCES[replica], |now| serves(now) && now.pid != killed.pid);
+        let ended = self.phalanx.replica(INSTANCES[replica], serves);
+        send(ended.pid.unwrap(), signal);
+        let back = self.phalanx.replica(INSTANCES[replica], |now| serves(now) && now.pid != ended.pid);
         self.replicas[replica] = back.address.parse().unwrap();
     }
 
