@@ -11,7 +11,6 @@ use phalanx_auth::{
     Freshness, Password, PasswordHash, Refusal, UnixMs, Verdict,
     audit::{Event, LoginFailure},
 };
-use phalanx_data::Consistency;
 use phalanx_telemetry::clock;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -129,7 +128,7 @@ pub(crate) async fn change(
     seen: Seen,
     body: JsonObject,
 ) -> Result<impl IntoResponse, Problem> {
-    let found = service.accounts.credentials(caller.account, &Consistency::primary()).await?;
+    let found = service.accounts.credentials(caller.account, &seen.primary()).await?;
     let found = found.ok_or(Refusal::InvalidToken)?;
     let Change { name, password } = Change::read(body.fields(), &found.account)?;
     // Whatever may be refused is so before anything has changed.

@@ -4,7 +4,6 @@ use std::{convert::Infallible, sync::Arc};
 
 use axum::{Json, extract::State, response::IntoResponse};
 use phalanx_auth::{RefreshError, Refreshed, Refusal, UnixMs, audit::Event};
-use phalanx_data::Consistency;
 use phalanx_telemetry::clock;
 
 use super::{NO_STORE, User};
@@ -49,7 +48,7 @@ pub(crate) async fn refresh(
     };
     let Refreshed { login, account: id, refresh_token, position, .. } = refreshed;
     // The account as it is: what the token says must not be older than what was revoked.
-    let account = service.accounts.by_id(AccountId::from(id), &Consistency::primary()).await?;
+    let account = service.accounts.by_id(AccountId::from(id), &seen.primary()).await?;
     // It may be there, and its bucket on the way to another shard.
     let account = account.ok_or(Refusal::InvalidToken)?;
     if account.standing == Standing::Disabled {
