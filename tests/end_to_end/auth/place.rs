@@ -87,6 +87,14 @@ impl Place {
         self.edge.as_ref().unwrap_or(&self.phalanx).gateway
     }
 
+    /// Another gateway, which lets nobody in while it does not hear of revocations.
+    pub(super) fn strict_gateway(&self) -> Phalanx {
+        let auth = auth(&format!("secret = '{SECRET}'"), &self.redis().url());
+        let service = format!("[service.api]\nendpoints = [{{ address = '{}' }}]\n", self.replicas[0]);
+        let strict = "revocation_lag = '1s'\nstale = 'refuse'\n";
+        edge::gateway_of(&self.phalanx.home, &format!("{LISTENERS}{auth}{strict}{ROUTES}{service}"))
+    }
+
     /// What a replica and the gateway expose.
     pub(super) fn metrics(&self) -> String {
         let admin = self.edge.as_ref().unwrap_or(&self.phalanx).admin;
