@@ -6,6 +6,7 @@ use std::{
     thread,
 };
 
+use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 
 use super::{place::Place, visitor::Visitor};
@@ -72,7 +73,7 @@ fn carts_and_sessions_outlive_every_replica() {
         let put = visitor.sends_by_cookie(place.replicas[0], "PUT", "/api/cart", &json!({ "items": cart }));
         assert_eq!(put.status, 200, "{put:?}");
         for replica in 0..place.replicas.len() {
-            place.replaces(replica);
+            place.replaces(replica, Signal::KILL);
             for address in place.replicas {
                 assert_eq!(items(&visitor, address), cart);
             }

@@ -1,10 +1,11 @@
 //! What replicas share is killed, emptied and held: whoever has a token goes on, sessions wait, and nothing that was revoked comes
 //! back.
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::{place::Place, visitor::Visitor};
-use crate::support::until;
+use crate::support::{edge, until};
 
 /// Waits until everything that lives on a token goes on, and everything that needs the shared state is told to come again.
 fn goes_on_without_sessions(place: &Place, visitor: &mut Visitor) {
@@ -70,7 +71,7 @@ fn an_emptied_redis_ends_sessions_and_revives_no_token() {
     place.stays_refused(&left.token);
     // Who was not there yet when it was revoked hears of it all the same.
     for replica in 0..place.replicas.len() {
-        place.replaces(replica);
+        place.replaces(replica, Signal::KILL);
         place.is_refused_everywhere(&left.token);
     }
     let back = visitor.logs_in(place.replicas[1]);
@@ -94,5 +95,22 @@ fn a_redis_that_stands_still_holds_nobody_up_who_has_a_token() {
         });
     }
     place.stays_refused(&left.token);
+    place.closes();
+}
+
+#[test]
+fn a_gateway_that_may_not_guess_lets_nobody_in_until_it_knows() {
+    let place = Place::with_servers();
+    let (visitor, strict) = (place.registers("ada"), place.strict_gateway());
+    let asks = || visitor.gets(strict.gateway, "/edge");
+    until("a gateway that has heard of all", || asks().status == 200);
+    place.redis().kill();
+    until("a gateway that has heard nothing for a second", || asks().status == 503);
+    assert_eq!(asks().header("retry-after"), Some("1"));
+    // The others may guess.
+    place.is_welcome_everywhere(&visitor.token);
+    place.redis().restart();
+    until("a gateway that hears again", || asks().status == 200);
+    edge::stop(strict);
     place.closes();
 }

@@ -87,6 +87,14 @@ impl Place {
         self.edge.as_ref().unwrap_or(&self.phalanx).gateway
     }
 
+    /// Another gateway, which lets nobody in while it does not hear of revocations.
+    pub(super) fn strict_gateway(&self) -> Phalanx {
+        let auth = auth(&format!("secret = '{SECRET}'"), &self.redis().url());
+        let service = format!("[service.api]\nendpoints = [{{ address = '{}' }}]\n", self.replicas[0]);
+        let strict = "revocation_lag = '1s'\nstale = 'refuse'\n";
+        edge::gateway_of(&self.phalanx.home, &format!("{LISTENERS}{auth}{strict}{ROUTES}{service}"))
+    }
+
     /// What a replica and the gateway expose.
     pub(super) fn metrics(&self) -> String {
         let admin = self.edge.as_ref().unwrap_or(&self.phalanx).admin;
@@ -143,12 +151,12 @@ impl Place {
         exchange(self.gateway(), &getting_with("/edge/admins", &fields)).status
     }
 
-    /// Kills a replica, and waits until another process serves in its place.
-    pub(super) fn replaces(&mut self, replica: usize) {
+    /// Ends a replica by this signal, and waits until another process serves in its place.
+    pub(super) fn replaces(&mut self, replica: usize, signal: Signal) {
         let serves = |endpoint: &Endpoint| endpoint.state == EndpointState::Serving;
-        let killed = self.phalanx.replica(INSTANCES[replica], serves);
-        send(killed.pid.unwrap(), Signal::KILL);
-        let back = self.phalanx.replica(INSTANCES[replica], |now| serves(now) && now.pid != killed.pid);
+        let ended = self.phalanx.replica(INSTANCES[replica], serves);
+        send(ended.pid.unwrap(), signal);
+        let back = self.phalanx.replica(INSTANCES[replica], |now| serves(now) && now.pid != ended.pid);
         self.replicas[replica] = back.address.parse().unwrap();
     }
 

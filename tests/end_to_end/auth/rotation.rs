@@ -2,6 +2,7 @@
 
 use std::{fs, sync::Arc};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::place::Place;
@@ -33,7 +34,7 @@ fn keys_rotate_while_replicas_are_replaced_one_by_one() {
 
     keys(&home, &["rotate", KEYS]);
     for replica in 0..place.replicas.len() {
-        place.replaces(replica);
+        place.replaces(replica, Signal::TERM);
         let late = early.logs_in(place.replicas[replica]);
         assert_ne!(header(&late.token), header(&early.token));
         // Who still has the old file knows the key as the next one, who has the other one knows the old key as retired.
@@ -47,7 +48,7 @@ fn keys_rotate_while_replicas_are_replaced_one_by_one() {
     ring["keys"].as_array_mut().unwrap().retain(|key| key["state"] != "retired");
     fs::write(&file, ring.to_string()).unwrap();
     for replica in 0..place.replicas.len() {
-        place.replaces(replica);
+        place.replaces(replica, Signal::TERM);
     }
     place.replaces_edge();
     place.is_refused_everywhere(&early.token);
