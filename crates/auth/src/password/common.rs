@@ -109,7 +109,7 @@ mod tests {
         ] {
             assert!(is_common(text, &context), "{text}");
         }
-        for repeated in ["a", "ab", "password", "123", "lovelace "] {
+        for repeated in ["a", "ab", "password", "123", "lovelace"] {
             let text = repeated.repeat(1024 / repeated.len());
             assert!(is_common(&text, &context), "{repeated}…");
             assert!(is_common(&text[..text.len() - 1], &context), "{repeated}…, cut");
