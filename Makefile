@@ -1,6 +1,7 @@
 # make up      build and run: a gateway on :8080, three replicas of the reference API, admin on 127.0.0.1:9900
 # make test    format, lints and all tests; CI runs this and nothing more
 # make bench   nginx, HAProxy and Phalanx side by side, then the data layer; BENCH='--rounds 9' and DATA='--parts queries' pass options
+# make bench-auth  accounts and tokens alone; AUTH='--parts profile' passes options
 # make profile what a saturated gateway spends its CPU time on; PROFILE='--connections 64' passes options
 # make audit   licences, bans, sources and advisories of the dependencies
 # make fmt     format the sources
@@ -9,7 +10,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: up test bench bench-gateway bench-data profile audit fmt lint clean needs-build needs-test needs-bench needs-bench-data \
+.PHONY: up test bench bench-gateway bench-data bench-auth profile audit fmt lint clean needs-build needs-test needs-bench needs-bench-data needs-bench-auth \
   needs-profile needs-audit
 
 up: needs-build
@@ -24,7 +25,7 @@ test: lint needs-test
 	  cargo test --locked --workspace --lib --bins --tests --examples; \
 	fi
 
-bench: bench-gateway bench-data
+bench: bench-gateway bench-data bench-auth
 
 bench-gateway: needs-bench
 	cargo build --release --locked -p phalanx -p phalanx-bench
@@ -33,6 +34,10 @@ bench-gateway: needs-bench
 bench-data: needs-bench-data
 	cargo build --release --locked -p phalanx -p phalanx-bench
 	$${CARGO_TARGET_DIR:-target}/release/phalanx-bench data $(DATA)
+
+bench-auth: needs-bench-auth
+	cargo build --release --locked -p phalanx -p phalanx-bench
+	$${CARGO_TARGET_DIR:-target}/release/phalanx-bench auth $(AUTH)
 
 profile: needs-profile
 	cargo build --release --locked -p phalanx -p phalanx-bench
@@ -63,6 +68,9 @@ needs-bench: needs-build
 
 needs-bench-data: needs-build
 	@scripts/needs postgres wrk setpriv node npm
+
+needs-bench-auth: needs-build
+	@scripts/needs h2load node npm postgres redis-server setpriv wrk
 
 needs-profile: needs-build
 	@scripts/needs nginx wrk setpriv perf

@@ -3,7 +3,6 @@
 //! Elsewhere: one part each in `queries`, `users`, `replicas`, `positions` and `restart`.
 
 pub(crate) mod client;
-mod database;
 mod load;
 mod positions;
 mod queries;
@@ -11,7 +10,6 @@ mod raw;
 mod replicas;
 mod report;
 mod restart;
-mod service;
 mod timeline;
 mod users;
 
@@ -20,16 +18,14 @@ use std::{collections::BTreeSet, env, path::PathBuf};
 use anyhow::Context;
 use clap::value_parser;
 
-use self::{
-    database::Database,
-    service::{Site, express_versions},
-};
 use crate::{
     cores::Placement,
+    database::Database,
     files,
     load::Schedule,
     machine::Machine,
     programs::{Program, Programs},
+    service::{Site, express_versions},
 };
 
 /// For the version of sqlx, which the crate does not tell.

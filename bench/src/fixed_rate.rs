@@ -46,6 +46,8 @@ const LATENCY_DIGITS: u8 = 3;
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) path: String,
+    /// Further header lines, each with its end.
+    pub(crate) fields: String,
     /// Every answer is 200 with a body of this length.
     pub(crate) body_bytes: u64,
     /// After the last request was due, until those without an answer are given up.

@@ -57,7 +57,7 @@ pub(crate) struct Latency {
 }
 
 impl Latency {
-    fn of(nanoseconds: &Histogram<u64>) -> Self {
+    pub(crate) fn of(nanoseconds: &Histogram<u64>) -> Self {
         let at = |quantile| Duration::from_nanos(nanoseconds.value_at_quantile(quantile));
         Self { p50: at(0.5), p99: at(0.99), p999: at(0.999) }
     }
@@ -129,6 +129,7 @@ impl HalfRate<'_> {
         let target = Target {
             address: proxy.address,
             path: scenario.body.path().to_owned(),
+            fields: String::new(),
             body_bytes: scenario.body.text().len() as u64,
             patience: PATIENCE,
         };

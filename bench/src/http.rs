@@ -15,6 +15,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 const HEADERS_MAX: usize = 64;
+const NO_CONTENT: u16 = 204;
 
 /// A complete answer.
 #[derive(Debug)]
@@ -50,14 +51,29 @@ impl Connection {
 
     /// Sends one request and reads its answer to the end.
     pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<Response> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        self.get_with(path, "").await
+    }
+
+    /// The same with further header lines, each with its end.
+    pub(crate) async fn get_with(&mut self, path: &str, fields: &str) -> anyhow::Result<Response> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{fields}\r\n", self.address);
         timeout(ANSWER_TIMEOUT, self.exchange(&request)).await.context("answer in time")?
     }
 
-    /// The same with a body of JSON.
+    /// A `POST` with a body of JSON.
     pub(crate) async fn post(&mut self, path: &str, json: &str) -> anyhow::Result<Response> {
+        self.post_with(path, "", json).await
+    }
+
+    /// The same with further header lines, each with its end.
+    pub(crate) async fn post_with(
+        &mut self,
+        path: &str,
+        fields: &str,
+        json: &str,
+    ) -> anyhow::Result<Response> {
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}",
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{fields}\r\n{json}",
             self.address,
             json.len(),
         );
@@ -74,8 +90,12 @@ impl Connection {
             }
             ensure!(received.len() < HEAD_BYTES_MAX, "a response head above {HEAD_BYTES_MAX} bytes");
         };
-        let length = response.header("content-length").context("no Content-Length in the response")?;
-        let length: usize = length.parse().context("parse Content-Length")?;
+        let length: usize = match response.header("content-length") {
+            // RFC 9110, section 15.3.5: it has no body, and says nothing of its length.
+            None if response.status == NO_CONTENT => 0,
+            None => bail!("no Content-Length in the response"),
+            Some(length) => length.parse().context("parse Content-Length")?,
+        };
         ensure!(length <= BODY_BYTES_MAX, "a response body above {BODY_BYTES_MAX} bytes");
         while received.len() < body_start + length {
             self.read_more(&mut received).await?;

@@ -1,4 +1,4 @@
-//! Compares Phalanx with nginx and HAProxy, and its data layer with sqlx and Sequelize, on one machine, in one run, and looks
+//! Compares Phalanx with nginx and HAProxy, its data layer with sqlx and Sequelize, and its tokens with Express, on one machine, in one run, and looks
 //! into Phalanx alone.
 //!
 //! Invariant: every process that a comparison starts is a child of this one and is gone when it returns, whatever ended
@@ -6,13 +6,16 @@
 //! Elsewhere: what is compared, exactly as configured, stands in `configs/`.
 //! Fails with exit code 1 and the chain of causes; what could be measured with errors is reported with its errors.
 
+mod auth;
 mod check;
 mod cores;
 mod daemon;
 mod data;
+mod database;
 mod files;
 mod fixed_rate;
 mod gateway;
+mod h2load;
 mod half_rate;
 mod http;
 mod idle;
@@ -25,6 +28,7 @@ mod proxy;
 mod raw;
 mod report;
 mod scenario;
+mod service;
 mod spread;
 mod syscalls;
 mod template;
@@ -54,6 +58,8 @@ enum Comparison {
     Profile(profile::Options),
     /// The data layer: queries, services, connections and interruptions, with real PostgreSQL servers
     Data(data::Options),
+    /// Accounts and tokens: what a token costs, logins in great number, refreshes at once, and how fast a logout is everywhere
+    Auth(auth::Options),
     /// A client under load, which `data` starts
     #[command(hide = true)]
     DataClient(data::client::Options),
@@ -80,6 +86,7 @@ async fn run(comparison: Comparison) -> anyhow::Result<()> {
         Comparison::Upstreams(options) => upstreams::compare(options).await,
         Comparison::Profile(options) => profile::record(options).await,
         Comparison::Data(options) => data::measure(options).await,
+        Comparison::Auth(options) => auth::measure(options).await,
         Comparison::DataClient(options) => data::client::run(options).await,
     }
 }

@@ -28,6 +28,8 @@ pub(crate) enum Program {
     Node,
     /// Fetches the libraries of that.
     Npm,
+    /// The load generator for HTTP/2.
+    H2load,
 }
 
 impl fmt::Display for Program {
@@ -48,6 +50,7 @@ impl Program {
             Self::Perf => "perf",
             Self::Node => "node",
             Self::Npm => "npm",
+            Self::H2load => "h2load",
         }
     }
 
@@ -62,13 +65,20 @@ impl Program {
             Self::Perf => "apt-get install linux-perf",
             Self::Node => "apt-get install nodejs",
             Self::Npm => "apt-get install npm",
+            Self::H2load => "apt-get install nghttp2-client",
         }
     }
 
     fn version_argument(self) -> &'static str {
         match self {
             Self::Nginx | Self::Haproxy | Self::Wrk => "-v",
-            Self::Phalanx | Self::Strace | Self::Setpriv | Self::Perf | Self::Node | Self::Npm => "--version",
+            Self::Phalanx
+            | Self::Strace
+            | Self::Setpriv
+            | Self::Perf
+            | Self::Node
+            | Self::Npm
+            | Self::H2load => "--version",
         }
     }
 }

@@ -4,20 +4,17 @@ use std::process::Command;
 
 use phalanx_config::Config;
 
-use crate::support::phalanx::{Phalanx, file, reference_api};
+use crate::support::{
+    fenced,
+    phalanx::{Phalanx, file, reference_api},
+};
 
 const README: &str = include_str!("../../README.md");
-
-/// The fenced blocks in this language.
-fn blocks(language: &str) -> Vec<&'static str> {
-    let fence = format!("```{language}\n");
-    README.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
-}
 
 #[test]
 fn its_curl_lines_work() {
     let phalanx = Phalanx::up(&file(&reference_api()));
-    let [script] = blocks("sh")[..] else { panic!("one block of commands") };
+    let [script] = fenced(README, "sh")[..] else { panic!("one block of commands") };
     let script = script.replace("http://127.0.0.1:8080", &format!("http://{}", phalanx.gateway));
     let output = Command::new("sh").args(["-euc", &script]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -32,7 +29,7 @@ fn its_curl_lines_work() {
 
 #[test]
 fn its_files_are_sound() {
-    let files = blocks("toml");
+    let files = fenced(README, "toml");
     assert_eq!(files.len(), 2);
     for file in files {
         Config::parse("README.md", file, &|_| None).unwrap();

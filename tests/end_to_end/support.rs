@@ -6,6 +6,7 @@ pub(crate) mod home;
 pub(crate) mod http;
 pub(crate) mod phalanx;
 pub(crate) mod transcript;
+pub(crate) mod websocket;
 
 use std::{thread, time::Duration};
 
@@ -15,6 +16,12 @@ use phalanx_telemetry::clock;
 /// come.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// The fenced blocks of a document in this language.
+pub(crate) fn fenced(document: &'static str, language: &str) -> Vec<&'static str> {
+    let fence = format!("```{language}\n");
+    document.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
 
 /// Waits until `look` finds what nothing announces, and returns it.
 pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {

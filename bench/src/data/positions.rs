@@ -7,14 +7,12 @@ use std::{fmt, time::Duration};
 
 use anyhow::{Context, ensure};
 
-use super::{
-    database::{Database, ROWS},
-    service::{Service, Site},
-    users::{self, Cost},
-};
+use super::users::{self, Cost};
 use crate::{
+    database::{Database, ROWS},
     http::{self, Connection},
     load::{Schedule, rotated},
+    service::{Service, Site},
     wrk::{Served, Wrk},
 };
 

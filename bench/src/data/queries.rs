@@ -4,12 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-use super::{
-    client::Kind,
-    database::{Database, ROWS},
-    load::Load,
-    timeline::Span,
-};
+use super::{client::Kind, load::Load, timeline::Span};
+use crate::database::{Database, ROWS};
 use crate::load::{SETTLE, Schedule, rotated};
 
 /// Who is compared.

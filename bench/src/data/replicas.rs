@@ -5,13 +5,16 @@ use std::{fmt::Write as _, fs, net::SocketAddr, time::Duration};
 use anyhow::{Context, ensure};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use super::{
-    database::{Database, ROWS},
-    service::{Service, Site},
-    users,
-};
+use super::users;
 use crate::{
-    cores::Core, daemon::Daemon, load::Schedule, origin::free_address, programs::Program, template,
+    cores::Core,
+    daemon::Daemon,
+    database::{Database, ROWS},
+    load::Schedule,
+    origin::free_address,
+    programs::Program,
+    service::{Service, Site},
+    template,
     wrk::Served,
 };
 

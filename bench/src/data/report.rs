@@ -5,12 +5,11 @@ mod around;
 use super::{
     Measurements,
     client::Kind,
-    database::ROWS,
     positions::{self, Reads},
     queries, replicas, restart,
     users::{self, STACKS, Stack},
 };
-use crate::{machine::Machine, spread::Spread, wrk::Served};
+use crate::{database::ROWS, machine::Machine, spread::Spread, wrk::Served};
 
 /// The whole report.
 pub(super) fn markdown(machine: &Machine, measurements: &Measurements) -> String {

@@ -6,10 +6,12 @@ use anyhow::Context;
 
 use super::{
     client::{Kind, monotonic_us},
-    database::{Database, ROWS},
     load::Load,
-    service::Site,
     timeline::Timeline,
+};
+use crate::{
+    database::{Database, ROWS},
+    service::Site,
 };
 
 /// Load before the fault: half of it is what the rate afterwards is compared with.

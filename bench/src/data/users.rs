@@ -7,13 +7,11 @@ use std::{fmt, time::Duration};
 
 use anyhow::{Context, ensure};
 
-use super::{
-    database::{Database, ROWS},
-    service::{Service, Site},
-};
 use crate::{
+    database::{Database, ROWS},
     load::{SETTLE, Schedule, rotated},
     programs::Program,
+    service::{Express, Rows, Service, Site},
     template,
     usage::CpuReading,
     wrk::{Served, Wrk},
@@ -82,8 +80,10 @@ pub(super) async fn measure(
     database.fill_accounts().await?;
     database.checkpoint().await?;
     let pool = express_connections;
-    let express = site.start_express(&database.url(), pool, Stack::Express).await?;
-    let express_raw = site.start_express(&database.url(), pool, Stack::ExpressRaw).await?;
+    let url = database.url();
+    let app = Express { url: &url, connections: pool, answers: Rows::Instances, tokens: &[] };
+    let express = site.start_express(&app).await?;
+    let express_raw = site.start_express(&Express { answers: Rows::Raw, ..app }).await?;
     let wrk = wrk(site, ROWS)?;
     let stacks = [(Stack::Express, express), (Stack::ExpressRaw, express_raw), (Stack::Phalanx, api)];
     for (stack, service) in &stacks {

@@ -29,7 +29,8 @@ impl Connection {
     pub(super) async fn open(target: &Target) -> io::Result<Self> {
         let stream = TcpStream::connect(target.address).await?;
         stream.set_nodelay(true)?;
-        let request = format!("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", target.path, target.address);
+        let Target { address, path, fields, .. } = target;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{fields}\r\n");
         Ok(Self {
             stream,
             request: request.into_bytes().into(),

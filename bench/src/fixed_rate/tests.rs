@@ -105,7 +105,7 @@ async fn offered(server: Server, requests: u64, patience: Duration) -> (Offered,
 }
 
 fn target(address: SocketAddr, patience: Duration) -> Target {
-    Target { address, path: "/hello".to_owned(), body_bytes: BODY_BYTES, patience }
+    Target { address, path: "/hello".to_owned(), fields: String::new(), body_bytes: BODY_BYTES, patience }
 }
 
 fn at_quantile(offered: &Offered, quantile: f64) -> Duration {

@@ -13,8 +13,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use phalanx_auth::{
-    Freshness, Identity, LoginId, Marks, Refusal, Role, Session, Standing, bearer, cookies::HostCookie,
-    csrf::is_same_origin,
+    Freshness, Identity, LoginId, Marks, Refusal, RequiredRoles, Role, Session, Standing, bearer,
+    cookies::HostCookie, csrf::is_same_origin,
 };
 use phalanx_telemetry::clock;
 
@@ -29,11 +29,11 @@ pub(crate) enum Access {
     /// Everybody; a token that came along is not looked at.
     Public,
     /// Whoever holds a token.
-    Authenticated(Freshness),
+    Token(Freshness),
     /// Whoever holds a token with one of these roles.
     Roles(&'static [Role], Freshness),
     /// Whoever holds a token or the cookie of a session.
-    Session(Freshness),
+    TokenOrCookie(Freshness),
     /// The same for a WebSocket; scripts in browsers cannot set the header, and offer the token as a subprotocol.
     Socket,
 }
@@ -69,12 +69,10 @@ impl Access {
         let token = match self {
             Self::Public => return Ok(()),
             Self::Socket => offered(&parts.headers),
-            Self::Authenticated(_) | Self::Roles(..) | Self::Session(_) => bearer(&parts.headers),
+            Self::Token(_) | Self::Roles(..) | Self::TokenOrCookie(_) => bearer(&parts.headers),
         };
         let freshness = match self {
-            Self::Authenticated(freshness) | Self::Roles(_, freshness) | Self::Session(freshness) => {
-                freshness
-            }
+            Self::Token(freshness) | Self::Roles(_, freshness) | Self::TokenOrCookie(freshness) => freshness,
             Self::Public | Self::Socket => Freshness::Feed,
         };
         // A token goes before a cookie, which browsers send without being asked.
@@ -85,12 +83,13 @@ impl Access {
             (token, _) => Proof::of_token(token?, service, freshness).await?,
         };
         // A subject that is no id: the token is from another service with the same key.
-        let account = AccountId::parse(proof.marks().subject).ok_or(Problem::InvalidToken)?;
+        let account = AccountId::parse(proof.marks().subject).ok_or(Refusal::InvalidToken)?;
         let caller = Caller { account, proof };
         if let Self::Roles(roles, _) = self
             && !roles.iter().any(|role| caller.has_role(*role))
         {
-            return Err(Problem::Forbidden);
+            let names = roles.iter().map(|role| role.as_str());
+            return Err(Refusal::Forbidden(RequiredRoles::any_of(names)).into());
         }
         parts.extensions.insert(caller);
         Ok(())
@@ -99,8 +98,8 @@ impl Access {
     /// The cookie, where one counts.
     fn cookie(self, parts: &request::Parts) -> Option<&str> {
         match self {
-            Self::Session(_) | Self::Socket => COOKIE.find(&parts.headers),
-            Self::Public | Self::Authenticated(_) | Self::Roles(..) => None,
+            Self::TokenOrCookie(_) | Self::Socket => COOKIE.find(&parts.headers),
+            Self::Public | Self::Token(_) | Self::Roles(..) => None,
         }
     }
 }
@@ -119,8 +118,12 @@ impl Proof {
         if !is_same_origin(&parts.method, &parts.uri, &parts.headers) {
             return Err(Problem::CrossOrigin);
         }
-        let found = service.sessions.find(cookie, clock::unix_seconds()).await?;
-        let session = found.ok_or(Problem::InvalidToken)?;
+        let now = clock::unix_seconds();
+        let session = service.sessions.find(cookie, now).await?.ok_or(Refusal::InvalidToken)?;
+        // Its use was noted, which happens once a minute.
+        if session.seen_at == now && session.created_at != now {
+            service.see_that_it_stands(&session).await?;
+        }
         let lifetime = service.session_lifetimes.absolute_timeout.as_secs();
         let expires_at = session.created_at.saturating_add(lifetime);
         let proof = Self::Cookie { session: Arc::new(session), expires_at };
@@ -131,7 +134,7 @@ impl Proof {
 
     async fn confirm(&self, service: &Service, freshness: Freshness) -> Result<(), Problem> {
         match service.revocations().permits(self.marks(), freshness).await? {
-            Standing::Revoked => Err(Problem::InvalidToken),
+            Standing::Revoked => Err(Refusal::InvalidToken.into()),
             Standing::Live | Standing::Unsure => Ok(()),
         }
     }

@@ -46,8 +46,10 @@ impl<S: Sync> FromRequest<S> for JsonObject {
         if !is_json(&parts.headers) {
             return Err(Problem::NotJson);
         }
-        let expects_continue = parts.headers.contains_key(header::EXPECT);
-        let reading = tokio::time::timeout(BODY_TIMEOUT, read(body, expects_continue));
+        // A client that waits for `100 Continue` has sent nothing that could be dropped.
+        let waits = parts.headers.contains_key(header::EXPECT);
+        let received_bytes_max = if waits { BODY_BYTES_MAX } else { DISCARDED_BYTES_MAX };
+        let reading = tokio::time::timeout(BODY_TIMEOUT, read(body, received_bytes_max));
         Self::parse(&reading.await.unwrap_or(Err(Problem::BodyTimeout))?)
     }
 }
@@ -219,13 +221,12 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.trim().eq_ignore_ascii_case("application/json") && !headers.contains_key(header::CONTENT_ENCODING)
 }
 
-/// Reads a body of at most [`BODY_BYTES_MAX`]. A client that waits for `100 Continue` has sent nothing that could be dropped.
-async fn read(mut body: Body, expects_continue: bool) -> Result<Vec<u8>, Problem> {
+/// Reads a body of at most [`BODY_BYTES_MAX`]; of a longer one as much as `received_bytes_max`.
+async fn read(mut body: Body, received_bytes_max: usize) -> Result<Vec<u8>, Problem> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    let readable = if expects_continue { BODY_BYTES_MAX } else { DISCARDED_BYTES_MAX };
     let mut kept = Vec::with_capacity(announced.min(BODY_BYTES_MAX));
     let mut received = 0;
-    while announced <= readable && received <= readable {
+    while announced <= received_bytes_max && received <= received_bytes_max {
         let Some(frame) = body.frame().await else { break };
         let Ok(data) = frame.map_err(|_| Problem::BodyIncomplete)?.into_data() else { continue };
         received += data.len();

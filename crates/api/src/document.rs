@@ -136,8 +136,8 @@ fn add_security_schemes(components: &mut Components) {
 fn security(access: Access) -> Vec<SecurityRequirement> {
     let schemes: &[&str] = match access {
         Access::Public => &[],
-        Access::Authenticated(_) | Access::Roles(..) => &[BEARER],
-        Access::Session(_) | Access::Socket => &[BEARER, COOKIE_SCHEME],
+        Access::Token(_) | Access::Roles(..) => &[BEARER],
+        Access::TokenOrCookie(_) | Access::Socket => &[BEARER, COOKIE_SCHEME],
     };
     schemes.iter().map(|scheme| SecurityRequirement::new::<_, [&str; 0], _>(*scheme, [])).collect()
 }
@@ -147,8 +147,8 @@ fn add_problems(operation: &mut Operation, access: Access) {
     let keeps_nothing = operation.tags.iter().flatten().any(|tag| STATELESS_TAGS.contains(&tag.as_str()));
     let of_access: &[_] = match access {
         Access::Public => &[],
-        Access::Authenticated(_) => &[401],
-        Access::Roles(..) | Access::Session(_) | Access::Socket => &[401, 403],
+        Access::Token(_) => &[401],
+        Access::Roles(..) | Access::TokenOrCookie(_) | Access::Socket => &[401, 403],
     };
     let of_body: &[_] = if operation.request_body.is_some() { &[400, 408, 413, 415, 422] } else { &[] };
     let of_databases: &[_] = if keeps_nothing { &[] } else { &[503, 504] };

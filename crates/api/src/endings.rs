@@ -1,7 +1,7 @@
 //! How logins end: the rows of their refresh tokens, what is revoked, their cookies.
 //!
 //! Invariants: what has begun to end goes on to its end, also when its client has left ([`Endings`]); what is to be revoked is
-//! told before anything else that may fail, since it holds in this process at once and is told to the others as soon as it can be.
+//! told before anything else that may fail, since it holds here at once and is told to the others as soon as it can be.
 //! Elsewhere: rows (`phalanx_auth::Logins`), the feed (`phalanx_auth::Revocations`); who may end what (the routes).
 
 use std::{
@@ -9,12 +9,17 @@ use std::{
     time::Duration,
 };
 
-use phalanx_auth::{LoginId, Marks, Revocation, Standing, StateError, UnixMs};
+use phalanx_auth::{LoginId, Marks, Refusal, Revocation, Session, Standing::Revoked, StateError, UnixMs};
 use phalanx_data::{AccessError, Consistency, Position};
 use phalanx_telemetry::clock;
 use tokio::{sync::oneshot, task::JoinSet};
 
-use crate::{accounts::Account, problem::Problem, service::Service, settings::ACCESS_TOKEN_LIFETIME_MAX};
+use crate::{
+    accounts::{Account, AccountId, Standing},
+    problem::Problem,
+    service::Service,
+    settings::ACCESS_TOKEN_LIFETIME_MAX,
+};
 
 /// At once, those among them whose clients have left.
 const ENDINGS_MAX: usize = 1024;
@@ -34,8 +39,8 @@ pub(crate) struct EndedLogins {
 }
 
 impl Endings {
-    /// Does `work` to its end, whatever becomes of the request: a client that hangs up half way would leave a password changed and
-    /// the tokens of the old one alive.
+    /// Does `work` to its end, whatever becomes of the request: a client that hangs up half way would leave a password changed
+    /// and the tokens of the old one alive.
     pub(crate) async fn carry_out<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Problem>> + Send + 'static,
@@ -89,12 +94,10 @@ impl Service {
     pub(crate) async fn revoke_login_again(&self, account: &str, login: &str) -> Result<(), StateError> {
         // Of any epoch: only the login is asked about.
         let marks = Marks { session: Some(login), subject: account, epoch: u64::MAX };
-        match self.revocations().check(marks) {
-            Standing::Revoked => Ok(()),
-            Standing::Live | Standing::Unsure => {
-                self.revoke_logins(&[login.to_owned()], self.lifetime_max()).await
-            }
+        if self.revocations().check(marks) == Revoked {
+            return Ok(());
         }
+        self.revoke_logins(&[login.to_owned()], self.issuer.lifetime()).await
     }
 
     /// Ends all logins of an account whose epoch has just been raised.
@@ -122,8 +125,35 @@ impl Service {
         self.revocations().revoke(&[entry], self.lifetime_max()).await
     }
 
-    /// The longest that a token or a cookie lives, by whatever settings it was made. Entries that stay so long are for what happens
-    /// seldom: each takes memory in every process.
+    /// Ends a cookie whose login or epoch is over in the database: whoever ended them may have died before he told.
+    pub(crate) async fn see_that_it_stands(&self, session: &Session) -> Result<(), Problem> {
+        match self.stands(session).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.end_cookies(std::slice::from_ref(&session.id)).await?;
+                Err(Refusal::InvalidToken.into())
+            }
+            Err(error) => {
+                // The next look is in a minute, and what is ended in order needs none.
+                let error: &dyn std::error::Error = &error;
+                tracing::debug!(error, "a session could not be compared with its login");
+                Ok(())
+            }
+        }
+    }
+
+    async fn stands(&self, session: &Session) -> Result<bool, AccessError> {
+        let (id, login) = (AccountId::parse(&session.subject), LoginId::parse(&session.id));
+        let Some((id, login)) = id.zip(login) else { return Ok(false) };
+        let primary = Consistency::primary();
+        let account = self.accounts.by_id(id, &primary).await?;
+        let logins = self.logins.list(id.id(), &primary, UnixMs::from(clock::wall())).await?;
+        let may = |account: Account| account.epoch == session.epoch && account.standing == Standing::Active;
+        Ok(account.is_some_and(may) && logins.iter().any(|found| found.id == login))
+    }
+
+    /// The longest that a token or a cookie lives, by whatever settings it was made. Entries that stay so long are for what
+    /// happens seldom: each takes memory in every process.
     pub(crate) fn lifetime_max(&self) -> Duration {
         ACCESS_TOKEN_LIFETIME_MAX.max(self.session_lifetimes.absolute_timeout)
     }

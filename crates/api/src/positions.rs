@@ -93,6 +93,12 @@ impl PositionTokens {
 }
 
 impl Seen {
+    /// For a read that must not be older than anything: where the client's writes have gone, by a map that is no older than
+    /// theirs.
+    pub(crate) fn primary(&self) -> Consistency {
+        Consistency::primary().at_epoch(self.0.epoch())
+    }
+
     /// What a read has to see.
     pub(crate) fn consistency(&self) -> Consistency {
         let positions = self.0.iter().map(|position| phalanx_data::Position {

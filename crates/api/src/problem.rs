@@ -1,5 +1,7 @@
 //! Every error answer of the service: one table of status, short text and detail.
 
+mod causes;
+
 use std::borrow::Cow;
 
 use axum::{
@@ -7,12 +9,9 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use phalanx_auth::{HashingError, Refusal, RetryAfter, StandingError, StateError};
-use phalanx_data::{AccessError, Kind, ScatterError, ShardFault};
+use phalanx_auth::{PROBLEM_CONTENT_TYPE, Refusal, RetryAfter};
 use serde::Serialize;
 use utoipa::ToSchema;
-
-use crate::accounts::ListError;
 
 /// Whoever was refused for lack of room may come back after this.
 const RETRY_AFTER_SECONDS: &str = "1";
@@ -26,11 +25,9 @@ pub(crate) enum Problem {
     },
     BodyIncomplete,
     MalformedKey,
-    NoToken,
-    InvalidToken,
-    TokenExpired,
+    /// The library lets nobody in with what he has shown.
+    Refused(Refusal),
     InvalidCredentials,
-    Forbidden,
     /// A cookie came with a request of another site's page.
     CrossOrigin,
     NotFound,
@@ -83,10 +80,9 @@ impl Problem {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::MalformedJson { .. } | Self::BodyIncomplete | Self::MalformedKey => StatusCode::BAD_REQUEST,
-            Self::NoToken | Self::InvalidToken | Self::TokenExpired | Self::InvalidCredentials => {
-                StatusCode::UNAUTHORIZED
-            }
-            Self::Forbidden | Self::CrossOrigin => StatusCode::FORBIDDEN,
+            Self::Refused(refusal) => refusal.status(),
+            Self::InvalidCredentials => StatusCode::UNAUTHORIZED,
+            Self::CrossOrigin => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -113,11 +109,8 @@ impl Problem {
             Self::MalformedJson { .. } => "Malformed JSON",
             Self::BodyIncomplete => "Incomplete body",
             Self::MalformedKey => "Malformed idempotency key",
-            Self::NoToken => "No token provided",
-            Self::InvalidToken => "Invalid token",
-            Self::TokenExpired => "Token expired",
+            Self::Refused(refusal) => refusal.error(),
             Self::InvalidCredentials => "Invalid credentials",
-            Self::Forbidden => "Insufficient permissions",
             Self::CrossOrigin => "Cross-origin request",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
@@ -146,15 +139,12 @@ impl Problem {
         Cow::Borrowed(match self {
             Self::MalformedJson { detail, .. } => return Cow::Owned(detail.clone()),
             Self::InvalidFields(faults) => return Cow::Owned(sentence(faults)),
+            Self::Refused(refusal) => return Cow::Owned(refusal.detail()),
             Self::BodyIncomplete => "the body ended before its announced length",
             Self::MalformedKey => {
                 "send one `Idempotency-Key` of 1 to 255 visible ASCII characters, quoted or not"
             }
-            Self::NoToken => "send the token of a login as `Authorization: Bearer <token>`",
-            Self::InvalidToken => "the token is not one that this service issued for this use",
-            Self::TokenExpired => "log in again",
             Self::InvalidCredentials => "no account has this email and password",
-            Self::Forbidden => "this is for accounts with the role admin",
             Self::CrossOrigin => {
                 "a cookie counts only on requests of this service's own pages; send a token instead"
             }
@@ -194,27 +184,25 @@ impl Problem {
         }
     }
 
-    /// What stands beside the body. RFC 6750: an error code only where a token was sent.
-    fn headers(&self) -> &'static [(HeaderName, &'static str)] {
+    /// What stands beside the body.
+    fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let fixed = |(name, value)| (name, HeaderValue::from_static(value));
         match self {
-            Self::NoToken | Self::InvalidCredentials => &[(header::WWW_AUTHENTICATE, "Bearer")],
-            Self::InvalidToken => &[(header::WWW_AUTHENTICATE, r#"Bearer error="invalid_token""#)],
-            Self::TokenExpired => &[(
-                header::WWW_AUTHENTICATE,
-                r#"Bearer error="invalid_token", error_description="the token expired""#,
-            )],
-            Self::UpgradeRequired => &[
-                (header::CONNECTION, "upgrade"),
-                (header::UPGRADE, "websocket"),
-                (header::SEC_WEBSOCKET_VERSION, "13"),
+            Self::Refused(refusal) => vec![fixed(refusal.header())],
+            Self::InvalidCredentials => vec![fixed((header::WWW_AUTHENTICATE, "Bearer"))],
+            Self::UpgradeRequired => vec![
+                fixed((header::CONNECTION, "upgrade")),
+                fixed((header::UPGRADE, "websocket")),
+                fixed((header::SEC_WEBSOCKET_VERSION, "13")),
             ],
+            Self::TooManyAttempts(retry_after) => vec![(header::RETRY_AFTER, retry_after.seconds().into())],
             Self::KeyInUse
             | Self::Overloaded
             | Self::StorageFull
             | Self::Unavailable
             | Self::StateUnavailable
-            | Self::NotReady { .. } => &[(header::RETRY_AFTER, RETRY_AFTER_SECONDS)],
-            _ => &[],
+            | Self::NotReady { .. } => vec![fixed((header::RETRY_AFTER, RETRY_AFTER_SECONDS))],
+            _ => Vec::new(),
         }
     }
 }
@@ -261,100 +249,10 @@ impl IntoResponse for Problem {
         });
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_CONTENT_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        for (name, value) in self.headers() {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        if let Self::TooManyAttempts(retry_after) = self {
-            headers.insert(header::RETRY_AFTER, retry_after.seconds().into());
-        }
+        headers.extend(self.headers());
         response
-    }
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::NoToken => Self::NoToken,
-            Refusal::InvalidToken | Refusal::Revoked => Self::InvalidToken,
-            Refusal::TokenExpired => Self::TokenExpired,
-            Refusal::Forbidden(_) => Self::Forbidden,
-            Refusal::KeysUnavailable | Refusal::StateUnavailable => Self::StateUnavailable,
-        }
-    }
-}
-
-impl From<HashingError> for Problem {
-    fn from(error: HashingError) -> Self {
-        match error {
-            HashingError::Busy => Self::Overloaded,
-            _ => Self::internal(&error),
-        }
-    }
-}
-
-impl From<StateError> for Problem {
-    fn from(error: StateError) -> Self {
-        if error.is_defect() {
-            return Self::internal(&error);
-        }
-        let error: &dyn std::error::Error = &error;
-        // The state tells of an outage once.
-        tracing::debug!(error, "the shared state did not answer a request");
-        Self::StateUnavailable
-    }
-}
-
-impl From<StandingError> for Problem {
-    fn from(error: StandingError) -> Self {
-        match error {
-            StandingError::Store(error) => error.into(),
-            _ => Self::StateUnavailable,
-        }
-    }
-}
-
-impl From<AccessError> for Problem {
-    fn from(error: AccessError) -> Self {
-        if let AccessError::Closed = error {
-            return Self::NotReady { detail: "this replica is stopping" };
-        }
-        let problem = match error.verdict().kind {
-            Kind::Overloaded => Self::Overloaded,
-            Kind::Unavailable => Self::Unavailable,
-            Kind::Unknown => Self::OutcomeUnknown,
-            Kind::Timeout => Self::DatabaseTimeout,
-            Kind::Full => Self::StorageFull,
-            Kind::Duplicate | Kind::Invalid | Kind::Fault => return Self::internal(&error),
-        };
-        let error: &dyn std::error::Error = &error;
-        match problem {
-            // Every request says so while it lasts, and the topology has said it once.
-            Self::Overloaded | Self::Unavailable => {
-                tracing::debug!(error, "the database did not answer a request");
-            }
-            _ => tracing::error!(error, "a statement failed"),
-        }
-        problem
-    }
-}
-
-impl From<ScatterError> for Problem {
-    fn from(error: ScatterError) -> Self {
-        match error.source {
-            ShardFault::Access(error) => error.into(),
-            _ => Self::DatabaseTimeout,
-        }
-    }
-}
-
-impl From<ListError> for Problem {
-    fn from(error: ListError) -> Self {
-        match error {
-            ListError::Shard(error) => error.into(),
-            ListError::Merge(_) => Self::internal(&error),
-        }
     }
 }
 

@@ -68,6 +68,13 @@ pub(crate) struct Upkeep<'u> {
     pub(crate) stop: &'u CancellationToken,
 }
 
+impl Upkeep<'_> {
+    /// Begins a task that ends when it is told to.
+    fn begin<T: Future<Output = ()> + Send + 'static>(&mut self, task: impl FnOnce(CancellationToken) -> T) {
+        self.tasks.spawn(task(self.stop.clone()));
+    }
+}
+
 impl Service {
     /// Puts the service together, and begins what keeps it going.
     pub(crate) fn new(
@@ -75,40 +82,35 @@ impl Service {
         opened: Opened,
         sockets: Sockets,
         mut registry: Registry,
-        upkeep: Upkeep<'_>,
+        mut upkeep: Upkeep<'_>,
         stop: CancellationToken,
     ) -> Self {
         let Opened { ring, hasher, data, ids, state } = opened;
         metrics::register(&mut registry, &data);
+        metrics::register_shared_state(&mut registry, &state);
         let accounts = Accounts::new(data.clone(), ids.clone());
+        let reaper = Reaper::new(accounts.clone(), &mut registry);
+        upkeep.begin(|stop| reaper.run(stop));
         let idempotency = Idempotency::new(data.clone(), ring.derived(IDEMPOTENCY_PURPOSE).as_bytes());
+        let reaper = idempotency::Reaper::new(idempotency.clone());
+        upkeep.begin(|stop| reaper.run(stop));
         let logins = Logins::new(data, ids, settings.logins);
-        let (revocations, revocation_upkeep) = Revocations::follow(&state, settings.revocation);
+        let reaper = LoginReaper::new(logins.clone(), &mut registry);
+        upkeep.begin(|stop| reaper.run(stop));
+        let (revocations, feed) = Revocations::follow(&state, settings.revocation);
         revocations.register(&mut registry);
-        let (carts, carts_upkeep) = Fields::new(state.clone(), cart_settings(settings));
+        upkeep.begin(|stop| feed.run(stop));
+        let (carts, watches) = Fields::new(state.clone(), cart_settings(settings));
+        upkeep.begin(|stop| watches.run(stop));
         let secret = ring.derived(ATTEMPTS_PURPOSE);
         let attempts = Attempts::new(secret.as_bytes(), &AttemptSettings::default(), Some(&state));
         attempts.register(&mut registry);
-        metrics::register_shared_state(&mut registry, &state);
-
-        let Upkeep { tasks, stop: stop_upkeep } = upkeep;
-        tasks.spawn(Reaper::new(accounts.clone(), &mut registry).run(stop_upkeep.clone()));
-        tasks.spawn(idempotency::Reaper::new(idempotency.clone()).run(stop_upkeep.clone()));
-        tasks.spawn(LoginReaper::new(logins.clone(), &mut registry).run(stop_upkeep.clone()));
-        tasks.spawn(revocation_upkeep.run(stop_upkeep.clone()));
-        tasks.spawn(carts_upkeep.run(stop_upkeep.clone()));
-
-        let terms = Terms {
-            issuer: Some(TOKEN_ISSUER.to_owned()),
-            audience: Some(TOKEN_AUDIENCE.to_owned()),
-            types: TokenTypes::AccessToken,
-        };
-        let key_set = ring.key_set();
+        let keys = ring.key_set();
         Self {
             positions: PositionTokens::new(&ring, &mut registry),
-            public_keys: key_set.to_public_jwks().into(),
-            authenticator: Authenticator::new(Verifier::new(Keys::of(key_set), terms.clone()), revocations),
-            issuer: Issuer::new(ring, terms, settings.access_token_lifetime),
+            public_keys: keys.to_public_jwks().into(),
+            authenticator: Authenticator::new(Verifier::new(Keys::of(keys), terms()), revocations),
+            issuer: Issuer::new(ring, terms(), settings.access_token_lifetime),
             sessions: Sessions::new(state, session_settings(settings.sessions)),
             session_lifetimes: settings.sessions,
             trusted_proxies: settings.trusted_proxies.clone(),
@@ -129,6 +131,15 @@ impl Service {
     /// What is known of tokens that have ended before their time.
     pub(crate) fn revocations(&self) -> &Revocations {
         self.authenticator.revocations()
+    }
+}
+
+/// What this service's tokens say of themselves.
+fn terms() -> Terms {
+    Terms {
+        issuer: Some(TOKEN_ISSUER.to_owned()),
+        audience: Some(TOKEN_AUDIENCE.to_owned()),
+        types: TokenTypes::AccessToken,
     }
 }
 

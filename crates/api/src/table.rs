@@ -13,7 +13,7 @@ use phalanx_auth::{Freshness, Role};
 
 use crate::{
     access::{
-        Access::{self, Authenticated, Public, Roles, Session, Socket},
+        Access::{self, Public, Roles, Socket, Token, TokenOrCookie},
         Guarded,
     },
     routes::{
@@ -60,20 +60,20 @@ pub(crate) fn table() -> Vec<Route> {
     vec![
         Route::new(GET, "/.well-known/jwks.json", Public, keys::show),
         Route::new(POST, "/api/auth/login", Public, login::login),
-        Route::new(POST, "/api/auth/logout", Session(FEED), login::logout),
-        Route::new(POST, "/api/auth/logout-all", Session(STORE), sessions::end_all),
+        Route::new(POST, "/api/auth/logout", TokenOrCookie(FEED), login::logout),
+        Route::new(POST, "/api/auth/logout-all", TokenOrCookie(STORE), sessions::end_all),
         Route::new(POST, "/api/auth/refresh", Public, refresh::refresh),
         Route::new(POST, "/api/auth/register", Public, registration::register),
-        Route::new(GET, "/api/auth/sessions", Session(STORE), sessions::list),
-        Route::new(DELETE, "/api/auth/sessions/{id}", Session(STORE), sessions::end),
-        Route::new(DELETE, "/api/cart", Session(FEED), cart::clear),
-        Route::new(GET, "/api/cart", Session(FEED), cart::show),
-        Route::new(PATCH, "/api/cart", Session(FEED), cart::merge),
-        Route::new(PUT, "/api/cart", Session(FEED), cart::replace),
+        Route::new(GET, "/api/auth/sessions", TokenOrCookie(STORE), sessions::list),
+        Route::new(DELETE, "/api/auth/sessions/{id}", TokenOrCookie(STORE), sessions::end),
+        Route::new(DELETE, "/api/cart", TokenOrCookie(FEED), cart::clear),
+        Route::new(GET, "/api/cart", TokenOrCookie(FEED), cart::show),
+        Route::new(PATCH, "/api/cart", TokenOrCookie(FEED), cart::merge),
+        Route::new(PUT, "/api/cart", TokenOrCookie(FEED), cart::replace),
         Route::new(GET, "/api/catalog", Public, catalog::list),
-        Route::new(GET, "/api/profile", Authenticated(FEED), profile::profile),
+        Route::new(GET, "/api/profile", Token(FEED), profile::profile),
         // It asks the store where a password is concerned.
-        Route::new(PATCH, "/api/profile", Authenticated(FEED), profile::change),
+        Route::new(PATCH, "/api/profile", Token(FEED), profile::change),
         Route::new(GET, "/api/stats/users", Public, accounts::totals),
         Route::new(GET, "/api/users", Roles(ADMINS, FEED), accounts::list),
         Route::new(GET, "/api/users/{id}", Public, account::show),

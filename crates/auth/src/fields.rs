@@ -64,8 +64,8 @@ impl Default for FieldsSettings {
 /// All that an owner has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
-    /// Greater after each change. For an owner who has nothing stored it is the store's time, which is greater than every version
-    /// that was lost, unless changes came faster than one in a millisecond.
+    /// Greater than that of whoever sees less. For an owner who has nothing stored it is Redis' time, which is greater than every
+    /// version that was lost, unless changes came faster than one in a millisecond; in a file, the version of anybody's last change.
     pub version: u64,
     /// Values by names.
     pub fields: BTreeMap<String, String>,

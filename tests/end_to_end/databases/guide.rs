@@ -1,18 +1,12 @@
 //! What `docs/data.md` shows works as it stands there, with these servers for those.
 
-use std::{env, path::Path, process::Command, sync::Arc};
+use std::sync::Arc;
 
 use phalanx_test_servers::{Postgres, Settings as Server};
 
-use crate::support::{home::Home, phalanx::PROGRAM};
+use crate::support::{fenced, home::Home, phalanx};
 
 const GUIDE: &str = include_str!("../../../docs/data.md");
-
-/// The fenced blocks in this language.
-fn blocks(language: &str) -> Vec<&'static str> {
-    let fence = format!("```{language}\n");
-    GUIDE.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
-}
 
 /// Runs a script in which the guide's servers are these; what it has printed.
 fn run(home: &Arc<Home>, script: &str, servers: &[(&str, &Postgres)]) -> String {
@@ -21,11 +15,7 @@ fn run(home: &Arc<Home>, script: &str, servers: &[(&str, &Postgres)]) -> String 
     };
     let script = servers.iter().fold(script.to_owned(), place);
     assert!(!script.contains("@db"), "{script}");
-    let folder = Path::new(PROGRAM).parent().unwrap();
-    let path = format!("{}:{}", folder.display(), env::var("PATH").unwrap_or_default());
-    let mut shell = Command::new("sh");
-    shell.args(["-euc", &script]).current_dir(home.path()).env_clear().env("PATH", path);
-    let output = shell.output().unwrap();
+    let output = phalanx::script(home, &script).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{script}\n{told}");
     told.into_owned()
@@ -37,7 +27,7 @@ fn its_commands_lead_from_one_server_to_two_shards_with_replicas() {
     let (second, third) = (first.replica(), first.replica());
     let servers = [("db1", &first), ("db2", &second), ("db3", &third), ("db4", &fourth)];
     let home = Arc::new(Home::new());
-    let [one, replicas, shards] = blocks("sh")[..] else { panic!("three blocks of commands") };
+    let [one, replicas, shards] = fenced(GUIDE, "sh")[..] else { panic!("three blocks of commands") };
     let told = run(&home, one, &servers);
     assert!(told.contains("lacks phalanx 1") && told.contains("applied phalanx 1"), "{told}");
     for replica in [&second, &third] {
@@ -49,7 +39,7 @@ fn its_commands_lead_from_one_server_to_two_shards_with_replicas() {
     assert!(told.contains("4096 in shard 1, 0 in shard 2"), "{told}");
 
     // The console of the chapter on more shards, whose soak of an hour nobody waits for here.
-    let [console] = blocks("console")[..] else { panic!("one console") };
+    let [console] = fenced(GUIDE, "console")[..] else { panic!("one console") };
     let variables: String =
         shards.lines().filter(|line| line.starts_with("export")).map(|line| format!("{line}\n")).collect();
     for step in console.split("$ ").skip(1) {

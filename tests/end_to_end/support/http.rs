@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::DEADLINE;
 
 /// A connection that is kept.
+#[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
     unread: Vec<u8>,
@@ -39,11 +40,12 @@ impl Connection {
 
     pub(crate) fn receive(&mut self) -> io::Result<Answer> {
         let mut answer = self.receive_head()?;
-        let length = answer.header("content-length").expect("a length").parse().unwrap();
-        while self.unread.len() < length {
-            self.fill()?;
-        }
-        answer.body = String::from_utf8(self.unread.drain(..length).collect()).unwrap();
+        // RFC 9112, section 6.3: a 204 has no body, and needs not say so.
+        let length = match (answer.status, answer.header("content-length")) {
+            (204, None) => 0,
+            (_, length) => length.expect("a length").parse().unwrap(),
+        };
+        answer.body = String::from_utf8(self.receive_bytes(length)?).unwrap();
         Ok(answer)
     }
 
@@ -63,6 +65,14 @@ impl Connection {
     pub(crate) fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
         self.send(request)?;
         self.receive()
+    }
+
+    /// So many bytes of what follows, for which a head has changed the protocol.
+    pub(crate) fn receive_bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        while self.unread.len() < count {
+            self.fill()?;
+        }
+        Ok(self.unread.drain(..count).collect())
     }
 
     /// Waits until the peer ends it, whatever comes before; what came.
@@ -90,9 +100,13 @@ impl Connection {
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers(name).next()
+    }
+
+    /// The values of a field that may come several times.
+    pub(crate) fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
         let fields = self.head.lines().filter_map(|line| line.split_once(':'));
-        let mut values = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name));
-        values.next().map(|(_, value)| value.trim())
+        fields.filter(move |(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
     /// The replica of the reference API that answered.
@@ -136,9 +150,15 @@ pub(crate) fn getting_with(target: &str, fields: &str) -> Vec<u8> {
 }
 
 pub(crate) fn posting(target: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+    sending("POST", target, "", body)
+}
+
+/// A request with a body in JSON and further header lines, each with its end.
+pub(crate) fn sending(method: &str, target: &str, fields: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let head = format!(
-        "POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "{method} {target} HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), body].concat()

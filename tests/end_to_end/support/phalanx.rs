@@ -23,7 +23,7 @@ use super::{
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_phalanx");
 
 /// Probes that lose no time, and that a busy machine does not fail.
-const PROBES: &str = "
+pub(crate) const PROBES: &str = "
 probes.startup = { path = '/ready', period = '20ms', timeout = '30s', failure = 1000 }
 probes.readiness = { path = '/ready', period = '50ms', timeout = '30s', failure = 100 }
 ";
@@ -70,6 +70,15 @@ pub(crate) fn command(home: &Home, arguments: &[&str]) -> Command {
     let path = env::var_os("PATH").unwrap_or_default();
     command.args(arguments).current_dir(home.path()).env_clear().env("PATH", path).stdin(Stdio::null());
     command
+}
+
+/// A shell script in this folder, in which `phalanx` is the program.
+pub(crate) fn script(home: &Home, text: &str) -> Command {
+    let folder = Path::new(PROGRAM).parent().unwrap();
+    let path = format!("{}:{}", folder.display(), env::var("PATH").unwrap_or_default());
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", text]).current_dir(home.path()).env_clear().env("PATH", path);
+    shell
 }
 
 /// How a program ended.

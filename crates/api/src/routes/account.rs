@@ -75,7 +75,7 @@ pub(crate) async fn change(
     body: JsonObject,
 ) -> Result<impl IntoResponse, Problem> {
     let id = id.ok().and_then(|Path(text)| AccountId::parse(&text)).ok_or(Problem::NotFound)?;
-    let change = Change::read(body.fields(), id == caller.account)?;
+    let change = Change::read(body.fields(), id, caller.account)?;
     let work = Arc::clone(&service);
     let changing = async move { work.change_account(id, change, &caller, &client).await };
     let Changed { account, wrote } = service.endings.carry_out(changing).await?;
@@ -129,13 +129,13 @@ struct Change {
 }
 
 impl Change {
-    fn read(mut fields: Fields, is_own: bool) -> Result<Self, Problem> {
+    fn read(mut fields: Fields, id: AccountId, caller: AccountId) -> Result<Self, Problem> {
         let role = fields.optional_text("role", |text| Role::of(&text).ok_or("must be `user` or `admin`"));
         let disabled = fields.optional_flag("disabled");
         if let (Some(None), Some(None)) = (role, disabled) {
             fields.fault("", "must have `role` or `disabled`");
         }
-        if is_own {
+        if id == caller {
             // Whoever is the last admin could not undo it.
             fields.fault("", "must be about another account than the caller's");
         }

@@ -76,8 +76,8 @@ pub(crate) async fn replace(
     Ok((NO_STORE, Json(Cart::from(contents))))
 }
 
-/// Changes the quantities of some products, and takes out those of null. Others stay, also those that another device changes at the
-/// same time.
+/// Changes the quantities of some products, and takes out those of null. Others stay, also those that another device changes at
+/// the same time.
 #[utoipa::path(
     patch,
     path = "/api/cart",

@@ -14,7 +14,8 @@ const CACHE_CONTROL: &str = "public, max-age=300";
     get,
     path = "/.well-known/jwks.json",
     tag = "keys",
-    responses((status = 200, description = "A JWK set; may be cached for five minutes.", body = Object, content_type = "application/jwk-set+json")),
+    responses((status = 200, description = "A JWK set; may be cached for five minutes.", body = Object,
+        content_type = "application/jwk-set+json")),
 )]
 pub(crate) async fn show(State(service): State<Arc<Service>>) -> impl IntoResponse {
     let headers =

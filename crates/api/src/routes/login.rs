@@ -47,8 +47,7 @@ pub(crate) async fn login(
     let name = fields.text("email", Ok::<_, Infallible>);
     let password = fields.text("password", Password::offered);
     let (name, password) = fields.finish(name.zip(password))?;
-    let grant =
-        LogIn { service: &service, client: &client, name }.with(password, &seen.consistency()).await?;
+    let grant = LogIn { service: &service, client: &client, name }.with(password, &seen.primary()).await?;
     let wrote = service.accounts.wrote(grant.position.into_iter().collect());
     Ok((NO_STORE, service.positions.headers(seen, &wrote), grant.cookie(), Json(grant.tokens)))
 }
@@ -62,13 +61,14 @@ struct LogIn<'l> {
 }
 
 impl LogIn<'_> {
-    async fn with(&self, password: Password, consistency: &Consistency) -> Result<Grant, Problem> {
+    async fn with(&self, password: Password, primary: &Consistency) -> Result<Grant, Problem> {
         // What cannot be an address belongs to no account, and gets the same answer in the same time.
         let email = Email::parse(self.name.clone()).ok();
         let name = email.as_ref().map_or(&*self.name, Email::as_str);
         let attempt = self.service.begin_attempt(name, self.client).await?;
         let found = match &email {
-            Some(email) => self.service.accounts.by_email(email, consistency).await,
+            // A replica may not have heard of another password or a raised epoch yet, and the login is written there anyway.
+            Some(email) => self.service.accounts.by_email(email, primary).await,
             None => Ok(None),
         };
         let found = match found {
@@ -91,14 +91,14 @@ impl LogIn<'_> {
         if verified.rehash_due {
             self.rehash(&found, password).await;
         }
-        self.begin(&found.account).await
+        self.begin(&found.account, primary).await
     }
 
     /// A password that was changed between its check and the first row of the login has ended the logins that there were by
     /// then, and not this one.
-    async fn begin(&self, account: &Account) -> Result<Grant, Problem> {
+    async fn begin(&self, account: &Account, primary: &Consistency) -> Result<Grant, Problem> {
         let grant = self.service.grant(account, self.client).await?;
-        let current = self.service.accounts.by_id(account.id, &Consistency::primary()).await?;
+        let current = self.service.accounts.by_id(account.id, primary).await?;
         if current.is_some_and(|current| current.epoch == account.epoch) {
             return Ok(grant);
         }

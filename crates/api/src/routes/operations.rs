@@ -86,7 +86,8 @@ pub(crate) async fn readyz(state: State<Arc<Service>>) -> Result<impl IntoRespon
     get,
     path = "/metrics",
     tag = "operations",
-    responses((status = 200, description = "The series, in the text format of OpenMetrics.", body = String, content_type = "application/openmetrics-text")),
+    responses((status = 200, description = "The series, in the text format of OpenMetrics.", body = String,
+        content_type = "application/openmetrics-text")),
 )]
 pub(crate) async fn metrics(State(service): State<Arc<Service>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, registry::CONTENT_TYPE)], service.registry.encode())

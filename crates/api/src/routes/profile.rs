@@ -8,10 +8,9 @@ use axum::{
     response::{AppendHeaders, IntoResponse},
 };
 use phalanx_auth::{
-    Freshness, Password, PasswordHash, UnixMs, Verdict,
+    Freshness, Password, PasswordHash, Refusal, UnixMs, Verdict,
     audit::{Event, LoginFailure},
 };
-use phalanx_data::Consistency;
 use phalanx_telemetry::clock;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -43,7 +42,7 @@ pub(crate) async fn profile(
 ) -> Result<impl IntoResponse, Problem> {
     let found = service.accounts.by_id(caller.account, &seen.consistency()).await?;
     // A token that holds for an account that does not exist is from another database.
-    let account = found.ok_or(Problem::InvalidToken)?;
+    let account = found.ok_or(Refusal::InvalidToken)?;
     Ok((NO_STORE, Json(User::from(&account))))
 }
 
@@ -129,8 +128,8 @@ pub(crate) async fn change(
     seen: Seen,
     body: JsonObject,
 ) -> Result<impl IntoResponse, Problem> {
-    let found = service.accounts.credentials(caller.account, &Consistency::primary()).await?;
-    let found = found.ok_or(Problem::InvalidToken)?;
+    let found = service.accounts.credentials(caller.account, &seen.primary()).await?;
+    let found = found.ok_or(Refusal::InvalidToken)?;
     let Change { name, password } = Change::read(body.fields(), &found.account)?;
     // Whatever may be refused is so before anything has changed.
     let hash = match password {
@@ -182,7 +181,7 @@ impl Service {
         let wrote = self.accounts.wrote(Vec::new());
         let mut outcome = Outcome { account: found.account, wrote, grant: None };
         if let Some(name) = name {
-            outcome.take(self.accounts.rename(caller.account, &name).await?.ok_or(Problem::InvalidToken)?);
+            outcome.take(self.accounts.rename(caller.account, &name).await?.ok_or(Refusal::InvalidToken)?);
         }
         if let Some(hash) = hash {
             // Before and after: if it ends in between, nobody could repeat it, and a thief's login would go on.

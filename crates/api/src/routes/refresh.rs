@@ -3,8 +3,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{Json, extract::State, response::IntoResponse};
-use phalanx_auth::{RefreshError, Refreshed, UnixMs, audit::Event};
-use phalanx_data::Consistency;
+use phalanx_auth::{RefreshError, Refreshed, Refusal, UnixMs, audit::Event};
 use phalanx_telemetry::clock;
 
 use super::{NO_STORE, User};
@@ -48,13 +47,15 @@ pub(crate) async fn refresh(
         Err(error) => return Err(service.refresh_refused(error, &client).await),
     };
     let Refreshed { login, account: id, refresh_token, position, .. } = refreshed;
-    // The account as it is: what the new token says must not be older than what was revoked.
-    let account = service.accounts.by_id(AccountId::from(id), &Consistency::primary()).await?;
-    let Some(account) = account.filter(|account| account.standing == Standing::Active) else {
+    // The account as it is: what the token says must not be older than what was revoked.
+    let account = service.accounts.by_id(AccountId::from(id), &seen.primary()).await?;
+    // It may be there, and its bucket on the way to another shard.
+    let account = account.ok_or(Refusal::InvalidToken)?;
+    if account.standing == Standing::Disabled {
         service.logins.end(id, login, now).await?;
         service.revoke_logins(&[login.to_string()], service.lifetime_max()).await?;
-        return Err(Problem::InvalidToken);
-    };
+        return Err(Refusal::InvalidToken.into());
+    }
     let tokens = Tokens {
         token: service.access_token(&account, login),
         refresh_token: refresh_token.as_str().to_owned(),
@@ -72,15 +73,15 @@ impl Service {
                 Event::RefreshReused { account: &account, session: &session }.record(Some(client.address));
                 // The family has ended, and the revocation is told as soon as it can be.
                 let told = self.revoke_logins(&[session], self.lifetime_max()).await;
-                told.map_or_else(Problem::from, |()| Problem::InvalidToken)
+                told.map_or_else(Problem::from, |()| Refusal::InvalidToken.into())
             }
             // Whoever ended it may have died before he told.
             RefreshError::Ended { login, account } => {
                 let told = self.revoke_login_again(&account.to_string(), &login.to_string()).await;
-                told.map_or_else(Problem::from, |()| Problem::InvalidToken)
+                told.map_or_else(Problem::from, |()| Refusal::InvalidToken.into())
             }
-            RefreshError::Invalid => Problem::InvalidToken,
-            RefreshError::Expired => Problem::TokenExpired,
+            RefreshError::Invalid => Refusal::InvalidToken.into(),
+            RefreshError::Expired => Refusal::TokenExpired.into(),
             RefreshError::Contended => Problem::Overloaded,
             RefreshError::Access(error) => error.into(),
             error => Problem::internal(&error),

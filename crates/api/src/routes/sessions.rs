@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::{AppendHeaders, IntoResponse},
 };
-use phalanx_auth::{Ended, Login, LoginId, UnixMs, audit::Event};
+use phalanx_auth::{Ended, Login, LoginId, Refusal, UnixMs, audit::Event};
 use phalanx_data::Position;
 use phalanx_telemetry::clock;
 use serde::Serialize;
@@ -150,13 +150,16 @@ impl Service {
         client: &Client,
     ) -> Result<Option<Position>, Problem> {
         let ended = self.logins.end(caller.account.id(), login, UnixMs::from(clock::wall())).await?;
+        let (account, session) = (caller.account.to_string(), login.to_string());
         let position = match ended {
             Ended::Now { position } => position,
-            // Whoever ended it may have died before he told.
-            Ended::Before => None,
             Ended::Unknown => return Err(Problem::NotFound),
+            Ended::Before => {
+                // Whoever ended it may have died before he told.
+                self.revoke_login_again(&account, &session).await?;
+                return Ok(None);
+            }
         };
-        let (account, session) = (caller.account.to_string(), login.to_string());
         self.revoke_logins(std::slice::from_ref(&session), self.lifetime_max()).await?;
         Event::SessionEnded { account: &account, session: &session }.record(Some(client.address));
         Ok(position)
@@ -164,7 +167,7 @@ impl Service {
 
     async fn end_every_login(&self, caller: &Caller, client: &Client) -> Result<Wrote, Problem> {
         // Tokens that belong to no row end with the epoch.
-        let mut changed = self.accounts.bump_epoch(caller.account).await?.ok_or(Problem::InvalidToken)?;
+        let mut changed = self.accounts.bump_epoch(caller.account).await?.ok_or(Refusal::InvalidToken)?;
         let ended = self.end_logins(&changed.account).await?;
         let account = caller.account.to_string();
         Event::LoggedOutEverywhere { account: &account }.record(Some(client.address));

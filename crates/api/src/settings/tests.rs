@@ -126,6 +126,7 @@ fn each_fault_names_its_variable() {
         ("JWT_KEYS", r#"{"keys":[]}"#),
         ("JWT_KEYS", "/nowhere/keys.json"),
         ("JWT_KEYS", "/"),
+        ("JWT_KEYS", "/dev/zero"),
         ("REDIS_URL", "localhost:6379"),
         ("REDIS_URL", "redis://"),
         ("REDIS_URL", "redis://:6379"),

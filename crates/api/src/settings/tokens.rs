@@ -1,6 +1,11 @@
 //! What tokens are signed with, how long they and what they belong to last, and where it is told that they are void.
 
-use std::{fs, num::NonZeroU16, time::Duration};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    num::NonZeroU16,
+    time::Duration,
+};
 
 use phalanx_auth::{
     JWKS_BYTES_MAX, KeyRing, LoginSettings, RevocationSettings, SECRET_BYTES_MIN, StalePolicy,
@@ -58,24 +63,13 @@ impl Environment<'_> {
         .ok()
     }
 
-    /// The text of a JWK set, or the path of a file with one.
     fn ring_of_set(&mut self, keys: String) -> Option<KeyRing> {
-        let text = if keys.trim_start().starts_with('{') {
-            keys
-        } else {
-            let read = fs::metadata(&keys).and_then(|file| {
-                if file.len() > JWKS_BYTES_MAX as u64 {
-                    return Err(std::io::Error::other(format!("it has more than {JWKS_BYTES_MAX} bytes")));
-                }
-                fs::read_to_string(&keys)
-            });
-            match read {
-                Ok(text) => text,
-                Err(error) => {
-                    let remedy = "give a readable file, or the JWK set itself, which begins with `{`";
-                    self.fault("JWT_KEYS", format!("is `{keys}`, which cannot be read: {error}"), remedy);
-                    return None;
-                }
+        let text = match key_set(keys) {
+            Ok(text) => text,
+            Err((path, error)) => {
+                let remedy = "give a readable file, or the JWK set itself, which begins with `{`";
+                self.fault("JWT_KEYS", format!("is `{path}`, which cannot be read: {error}"), remedy);
+                return None;
             }
         };
         let ring = KeyRing::from_jwks(&text);
@@ -119,4 +113,20 @@ impl Environment<'_> {
             ..RevocationSettings::default()
         }
     }
+}
+
+/// The text of a JWK set, or that of the file at this path.
+fn key_set(text_or_path: String) -> Result<String, (String, io::Error)> {
+    if text_or_path.trim_start().starts_with('{') {
+        return Ok(text_or_path);
+    }
+    let mut text = String::new();
+    // One more than there may be shows that it is too long: what the path names need not be a file, nor end.
+    let read = File::open(&text_or_path)
+        .and_then(|file| file.take(JWKS_BYTES_MAX as u64 + 1).read_to_string(&mut text))
+        .and_then(|bytes| match bytes {
+            0..=JWKS_BYTES_MAX => Ok(()),
+            _ => Err(io::Error::other(format!("it has more than {JWKS_BYTES_MAX} bytes"))),
+        });
+    read.map(|()| text).map_err(|error| (text_or_path, error))
 }

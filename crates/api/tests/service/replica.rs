@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::Path};
 
 use phalanx_api::{Drained, ServeError, Settings, serve};
+use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,8 @@ pub(crate) struct Replica {
     pub(crate) address: SocketAddr,
     pub(crate) stop: CancellationToken,
     serving: JoinHandle<Result<Drained, ServeError>>,
+    /// That of a replica that was given none.
+    _directory: Option<TempDir>,
 }
 
 pub(crate) fn settings(directory: &Path, instance: &str) -> Settings {
@@ -28,13 +31,17 @@ pub(crate) fn settings(directory: &Path, instance: &str) -> Settings {
 
 impl Replica {
     /// Starts a replica; requests wait in the kernel's queue until it serves.
-    pub(crate) async fn start(settings: Settings) -> Self {
+    pub(crate) async fn start(mut settings: Settings) -> Self {
+        let directory = settings.data_directory.is_relative().then(|| tempfile::tempdir().unwrap());
+        if let Some(directory) = &directory {
+            settings.data_directory = directory.path().to_owned();
+        }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the replica owns the handle, and `stop` awaits it")]
         let serving = tokio::spawn(serve(settings, listener, stop.clone()));
-        Self { address, stop, serving }
+        Self { address, stop, serving, _directory: directory }
     }
 
     pub(crate) async fn over(directory: &Path) -> Self {

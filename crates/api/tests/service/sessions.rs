@@ -1,14 +1,19 @@
 //! Logins: known to every replica, prolonged, listed, and ended everywhere.
 
+use std::time::Duration;
+
 use phalanx_auth::{Algorithm, KeyRing, KeySet, Keys, Terms, TokenTypes, Verifier, generate};
 use phalanx_telemetry::clock;
+use phalanx_test_servers::Postgres;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::{
     accounts::signed_as,
-    client::{exchange, login, request},
+    client::{Client, exchange, login, register, request},
+    databases,
     fleet::{COOKIE, EMAIL, Fleet, PASSWORD, User, eventually, invalid_token, refresh},
+    replica::Replica,
 };
 
 #[tokio::test]
@@ -92,7 +97,7 @@ async fn sessions_are_listed_and_ended_one_by_one() {
         assert_eq!(sessions[0]["device"]["address"], "127.0.0.1");
         let path = format!("/api/auth/sessions/{}", sessions[1]["id"].as_str().unwrap());
 
-        let stranger = User::of(&fleet.first.exchange(crate::client::register("eve@example.com")).await, 201);
+        let stranger = User::of(&fleet.first.exchange(register("eve@example.com")).await, 201);
         assert_eq!(stranger.ask(&fleet.first, "DELETE", &path, None).await.problem().0, 404);
         assert_eq!(second.ask(&fleet.first, "DELETE", &path, None).await.status, 204);
         first.is_refused(&fleet.second).await;
@@ -291,8 +296,8 @@ async fn anybody_verifies_tokens_with_the_keys_that_are_shown() {
     let variables = [("DATA_DIR", directory.path().to_str().unwrap().to_owned()), ("JWT_KEYS", ring)];
     let settings =
         phalanx_api::Settings::from_variables(variables.map(|(name, value)| (name.to_owned(), value)));
-    let replica = crate::replica::Replica::start(settings.unwrap()).await;
-    let user = User::of(&replica.exchange(crate::client::register(EMAIL)).await, 201);
+    let replica = Replica::start(settings.unwrap()).await;
+    let user = User::of(&replica.exchange(register(EMAIL)).await, 201);
     let shown = replica.get("/.well-known/jwks.json").await;
     assert_eq!(shown.header("cache-control"), Some("public, max-age=300"));
     let set = KeySet::from_jwks(&shown.text).unwrap();
@@ -309,4 +314,44 @@ async fn anybody_verifies_tokens_with_the_keys_that_are_shown() {
     // A secret is nobody's to see.
     let fleet = Fleet::over_files(&[]).await;
     assert_eq!(fleet.first.get("/.well-known/jwks.json").await.json(), json!({ "keys": [] }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cookie_does_not_outlive_what_only_the_database_knows() {
+    let server = Postgres::start(phalanx_test_servers::Settings::default());
+    for ended in ["UPDATE accounts SET epoch = epoch + 1", "UPDATE logins SET ended_at = created_at"] {
+        let url = server.url();
+        let mut settings = databases::settings("api-1", &[("DATABASE_URL", &url)]);
+        // A use is noted four times in that time, and the database is looked at then.
+        settings.sessions.idle_timeout = Duration::from_secs(8);
+        let replica = Replica::start(settings).await;
+        assert_eq!(replica.get("/livez").await.status, 200);
+        let email = format!("ada-{}@example.com", ended.len());
+        let user = User::of(&replica.exchange(register(&email)).await, 201);
+        assert_eq!(user.browse(&replica, "GET", "/api/cart").await.status, 200);
+        // As if who did it had died before he told.
+        server.execute(ended);
+        eventually(async || user.browse(&replica, "GET", "/api/cart").await.status == 401).await;
+    }
+}
+
+#[tokio::test]
+async fn who_hangs_up_before_the_answer_has_logged_out_all_the_same() {
+    for fleet in Fleet::both().await {
+        fleet.registered().await;
+        let mut users = Vec::new();
+        for _ in 0..5 {
+            let user = fleet.logged_in().await;
+            let mut client = Client::connect(fleet.first.address).await;
+            let fields = [("authorization", user.authorization.as_str())];
+            client.send(&request("POST", "/api/auth/logout", &fields, None)).await;
+            drop(client);
+            users.push(user);
+        }
+        for user in users {
+            user.is_refused(&fleet.first).await;
+            user.is_refused(&fleet.second).await;
+            eventually(async || user.refresh(&fleet.second).await.status == 401).await;
+        }
+    }
 }

@@ -14,12 +14,12 @@ CREATE TABLE fields (
     owner    BLOB    PRIMARY KEY,
     version  INTEGER NOT NULL,
     contents BLOB    NOT NULL,
-    change   INTEGER NOT NULL,
     expires  INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX fields_by_change ON fields (change);
+CREATE INDEX fields_by_version ON fields (version);
 CREATE INDEX fields_by_expiry ON fields (expires);
 
--- Numbers the changes of all owners. It has a row of its own, so that it never goes back when theirs are removed.
-CREATE TABLE field_changes (number INTEGER NOT NULL) STRICT;
-INSERT INTO field_changes (number) VALUES (0);
+-- The version of the last change, whoever's fields that were. It has a row of its own, so that it never goes back when theirs are
+-- removed.
+CREATE TABLE field_changes (version INTEGER NOT NULL) STRICT;
+INSERT INTO field_changes (version) VALUES (0);

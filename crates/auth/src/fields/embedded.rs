@@ -1,4 +1,7 @@
 //! Fields in the embedded state: a row for each owner, changed in a transaction, of which the file has one at a time.
+//!
+//! Invariant: whoever reads sees a version that is less than that of every change which he does not see. So an owner with nothing
+//! stored has the version of the last change of any owner, and not that of a clock: a change takes the time before it can be seen.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,15 +12,18 @@ use crate::{StateError, saturating, state::EmbeddedState};
 
 const BY_OWNER: Statement = Statement::new(
     "fields_by_owner",
-    "SELECT version, contents FROM fields WHERE owner = $1 AND expires > $2",
+    "SELECT field_changes.version AS last, fields.version, contents
+     FROM field_changes LEFT JOIN fields ON owner = $1 AND expires > $2",
 );
-const NEXT_CHANGE: Statement =
-    Statement::new("fields_next_change", "UPDATE field_changes SET number = number + 1 RETURNING number");
+const NEXT_VERSION: Statement = Statement::new(
+    "fields_next_version",
+    "UPDATE field_changes SET version = max(version + 1, $1) RETURNING version",
+);
 const PUT: Statement = Statement::new(
     "fields_put",
-    "INSERT INTO fields (owner, version, contents, change, expires) VALUES ($1, $2, $3, $4, $5)
+    "INSERT INTO fields (owner, version, contents, expires) VALUES ($1, $2, $3, $4)
      ON CONFLICT (owner) DO UPDATE SET version = excluded.version, contents = excluded.contents,
-         change = excluded.change, expires = excluded.expires",
+         expires = excluded.expires",
 );
 /// A few with each write: as many go as came, and no write waits for a long one.
 const REMOVE_EXPIRED: Statement = Statement::new(
@@ -25,22 +31,15 @@ const REMOVE_EXPIRED: Statement = Statement::new(
     "DELETE FROM fields WHERE owner IN
          (SELECT owner FROM fields WHERE expires <= $1 ORDER BY expires LIMIT 8)",
 );
-const LAST_CHANGE: Statement = Statement::new("fields_last_change", "SELECT number FROM field_changes");
+const LAST_CHANGE: Statement = Statement::new("fields_last_change", "SELECT version FROM field_changes");
 const CHANGED_SINCE: Statement = Statement::new(
     "fields_changed_since",
-    "SELECT owner, change FROM fields WHERE change > $1 ORDER BY change LIMIT 512",
+    "SELECT owner, version FROM fields WHERE version > $1 ORDER BY version LIMIT 512",
 );
 
 pub(super) async fn get(state: &EmbeddedState, owner: &str) -> Result<Contents, StateError> {
-    let now_ms = now_ms();
-    let rows = state
-        .shard()
-        .read(&Consistency::primary(), &BY_OWNER, &[owner.as_bytes().into(), now_ms.into()])
-        .await?;
-    Ok(stored(&rows, owner)?.unwrap_or_else(|| {
-        // A write in this millisecond is one after it.
-        Contents { version: now_ms.unsigned_abs().saturating_sub(1), fields: BTreeMap::new() }
-    }))
+    let values = [owner.as_bytes().into(), now_ms().into()];
+    contents(&state.shard().read(&Consistency::primary(), &BY_OWNER, &values).await?, owner)
 }
 
 pub(super) async fn merge(
@@ -76,24 +75,23 @@ pub(super) async fn replace(
     Ok(state.shard().transaction(Isolation::default(), write).await?.0)
 }
 
-/// The number of the last change of any owner.
+/// The version of the last change of any owner.
 pub(super) async fn last_change(state: &EmbeddedState) -> Result<i64, AccessError> {
     let rows = state.shard().read(&Consistency::primary(), &LAST_CHANGE, &[]).await?;
-    Ok(rows.first().map_or(Ok(0), |row| row.get("number"))?)
+    Ok(rows.first().map_or(Ok(0), |row| row.get("version"))?)
 }
 
-/// Some owners that have changed since, in order, each with the number of its change. One that is no text is left out.
+/// Some owners that have changed since, in order, each with its version. One that is no text is left out.
 pub(super) async fn changed_since(
     state: &EmbeddedState,
-    change: i64,
+    version: i64,
 ) -> Result<Vec<(Option<String>, i64)>, AccessError> {
-    let rows = state.shard().read(&Consistency::primary(), &CHANGED_SINCE, &[change.into()]).await?;
-    rows.iter().map(|row| Ok((String::from_utf8(row.get("owner")?).ok(), row.get("change")?))).collect()
+    let rows = state.shard().read(&Consistency::primary(), &CHANGED_SINCE, &[version.into()]).await?;
+    rows.iter().map(|row| Ok((String::from_utf8(row.get("owner")?).ok(), row.get("version")?))).collect()
 }
 
 async fn read(transaction: &mut Transaction, owner: &str, now_ms: i64) -> Result<Contents, StateError> {
-    let rows = transaction.query(&BY_OWNER, &[owner.as_bytes().into(), now_ms.into()]).await?;
-    Ok(stored(&rows, owner)?.unwrap_or_default())
+    contents(&transaction.query(&BY_OWNER, &[owner.as_bytes().into(), now_ms.into()]).await?, owner)
 }
 
 /// Stores `contents` as the next version of what they were read as.
@@ -104,28 +102,30 @@ async fn put(
     now_ms: i64,
     lifetime: Duration,
 ) -> Result<Contents, AccessError> {
-    let rows = transaction.query(&NEXT_CHANGE, &[]).await?;
-    let change: i64 = rows.first().map_or(Ok(0), |row| row.get("number"))?;
-    let version = contents.version.saturating_add(1).max(now_ms.unsigned_abs());
+    let rows = transaction.query(&NEXT_VERSION, &[now_ms.into()]).await?;
+    let version: i64 = rows.first().map_or(Ok(now_ms), |row| row.get("version"))?;
     let lifetime_ms = saturating::integer(saturating::milliseconds(lifetime));
-    let values: [Value; 5] = [
+    let values: [Value; 4] = [
         owner.as_bytes().into(),
-        saturating::integer(version).into(),
+        version.into(),
         encode(&contents.fields).into(),
-        change.into(),
         now_ms.saturating_add(lifetime_ms).into(),
     ];
     transaction.execute(&PUT, &values).await?;
     transaction.execute(&REMOVE_EXPIRED, &[now_ms.into()]).await?;
-    Ok(Contents { version, ..contents })
+    Ok(Contents { version: version.unsigned_abs(), ..contents })
 }
 
-fn stored(rows: &[Row], owner: &str) -> Result<Option<Contents>, StateError> {
-    let Some(row) = rows.first() else { return Ok(None) };
+/// What [`BY_OWNER`] found.
+fn contents(rows: &[Row], owner: &str) -> Result<Contents, StateError> {
     let unreadable = |_| StateError::Unreadable { key: owner.to_owned() };
-    let version = row.get("version").map_err(unreadable)?;
+    let Some(row) = rows.first() else { return Ok(Contents::default()) };
+    let version: Option<u64> = row.get("version").map_err(unreadable)?;
+    let Some(version) = version else {
+        return Ok(Contents { version: row.get("last").map_err(unreadable)?, fields: BTreeMap::new() });
+    };
     let document: Vec<u8> = row.get("contents").map_err(unreadable)?;
-    Ok(Some(Contents { version, fields: decode(&document, owner)? }))
+    Ok(Contents { version, fields: decode(&document, owner)? })
 }
 
 fn now_ms() -> i64 {

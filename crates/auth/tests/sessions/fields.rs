@@ -113,6 +113,29 @@ async fn a_reader_sees_a_change_as_a_whole_or_not_at_all() {
     }
 }
 
+/// Whoever follows an owner passes over versions that he has seen: a change under one of them would never be told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_see_a_change_yet_has_a_version_before_it() {
+    for store in Store::both() {
+        let (writer, reader) = (store.replica().await, store.replica().await);
+        for owner in (0..100).map(|number| number.to_string()) {
+            let mut before = reader.fields.get(&owner).await.unwrap();
+            let change = setting([("a", "1")]);
+            let (written, seen) = tokio::join!(writer.fields.merge(&owner, &change), async {
+                loop {
+                    let read = reader.fields.get(&owner).await.unwrap();
+                    if !read.fields.is_empty() {
+                        return read;
+                    }
+                    before = read;
+                }
+            });
+            assert_eq!(written.unwrap(), seen);
+            assert!(before.version < seen.version, "{before:?} is older than {seen:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn too_many_and_too_long_fields_change_nothing() {
     for store in Store::both() {

@@ -85,7 +85,10 @@ fn threads_that_learn_and_sweep_lose_nothing() {
                     // Half of them are over by the time of the sweep.
                     let until = if number % 2 == 0 { 100 } else { 200 };
                     set.learn(&session(&id, until), 10);
-                    assert_eq!(set.check(&marks(&id, "u", 0), 10), Standing::Revoked);
+                    // The first of them, another thread that is through may have swept already.
+                    if until > 100 {
+                        assert_eq!(set.check(&marks(&id, "u", 0), 10), Standing::Revoked);
+                    }
                 }
                 set.sweep(100);
             })

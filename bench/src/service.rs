@@ -10,7 +10,6 @@ use std::{
 use anyhow::{Context, ensure};
 use tokio::process::Command;
 
-use super::users::Stack;
 use crate::{
     cores::{Core, Placement},
     daemon::Daemon,
@@ -19,9 +18,9 @@ use crate::{
 };
 
 const APP: [(&str, &str); 3] = [
-    ("package.json", include_str!("../../apps/express-sequelize/package.json")),
-    ("package-lock.json", include_str!("../../apps/express-sequelize/package-lock.json")),
-    ("server.js", include_str!("../../apps/express-sequelize/server.js")),
+    ("package.json", include_str!("../apps/express-sequelize/package.json")),
+    ("package-lock.json", include_str!("../apps/express-sequelize/package-lock.json")),
+    ("server.js", include_str!("../apps/express-sequelize/server.js")),
 ];
 const HEALTH: &str = "/health";
 /// For the length of a comparison.
@@ -29,40 +28,78 @@ const JWT_SECRET: &str = "a secret of the comparison alone";
 
 /// What services are started with.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Site<'a> {
-    pub(super) programs: &'a Programs,
-    pub(super) directory: &'a Path,
-    pub(super) placement: Placement,
+pub(crate) struct Site<'a> {
+    pub(crate) programs: &'a Programs,
+    pub(crate) directory: &'a Path,
+    pub(crate) placement: Placement,
+}
+
+/// How the app on Express and Sequelize is started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Express<'a> {
+    /// Its database.
+    pub(crate) url: &'a str,
+    /// Those of its pool.
+    pub(crate) connections: u32,
+    pub(crate) answers: Rows,
+    /// Variables with what it verifies tokens with.
+    pub(crate) tokens: &'a [(&'static str, String)],
+}
+
+/// What Sequelize makes of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// An instance of the model.
+    Instances,
+    /// The row as it is, with `raw: true`.
+    Raw,
 }
 
 /// A service that answers.
 #[derive(Debug)]
-pub(super) struct Service {
-    pub(super) address: SocketAddr,
-    pub(super) daemon: Daemon,
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
+    pub(crate) daemon: Daemon,
 }
 
 impl Site<'_> {
-    /// A replica of the reference API over these servers, which it migrates. Whatever names servers to this program itself is
-    /// not for the replica.
-    pub(super) fn start_api(
+    /// A replica of the reference API over these servers, which it migrates.
+    pub(crate) fn start_api(
         &self,
         name: &str,
         primary: &str,
         replicas: &[String],
         core: Core,
     ) -> anyhow::Result<Service> {
-        let address = free_address()?;
-        let listen = address.to_string();
         let replicas = replicas.join(",");
         let environment = [
-            ("DATABASE_URL", OsStr::new("")),
-            ("DATABASE_SHARD_1_PRIMARY", OsStr::new(primary)),
-            ("DATABASE_SHARD_1_REPLICAS", OsStr::new(&replicas)),
-            ("DATABASE_MIGRATE", OsStr::new("true")),
-            ("REDIS_URL", OsStr::new("")),
-            ("JWT_SECRET", OsStr::new(JWT_SECRET)),
+            ("DATABASE_SHARD_1_PRIMARY", primary),
+            ("DATABASE_SHARD_1_REPLICAS", &replicas),
+            ("JWT_SECRET", JWT_SECRET),
         ];
+        self.start_api_with(name, &environment, core)
+    }
+
+    /// The same with what else it is told. Whatever names servers to this program itself is not for the replica.
+    pub(crate) fn start_api_with(
+        &self,
+        name: &str,
+        environment: &[(&str, &str)],
+        core: Core,
+    ) -> anyhow::Result<Service> {
+        let address = free_address()?;
+        let listen = address.to_string();
+        let nothing = [
+            "DATABASE_URL",
+            "DATABASE_SHARD_1_PRIMARY",
+            "DATABASE_SHARD_1_REPLICAS",
+            "REDIS_URL",
+            "JWT_KEYS",
+        ];
+        let nothing = nothing.map(|variable| (variable, OsStr::new("")));
+        let told = environment.iter().map(|(variable, value)| (*variable, OsStr::new(*value)));
+        let environment: Vec<_> =
+            nothing.into_iter().chain([("DATABASE_MIGRATE", OsStr::new("true"))]).chain(told).collect();
         let arguments = [OsStr::new("api"), OsStr::new("--listen"), OsStr::new(&listen)];
         let directory = self.subdirectory(name)?;
         let daemon =
@@ -70,25 +107,26 @@ impl Site<'_> {
         Ok(Service { address, daemon })
     }
 
-    /// The app on Express and Sequelize over this server, once its libraries are there.
-    pub(super) async fn start_express(
-        &self,
-        url: &str,
-        connections: u32,
-        stack: Stack,
-    ) -> anyhow::Result<Service> {
-        let app = self.install().await.context("install the app's libraries")?;
+    /// The app on Express and Sequelize, once its libraries are there.
+    pub(crate) async fn start_express(&self, app: &Express<'_>) -> anyhow::Result<Service> {
+        let directory = self.install().await.context("install the app's libraries")?;
         let address = free_address()?;
         let port = address.port().to_string();
-        let connections = connections.to_string();
-        let environment = [
-            ("DATABASE_URL", OsStr::new(url)),
-            ("NODE_ENV", OsStr::new("production")),
-            ("POOL_CONNECTIONS", OsStr::new(&connections)),
-            ("PORT", OsStr::new(&port)),
-            ("SEQUELIZE_RAW", OsStr::new(if stack == Stack::ExpressRaw { "true" } else { "false" })),
+        let connections = app.connections.to_string();
+        let raw = if app.answers == Rows::Raw { "true" } else { "false" };
+        let fixed = [
+            ("DATABASE_URL", app.url),
+            ("NODE_ENV", "production"),
+            ("POOL_CONNECTIONS", &connections),
+            ("PORT", &port),
+            ("SEQUELIZE_RAW", raw),
         ];
-        let script = app.join("server.js");
+        let environment: Vec<_> = fixed
+            .into_iter()
+            .chain(app.tokens.iter().map(|(variable, value)| (*variable, value.as_str())))
+            .map(|(variable, value)| (variable, OsStr::new(value)))
+            .collect();
+        let script = directory.join("server.js");
         let directory = self.subdirectory(&format!("express-{port}"))?;
         let core = self.placement.proxy;
         let daemon = Daemon::start(
@@ -127,7 +165,7 @@ impl Site<'_> {
         Ok(directory)
     }
 
-    pub(super) fn subdirectory(&self, name: &str) -> anyhow::Result<PathBuf> {
+    pub(crate) fn subdirectory(&self, name: &str) -> anyhow::Result<PathBuf> {
         let directory = self.directory.join(name);
         fs::create_dir_all(&directory).with_context(|| format!("create {}", directory.display()))?;
         Ok(directory)
@@ -136,16 +174,17 @@ impl Site<'_> {
 
 impl Service {
     /// Waits until it serves.
-    pub(super) async fn until_answers(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn until_answers(&mut self) -> anyhow::Result<()> {
         self.daemon.until_answers(self.address, HEALTH).await
     }
 }
 
 /// What the libraries of the app are, for the report.
-pub(super) fn express_versions() -> String {
+pub(crate) fn express_versions() -> String {
     let package: serde_json::Value = serde_json::from_str(APP[0].1).expect("a file of this package");
     let version = |name: &str| package["dependencies"][name].as_str().unwrap_or("unknown").to_owned();
-    format!("express {}, sequelize {}, pg {}", version("express"), version("sequelize"), version("pg"))
+    let [express, sequelize, pg] = ["express", "sequelize", "pg"].map(version);
+    format!("express {express}, sequelize {sequelize}, pg {pg}, jsonwebtoken {}", version("jsonwebtoken"))
 }
 
 #[cfg(test)]
@@ -158,6 +197,6 @@ mod tests {
         for machine in ["resolved", "http:", "https:", "file:", "/root", "/home"] {
             assert!(!lock.contains(machine), "{machine}");
         }
-        assert_eq!(express_versions(), "express 5.3.0, sequelize 6.37.8, pg 8.23.1");
+        assert_eq!(express_versions(), "express 5.3.0, sequelize 6.37.8, pg 8.23.1, jsonwebtoken 9.0.3");
     }
 }

@@ -8,7 +8,7 @@ use phalanx_test_servers::{Durability, Postgres, Settings};
 use crate::usage;
 
 /// Rows of each table: more than any cache of a single core holds, less than the server's buffers.
-pub(super) const ROWS: u32 = 100_000;
+pub(crate) const ROWS: u32 = 100_000;
 /// The server would refuse what the comparisons ask for with its default of 100.
 const CONNECTIONS_MAX: u16 = 400;
 /// What a table of this size needs to lie in memory, as the tables of a tuned server do for the most part.
@@ -16,11 +16,11 @@ const BUFFERS: &str = "256MB";
 
 /// A running server; cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Database(Arc<Postgres>);
+pub(crate) struct Database(Arc<Postgres>);
 
 impl Database {
     /// Starts an empty one.
-    pub(super) async fn start() -> anyhow::Result<Self> {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
         blocking(|| {
             let settings = Settings {
                 durability: Durability::Disk,
@@ -38,12 +38,12 @@ impl Database {
     }
 
     /// Starts a replica of this one.
-    pub(super) async fn replica(&self) -> anyhow::Result<Self> {
+    pub(crate) async fn replica(&self) -> anyhow::Result<Self> {
         self.with(|server| Self(Arc::new(server.replica()))).await.context("start a replica")
     }
 
     /// Creates the table that is asked for by key, of rows of about 100 bytes.
-    pub(super) async fn fill_items(&self) -> anyhow::Result<()> {
+    pub(crate) async fn fill_items(&self) -> anyhow::Result<()> {
         self.execute(format!(
             "CREATE TABLE items (id bigint PRIMARY KEY, name text NOT NULL, body text NOT NULL);
              INSERT INTO items SELECT n, 'item ' || n, repeat(md5(n::text), 2) FROM generate_series(1, {ROWS}) AS n;"
@@ -53,7 +53,7 @@ impl Database {
     }
 
     /// Fills the reference API's table, with hashes as long as true ones.
-    pub(super) async fn fill_accounts(&self) -> anyhow::Result<()> {
+    pub(crate) async fn fill_accounts(&self) -> anyhow::Result<()> {
         self.execute(format!(
             "INSERT INTO accounts (id, email, name, role, password_hash)
              SELECT n, 'user-' || n || '@example.com', 'User ' || n, 'user', repeat('x', 97)
@@ -64,34 +64,34 @@ impl Database {
     }
 
     /// Waits until this replica shows what the primary has written so far.
-    pub(super) async fn caught_up(&self, primary: &Self) -> anyhow::Result<()> {
+    pub(crate) async fn caught_up(&self, primary: &Self) -> anyhow::Result<()> {
         let primary = Arc::clone(&primary.0);
         self.with(move |server| server.wait_until_caught_up(&primary)).await
     }
 
     /// What a client needs to connect.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.0.url()
     }
 
     /// CPU time of all its processes since its start.
-    pub(super) fn cpu(&self) -> anyhow::Result<Duration> {
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         usage::lifetime_cpu(self.0.pid()).context("read the CPU time of PostgreSQL")
     }
 
     /// What it says of its version.
-    pub(super) async fn version(&self) -> anyhow::Result<String> {
+    pub(crate) async fn version(&self) -> anyhow::Result<String> {
         let version = self.with(|server| server.query_one_text("SHOW server_version")).await?;
         Ok(format!("PostgreSQL {version}"))
     }
 
     /// Stops it in order and starts it again.
-    pub(super) async fn restart(&self) -> anyhow::Result<()> {
+    pub(crate) async fn restart(&self) -> anyhow::Result<()> {
         self.with(Postgres::restart).await
     }
 
     /// Kills all its processes and starts it again.
-    pub(super) async fn crash(&self) -> anyhow::Result<()> {
+    pub(crate) async fn crash(&self) -> anyhow::Result<()> {
         self.with(|server| {
             server.kill();
             server.restart();
@@ -100,7 +100,7 @@ impl Database {
     }
 
     /// Sends all that was written to the disk, so that the next window does not pay for it.
-    pub(super) async fn checkpoint(&self) -> anyhow::Result<()> {
+    pub(crate) async fn checkpoint(&self) -> anyhow::Result<()> {
         self.execute("CHECKPOINT".to_owned()).await
     }
 
