@@ -7,3 +7,4 @@
 //!
 //! Time is the time since an epoch of the owner's, as a [`Duration`](std::time::Duration).
 
+pub mod rollout;
