@@ -19,6 +19,7 @@ pub mod proposal;
 pub mod rate;
 pub mod reasons;
 pub mod request;
+pub mod rollout;
 pub mod scenario;
 pub mod stabilize;
 mod state;
