@@ -168,6 +168,29 @@ impl Target {
     }
 }
 
+impl Target {
+    /// The share of the requests that is aimed at, where it is one.
+    #[must_use]
+    pub fn percent(&self) -> Option<u32> {
+        match self {
+            Self::Utilization { percent, .. } => Some(*percent),
+            _ => None,
+        }
+    }
+
+    /// The value that is aimed at, in thousandths, where it is one.
+    #[must_use]
+    pub fn milli(&self) -> Option<i64> {
+        match *self {
+            Self::ResourceAverage { milli, .. }
+            | Self::PodsAverage { milli }
+            | Self::Object(Goal::Value(milli) | Goal::AverageValue(milli))
+            | Self::External(Goal::Value(milli) | Goal::AverageValue(milli)) => Some(milli),
+            Self::Utilization { .. } | Self::Unknown => None,
+        }
+    }
+}
+
 impl Measured {
     /// The value in thousandths.
     #[must_use]

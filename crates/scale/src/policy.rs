@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 use crate::{
     behavior::{Behavior, Direction, Rules, Select},
     group::Startup,
-    metric::{Goal, Metric, Target},
+    metric::{Metric, Target},
     number::REPLICAS_MAX,
     tolerance::Tolerance,
 };
@@ -170,14 +170,7 @@ fn tolerance_fault(tolerance: f64) -> Option<PolicyFault> {
 
 impl Target {
     fn is_positive(&self) -> bool {
-        match *self {
-            Self::Utilization { percent, .. } => percent > 0,
-            Self::ResourceAverage { milli, .. }
-            | Self::PodsAverage { milli }
-            | Self::Object(Goal::Value(milli) | Goal::AverageValue(milli))
-            | Self::External(Goal::Value(milli) | Goal::AverageValue(milli)) => milli > 0,
-            Self::Unknown => true,
-        }
+        self.percent() != Some(0) && self.milli().is_none_or(|milli| milli > 0)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::{
-    metric::{Goal, Measured, Target},
+    metric::{Measured, Target},
     reasons::{Cause, Cooldown, Course, Limiting, MetricReason, Pass, RateReason, Reasons},
 };
 
@@ -106,14 +106,8 @@ enum Aim {
 
 impl Aim {
     fn of(target: &Target) -> Self {
-        match *target {
-            Target::Utilization { percent, .. } => Self::Percent(i64::from(percent)),
-            Target::ResourceAverage { milli, .. }
-            | Target::PodsAverage { milli }
-            | Target::Object(Goal::Value(milli) | Goal::AverageValue(milli))
-            | Target::External(Goal::Value(milli) | Goal::AverageValue(milli)) => Self::Milli(milli),
-            Target::Unknown => Self::Milli(0),
-        }
+        let milli = || Self::Milli(target.milli().unwrap_or_default());
+        target.percent().map_or_else(milli, |percent| Self::Percent(i64::from(percent)))
     }
 
     fn at(measured: Measured) -> Self {
