@@ -187,3 +187,6 @@ pub fn within_rates(
         Ordering::Equal => Limiting::Nothing,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -183,3 +183,6 @@ impl fmt::Display for PolicyFaults {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,3 +87,6 @@ fn reach(amount: Amount, direction: Direction, start: i64) -> i64 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

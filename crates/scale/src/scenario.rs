@@ -22,3 +22,6 @@ pub fn ago(seconds: f64) -> Duration {
     let distance = Duration::try_from_secs_f64(seconds.abs()).unwrap_or(Duration::MAX);
     if seconds < 0.0 { NOW.saturating_add(distance) } else { NOW.saturating_sub(distance) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,3 +100,6 @@ fn record(
         None => log.push(recommendation),
     }
 }
+
+#[cfg(test)]
+mod tests;
