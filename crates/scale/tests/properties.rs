@@ -1,5 +1,7 @@
 //! What holds of every decision, whatever is wanted, remembered and observed.
 
+#![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
+
 use std::time::Duration;
 
 use phalanx_scale::{
