@@ -200,7 +200,9 @@ impl Reasons {
             (_, Some(until)) => (Cause::Window, until),
             (_, None) => return None,
         };
-        Some(Cooldown { cause, until, left: until.saturating_sub(self.now) })
+        // Without rules a proposal still holds at the very end of its window: there is nothing left to wait for.
+        let left = until.saturating_sub(self.now);
+        (!left.is_zero()).then_some(Cooldown { cause, until, left })
     }
 
     /// The conditions that Kubernetes would report, where the decision says something about them.

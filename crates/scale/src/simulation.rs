@@ -95,6 +95,12 @@ impl Plan {
         }
         Ok(Self { policy, interval: interval.max(SECOND) })
     }
+
+    /// What is wanted.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
 }
 
 /// Tries a plan on a trace.

@@ -98,7 +98,7 @@ mod tests {
             fault("{\n  \"max\": \"4\" }"),
             "invalid type: string \"4\", expected u32 at line 2 column 12"
         );
-        assert_eq!(fault(&format!("{INPUTS} 1")), "trailing characters at line 1 column 76");
+        assert_eq!(fault(&format!("{INPUTS} 1")), "trailing characters at line 1 column 71");
         assert_eq!(fault(r#"{ "max": 4 }"#), "missing field `spec_replicas` at line 1 column 12");
         let misspelt = INPUTS.replace("\"type\"", "\"taget\": 1, \"type\"");
         assert_eq!(fault(&misspelt), "unknown keys: metrics.0.taget");

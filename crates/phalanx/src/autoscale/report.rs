@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use phalanx_scale::{
     Decision, Reasons,
-    reasons::{Cause, Condition, Course, Limiting, MetricReason, Pass, RateReason, Status},
+    metric::Measured,
+    reasons::{Cause, Condition, Course, Limiting, MetricReason, Pass, Status},
 };
 use serde::Serialize;
 
@@ -130,8 +131,8 @@ impl MetricReport {
             wins,
             reason: reason.to_string(),
             proposed: reason.outcome.as_ref().ok().map(|proposal| proposal.replicas),
-            utilization_percent: measured.and_then(|measured| measured.percent()),
-            value_milli: measured.map(|measured| measured.milli()),
+            utilization_percent: measured.and_then(Measured::percent),
+            value_milli: measured.map(Measured::milli),
             target_utilization_percent: reason.metric.target.percent(),
             target_milli: reason.metric.target.milli(),
             error: reason.outcome.as_ref().err().map(ToString::to_string),
@@ -142,11 +143,10 @@ impl MetricReport {
 impl LimitReport {
     fn of(pass: Pass) -> Option<Self> {
         let limiting = pass.limiting;
-        let to = match limiting {
-            Limiting::Nothing => return None,
-            Limiting::Min(to) | Limiting::Max(to) | Limiting::Doubling(to) => to,
-            Limiting::Up(RateReason { to, .. }) | Limiting::Down(RateReason { to, .. }) => to,
-        };
+        if limiting == Limiting::Nothing {
+            return None;
+        }
+        let to = limiting.apply(pass.stabilized.replicas);
         Some(Self { reason: limiting.name(), by: limiting.to_string(), to })
     }
 }
