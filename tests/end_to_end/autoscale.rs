@@ -1,12 +1,13 @@
 //! `phalanx autoscale`: what it decides, what it tells, and that its page in the documentation is true.
 
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
 use serde_json::Value;
 
 use crate::support::{home::Home, phalanx::run};
 
 const PAGE: &str = include_str!("../../docs/autoscaling.md");
+const CHART: &str = include_str!("autoscale/chart.svg");
 const FIGURES: &str = include_str!("../../crates/scale/tests/hpa_cases.json");
 
 /// The fenced blocks of the page in this language.
@@ -80,4 +81,66 @@ fn the_example_of_the_page_is_explained_as_it_says() {
     // The line that the page shows again further down.
     let line = answer.lines().nth(1).unwrap();
     assert_eq!(PAGE.matches(line).count(), 2, "{line}");
+}
+
+#[test]
+fn the_simulation_of_the_page_goes_as_it_says() {
+    let home = Arc::new(Home::new());
+    home.write("trace.csv", blocks("csv")[0]);
+    let [brisk, careful] = blocks("toml")[..] else { panic!("two policies") };
+    home.write("brisk.toml", brisk);
+    home.write("careful.toml", careful);
+    let (command, answer) = blocks("console")[1].split_once('\n').unwrap();
+    let arguments: Vec<_> = command.strip_prefix("$ phalanx ").unwrap().split(' ').collect();
+    let ended = run(&home, &arguments).with_code(0);
+    assert_eq!(ended.stdout, answer);
+    assert_eq!(fs::read_to_string(home.path().join("chart.svg")).unwrap(), CHART);
+    let ended = run(&home, &[&arguments[..], &["--json"]].concat()).with_code(0);
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let row = |trial: &Value| {
+        let (unserved, changes) = (&trial["requests_unserved"], trial["changes"].as_array().unwrap().len());
+        format!("{} {unserved} {changes}", trial["policy"].as_str().unwrap())
+    };
+    let rows: Vec<_> = report.as_array().unwrap().iter().map(row).collect();
+    assert_eq!(rows, ["brisk 29500 6", "careful 54000 16"]);
+}
+
+#[test]
+fn flags_describe_a_policy_too() {
+    let home = Arc::new(Home::new());
+    home.write("trace.csv", blocks("csv")[0]);
+    let simulate = ["autoscale", "simulate", "--trace", "trace.csv", "--capacity", "100"];
+    let ended =
+        run(&home, &[&simulate[..], &["--requests-per-second", "80", "--max", "20"]].concat()).with_code(0);
+    assert!(
+        ended
+            .stdout
+            .contains("  00:02:15  3 → 6: requests 200 > 80 asks 8; limited by doubling (ScaleUpLimit)\n"),
+        "{}",
+        ended.stdout
+    );
+    assert!(!ended.stdout.contains("cpu"), "{}", ended.stdout);
+    let ended = run(&home, &[&simulate[..], &["--replicas", "10"]].concat()).with_code(0);
+    assert!(ended.stdout.contains("  00:05:15  10 → 8: cpu 60% < 80% asks 8\n"), "{}", ended.stdout);
+}
+
+#[test]
+fn what_cannot_be_simulated_is_told_with_its_place() {
+    let home = Arc::new(Home::new());
+    home.write("trace.csv", "seconds,load\n0,1\n60,x\n");
+    home.write("good.csv", "0,1\n");
+    home.write("policy.toml", "max = 4\nmaxx = 5\n");
+    let simulate = |rest: &[&str]| run(&home, &[&["autoscale", "simulate"], rest].concat());
+    simulate(&["--trace", "trace.csv", "--capacity", "1"]).with_code(3).complains(&["trace.csv:3", "`x`"]);
+    simulate(&["--trace", "missing.csv", "--capacity", "1"]).with_code(3).complains(&["missing.csv"]);
+    simulate(&["--trace", "good.csv", "--capacity", "1", "--policy", "policy.toml"])
+        .with_code(3)
+        .complains(&["policy.toml", "line 2", "maxx"]);
+    simulate(&["--trace", "good.csv", "--capacity", "0"]).with_code(2).complains(&["--capacity"]);
+    simulate(&["--trace", "good.csv", "--capacity", "1", "--max", "10001"])
+        .with_code(3)
+        .complains(&["10000"]);
+    simulate(&["--trace", "good.csv", "--capacity", "1", "--chart", "no/such/folder.svg"])
+        .with_code(1)
+        .complains(&["no/such/folder.svg"]);
 }
