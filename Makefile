@@ -1,6 +1,6 @@
 # make up      build and run: a gateway on :8080, three replicas of the reference API, admin on 127.0.0.1:9900
 # make test    format, lints and all tests; CI runs this and nothing more
-# make bench   nginx, HAProxy and Phalanx side by side, then the data layer; BENCH='--rounds 9' and DATA='--parts queries' pass options
+# make bench   nginx, HAProxy and Phalanx side by side, then the data layer and the autoscaler; BENCH='--rounds 9' and DATA='--parts queries' pass options
 # make profile what a saturated gateway spends its CPU time on; PROFILE='--connections 64' passes options
 # make audit   licences, bans, sources and advisories of the dependencies
 # make fmt     format the sources
@@ -9,7 +9,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: up test bench bench-gateway bench-data profile audit fmt lint clean needs-build needs-test needs-bench needs-bench-data \
+.PHONY: up test bench bench-gateway bench-data bench-scale profile audit fmt lint clean needs-build needs-test needs-bench needs-bench-data \
   needs-profile needs-audit
 
 up: needs-build
@@ -24,7 +24,7 @@ test: lint needs-test
 	  cargo test --locked --workspace --lib --bins --tests --examples; \
 	fi
 
-bench: bench-gateway bench-data
+bench: bench-gateway bench-data bench-scale
 
 bench-gateway: needs-bench
 	cargo build --release --locked -p phalanx -p phalanx-bench
@@ -33,6 +33,10 @@ bench-gateway: needs-bench
 bench-data: needs-bench-data
 	cargo build --release --locked -p phalanx -p phalanx-bench
 	$${CARGO_TARGET_DIR:-target}/release/phalanx-bench data $(DATA)
+
+# A decision of the autoscaler for 1000 pods: aim below 1 ms.
+bench-scale:
+	cargo run --release --locked -p phalanx-scale --example decision
 
 profile: needs-profile
 	cargo build --release --locked -p phalanx -p phalanx-bench
