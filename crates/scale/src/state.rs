@@ -43,12 +43,8 @@ impl State {
     /// Remembers that the number was changed. To be called when a decision has been carried out, and only then: one that could
     /// not be must not use up what a rate allows.
     pub fn changed(&mut self, policy: &Policy, from: u32, to: u32, now: Duration) {
-        self.store(policy.wanted().behavior.as_ref(), from, to, now);
-    }
-
-    /// The same for rules alone. Without rules nothing counts changes, so none is kept.
-    pub fn store(&mut self, behavior: Option<&Behavior>, from: u32, to: u32, now: Duration) {
-        let Some(Behavior { up, down }) = behavior else { return };
+        // Without rules nothing counts changes, so none is kept.
+        let Some(Behavior { up, down }) = &policy.wanted().behavior else { return };
         if to > from {
             self.changes.up.store(to - from, up.period_longest(), now);
         } else if to < from {
