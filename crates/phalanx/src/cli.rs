@@ -1,5 +1,6 @@
 //! The command line.
 
+mod autoscale;
 mod data;
 mod environment;
 
@@ -7,8 +8,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use self::data::{
-    DataArguments, DataMigrateArguments, DataOperation, DataReshardArguments, DataStatusArguments,
+pub(crate) use self::{
+    autoscale::{AutoscaleArguments, AutoscaleOperation, ExplainArguments},
+    data::{DataArguments, DataMigrateArguments, DataOperation, DataReshardArguments, DataStatusArguments},
 };
 
 /// Takes an HTTP API from one server to many identical replicas: gateway, fleet and reference API in one binary.
@@ -47,6 +49,8 @@ stops everything at once.")]
     /// Run one replica of the reference API
     #[command(after_help = environment::API)]
     Api(ApiArguments),
+    /// Decide how many replicas there should be, without any: explain a decision
+    Autoscale(AutoscaleArguments),
     /// Look after the databases of the reference API: what they are, and what they lack
     #[command(after_help = environment::DATA)]
     Data(DataArguments),

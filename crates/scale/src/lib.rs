@@ -7,4 +7,27 @@
 //!
 //! Time is the time since an epoch of the owner's, as a [`Duration`](std::time::Duration).
 
+pub mod behavior;
+pub mod decide;
+pub mod events;
+pub mod group;
+pub mod metric;
+mod number;
+pub mod pod;
+pub mod policy;
+pub mod proposal;
+pub mod rate;
+pub mod reasons;
+pub mod request;
 pub mod rollout;
+pub mod scenario;
+pub mod stabilize;
+mod state;
+mod tolerance;
+
+pub use decide::{Decision, Observed, decide};
+pub use number::REPLICAS_MAX;
+pub use policy::{Policy, Wanted};
+pub use reasons::Reasons;
+pub use state::State;
+pub use tolerance::Tolerance;
