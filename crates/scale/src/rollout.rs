@@ -44,6 +44,7 @@ use self::{
     course::{Course, Finding, Measure, Origin},
     history::History,
     observed::View,
+    plan::Sharing,
     share::{share, sizes},
     step::{Aim, Step, roll},
 };
@@ -55,8 +56,7 @@ pub struct Rollout<T> {
     desired: u32,
     history: History<T>,
     course: Course,
-    /// The desired number that the versions share in proportion.
-    shared_for: u32,
+    sharing: Sharing,
     generation: Generation,
 }
 
@@ -85,7 +85,7 @@ impl<T> Rollout<T> {
             desired,
             history: History::new(template),
             course: Course::begun(Origin::Ordered, now),
-            shared_for: desired,
+            sharing: Sharing::Done,
             generation: Generation::default(),
         }
     }
@@ -131,6 +131,7 @@ impl<T> Rollout<T> {
             return;
         }
         self.desired = desired;
+        self.sharing = Sharing::Due;
         self.course.rebase();
         self.generation.advance();
     }
@@ -203,10 +204,10 @@ impl<T> Rollout<T> {
         let rolled_back_from = if is_current { self.take_note(observed, now) } else { None };
 
         let view = self.view(observed, now);
-        let ((actions, reason), shared_for) = if is_current {
+        let ((actions, reason), sharing) = if is_current {
             self.step(&view)
         } else {
-            ((Actions::default(), Reason::Outdated), self.shared_for)
+            ((Actions::default(), Reason::Outdated), self.sharing)
         };
         let reasons = Reasons {
             revision: self.history.current().revision,
@@ -217,7 +218,7 @@ impl<T> Rollout<T> {
             rolled_back_from,
         };
         let generation = if is_current { self.generation } else { observed.generation };
-        (Plan { generation, actions, shared_for, wakes_at: self.wakes_at(&view) }, reasons)
+        (Plan { generation, actions, sharing, wakes_at: self.wakes_at(&view) }, reasons)
     }
 
     /// Turns a plan into what is to be done. Whoever gets it does it, all of it, before the replicas are observed again.
@@ -228,7 +229,7 @@ impl<T> Rollout<T> {
         if plan.generation != self.generation {
             return Err(StalePlan { planned: plan.generation, reached: self.generation });
         }
-        self.shared_for = plan.shared_for;
+        self.sharing = plan.sharing;
         if !plan.actions.is_empty() {
             self.generation.advance();
         }
@@ -267,26 +268,26 @@ impl<T> Rollout<T> {
         self.generation.advance();
     }
 
-    /// The next step, and the desired number that the versions share in proportion after it.
-    fn step(&self, view: &View<'_>) -> (Step, u32) {
+    /// The next step, and what is left to share after it.
+    fn step(&self, view: &View<'_>) -> (Step, Sharing) {
         let posts = self.policy.pace.fenceposts(self.desired);
         let version = self.history.current().version;
         let aim = Aim { version, desired: self.desired, posts, ceiling: self.policy.ceiling };
         if let Some(step) = self.share(&aim, view) {
             // Where those that drain count there may be room for a part only, and the rest is to be shared as well.
             let is_whole = view.counts.draining == 0 || aim.ceiling == Ceiling::Live;
-            return (step, if is_whole { self.desired } else { self.shared_for });
+            return (step, if is_whole { Sharing::Done } else { self.sharing });
         }
         match self.course {
-            Course::Paused => ((Actions::default(), Reason::Paused), self.desired),
-            Course::Underway { .. } | Course::Arrived => (roll(&aim, view), self.desired),
+            Course::Paused => ((Actions::default(), Reason::Paused), Sharing::Done),
+            Course::Underway { .. } | Course::Arrived => (roll(&aim, view), Sharing::Done),
         }
     }
 
     /// The step that follows the desired number and replaces nothing, if one is due: after [`Self::scale`], and while nothing is
     /// rolled out.
     fn share(&self, aim: &Aim, view: &View<'_>) -> Option<Step> {
-        let (is_rescaled, is_paused) = (self.shared_for != self.desired, self.course.is_paused());
+        let (is_rescaled, is_paused) = (self.sharing == Sharing::Due, self.course.is_paused());
         if !is_rescaled && !is_paused {
             return None;
         }

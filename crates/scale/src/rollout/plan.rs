@@ -22,8 +22,7 @@ impl Generation {
 pub struct Plan {
     pub(super) generation: Generation,
     pub(super) actions: Actions,
-    /// The desired number that the versions have shared in proportion once this is done.
-    pub(super) shared_for: u32,
+    pub(super) sharing: Sharing,
     pub(super) wakes_at: Option<Duration>,
 }
 
@@ -45,6 +44,15 @@ impl Plan {
     pub fn wakes_at(&self) -> Option<Duration> {
         self.wakes_at
     }
+}
+
+/// Whether versions that lie beside each other have to share another desired number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sharing {
+    /// It has changed, and not all of them follow it yet.
+    Due,
+    /// They have followed it, once the plan that says so is carried out.
+    Done,
 }
 
 /// What is done to replicas. None of it waits for another part of it.

@@ -110,6 +110,18 @@ fn growth_goes_on_in_proportion_when_there_was_room_for_a_part_of_it() {
 }
 
 #[test]
+fn growth_that_is_taken_back_before_it_is_whole_leaves_no_more_than_there_may_be() {
+    let mut rollout = rollout(Policy { ceiling: Ceiling::LiveAndDraining, ..pace("3", "1") }, 6, "AB");
+    rollout.scale(12);
+    let before = observed(&rollout, "AAAAAbbbA-");
+    let (plan, _) = rollout.plan(&before, LATER);
+    let actions = rollout.admit(plan).unwrap();
+    assert_eq!(shown(&rollout, &actions), "+4A +2B");
+    rollout.scale(6);
+    check(rollout, "AAAAAaaaabbbbb", "-9 -8 -7 -6 -14: stop 5 too many");
+}
+
+#[test]
 fn shrinking_in_the_middle_of_a_rollout_spares_who_serves() {
     let rescaled = |to| {
         let mut rollout = rollout(pace("3", "2"), 10, "AB");
