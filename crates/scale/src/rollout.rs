@@ -292,6 +292,8 @@ impl<T> Rollout<T> {
             return None;
         }
         let mut sizes = sizes(view);
+        // Nobody could start more of what is not in the history.
+        sizes.retain(|version, _| self.template(*version).is_some());
         if sizes.is_empty() {
             sizes.insert(aim.version, 0);
         }

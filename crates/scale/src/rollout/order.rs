@@ -9,14 +9,14 @@ use std::{cmp::Reverse, time::Duration};
 
 use super::observed::{Replica, Standing};
 
-/// The replicas of the lists one after the other, each list in the order in which its replicas stop.
+/// Replicas of one version, those that stop first at the front.
 pub(super) fn in_stop_order<'a>(replicas: impl IntoIterator<Item = &'a Replica>) -> Vec<&'a Replica> {
     let mut replicas: Vec<_> = replicas.into_iter().collect();
     replicas.sort_by_key(|replica| stop_key(replica));
     replicas
 }
 
-/// The same, with whole versions one after the other, the oldest first.
+/// Replicas of several versions: each as above, the oldest version at the front.
 pub(super) fn oldest_version_first<'a>(replicas: impl IntoIterator<Item = &'a Replica>) -> Vec<&'a Replica> {
     let mut replicas: Vec<_> = replicas.into_iter().collect();
     replicas.sort_by_key(|replica| (replica.version, stop_key(replica)));

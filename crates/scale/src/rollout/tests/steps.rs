@@ -1,6 +1,8 @@
 //! Single steps, worked by hand.
 
-use super::*;
+use proptest::{collection::vec, prelude::*};
+
+use super::{history::tests::version, *};
 
 fn check(mut rollout: Rollout<char>, replicas: &str, expected: &str) {
     let observed = observed(&rollout, replicas);
@@ -165,4 +167,53 @@ fn numbers_that_do_not_fit_saturate() {
     let mut patient = rollout(Policy { patience, ..pace("1", "0") }, 1, "A");
     let observed = observed(&patient, "A'");
     assert_eq!(patient.plan(&observed, Duration::MAX).1.counts.new_available, 1);
+}
+
+fn standing() -> impl Strategy<Value = Standing> {
+    prop_oneof![
+        Just(Standing::Waiting),
+        Just(Standing::Starting),
+        Just(Standing::NotReady),
+        Just(Standing::Draining),
+        any::<Duration>().prop_map(|since| Standing::Ready { since }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_observed_a_plan_starts_no_more_than_there_may_be_and_spares_who_serves(
+        replicas in vec((1_u64..5, standing(), any::<u32>()), 0..30),
+        desired in prop_oneof![0_u32..20, any::<u32>()],
+        surge in prop_oneof![0_u32..5, any::<u32>()],
+        unavailable in prop_oneof![1_u32..5, any::<u32>()],
+        was_scaled in any::<bool>(),
+        is_paused in any::<bool>(),
+        now in any::<Duration>(),
+    ) {
+        let policy = Policy { pace: Pace::new(surge.into(), unavailable.into()).unwrap(), ..Policy::default() };
+        let mut rollout = rollout(policy, if was_scaled { 3 } else { desired }, "ABC");
+        rollout.scale(desired);
+        if is_paused {
+            rollout.pause();
+        }
+        // Also of a version that nobody knows.
+        let replicas = (1..).zip(replicas).map(|(id, (number, standing, restarts))| Replica {
+            id: ReplicaId(id),
+            version: version(number),
+            standing,
+            restarts,
+        });
+        let observed = Observed { generation: rollout.generation(), replicas: replicas.collect() };
+        let (plan, reasons) = rollout.plan(&observed, now);
+
+        let posts = policy.pace.fenceposts(desired);
+        let starts: u64 = plan.actions().start.iter().map(|start| u64::from(start.count.get())).sum();
+        let live = u64::from(reasons.counts.live());
+        prop_assert!(plan.actions().start.iter().all(|start| rollout.template(start.version).is_some()));
+        prop_assert!(starts == 0 || live + starts <= u64::from(posts.max_total), "{}", reasons);
+        let available = |replica: &&Replica| replica.is_available(Duration::ZERO, now);
+        let stopped = observed.replicas.iter().filter(|replica| plan.actions().stop.contains(&replica.id));
+        let lost = u32::try_from(stopped.filter(available).count()).unwrap();
+        prop_assert!(lost == 0 || reasons.counts.available() - lost >= posts.min_available, "{}", reasons);
+    }
 }
