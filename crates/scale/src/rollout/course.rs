@@ -69,7 +69,7 @@ impl Course {
                 Finding::Proven
             }
             Status::Stalled { .. } if origin == Origin::Ordered => Finding::Failed,
-            Status::Stalled { .. } | Status::Progressing { .. } | Status::Recovering | Status::Paused => {
+            Status::Stalled { .. } | Status::Progressing { .. } | Status::Adjusting | Status::Paused => {
                 Finding::Nothing
             }
         }
@@ -80,7 +80,7 @@ impl Course {
         match self {
             Self::Paused => Status::Paused,
             Self::Underway { .. } | Self::Arrived if counts.is_complete(desired) => Status::Complete,
-            Self::Arrived => Status::Recovering,
+            Self::Arrived => Status::Adjusting,
             Self::Underway { progress, .. } => {
                 let last = progress.last();
                 let is_late = progress.stalls_at(measure.deadline).is_some_and(|stalls_at| stalls_at <= now);

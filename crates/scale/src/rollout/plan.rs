@@ -65,6 +65,14 @@ pub struct Actions {
 }
 
 impl Actions {
+    pub(super) fn starting(start: Vec<Start>) -> Self {
+        Self { start, stop: Vec::new() }
+    }
+
+    pub(super) fn stopping(stop: Vec<ReplicaId>) -> Self {
+        Self { start: Vec::new(), stop }
+    }
+
     /// Whether nothing is done.
     #[must_use]
     pub fn is_empty(&self) -> bool {

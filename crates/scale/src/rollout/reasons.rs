@@ -80,9 +80,8 @@ pub enum Status {
     },
     /// Every desired replica is of the version and available, and there are no others.
     Complete,
-    /// The version was complete, and some of its replicas are missing, leaving or not available. This can take as long as it
-    /// likes.
-    Recovering,
+    /// The version was complete, and its replicas come, go or are not available. This can take as long as it likes.
+    Adjusting,
     /// It waits for an order to resume.
     Paused,
 }
@@ -134,7 +133,7 @@ impl fmt::Display for Status {
             Self::Progressing { .. } => "progressing",
             Self::Stalled { .. } => "stalled",
             Self::Complete => "complete",
-            Self::Recovering => "recovering",
+            Self::Adjusting => "adjusting",
             Self::Paused => "paused",
         })
     }

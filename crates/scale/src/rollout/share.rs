@@ -4,6 +4,8 @@
 //! depends on a version that may turn out to be bad. Shrinking takes those replicas first that serve nobody, then the oldest.
 //! There a Deployment keeps the proportion too and can stop replicas that are available although too few others are: here
 //! `min_available` holds instead.
+//!
+//! A version that is alone follows the desired number, also one that is about to be replaced: what serves is to suffice first.
 
 use std::{cmp::Reverse, collections::BTreeMap, num::NonZeroU32};
 
@@ -38,16 +40,14 @@ pub(super) fn share(aim: &Aim, view: &View<'_>, sizes: &Sizes, target: u32) -> O
     let max_total = aim.posts.max_total;
     let count = missing.min(aim.room(&view.counts));
     if count == 0 {
-        return Some((
-            Actions::default(),
-            Reason::AwaitDrained { draining: view.counts.draining, max_total },
-        ));
+        let draining = view.counts.draining;
+        return Some((Actions::default(), Reason::AwaitDrained { draining, max_total }));
     }
     let start = grown(sizes, live, count)
         .into_iter()
         .filter_map(|(version, count)| Some(Start { version, count: NonZeroU32::new(count)? }))
         .collect();
-    Some((Actions { start, stop: Vec::new() }, Reason::Start { count, max_total }))
+    Some((Actions::starting(start), Reason::Start { count, max_total }))
 }
 
 /// How `added` replicas are shared by the `live` ones, the largest version first and between equals the newest. That one also
@@ -88,7 +88,7 @@ fn shrink(view: &View<'_>, surplus: u32) -> Step {
         .map(|replica| replica.id)
         .take(size(surplus))
         .collect();
-    (Actions { start: Vec::new(), stop }, Reason::StopSurplus { count: surplus })
+    (Actions::stopping(stop), Reason::StopSurplus { count: surplus })
 }
 
 #[cfg(test)]

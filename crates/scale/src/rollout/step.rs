@@ -51,21 +51,18 @@ pub(super) fn roll(aim: &Aim, view: &View<'_>) -> Step {
 }
 
 fn start(aim: &Aim, count: NonZeroU32) -> Step {
-    let start = vec![Start { version: aim.version, count }];
-    (
-        Actions { start, stop: Vec::new() },
-        Reason::Start { count: count.get(), max_total: aim.posts.max_total },
-    )
+    let start = Actions::starting(vec![Start { version: aim.version, count }]);
+    (start, Reason::Start { count: count.get(), max_total: aim.posts.max_total })
 }
 
 fn stop_surplus(surplus: u32, view: &View<'_>) -> Step {
     let stop = in_stop_order(view.new.iter().copied()).into_iter().map(|replica| replica.id);
     let stop = stop.take(size(surplus)).collect();
-    (Actions { start: Vec::new(), stop }, Reason::StopSurplus { count: surplus })
+    (Actions::stopping(stop), Reason::StopSurplus { count: surplus })
 }
 
-/// Stops old replicas that are not available first: nobody is served by them. Those of the new version that are not available
-/// yet keep as many old ones from that, since they have taken up what may be missing.
+/// Stops old replicas, those that are not available first: nobody is served by them. Still as many old ones and available new
+/// ones stay as must be available, since an old one that fails may well be back before a new one that never was.
 fn stop_old(aim: &Aim, view: &View<'_>) -> Step {
     let counts = &view.counts;
     let min_available = aim.posts.min_available;
@@ -80,7 +77,7 @@ fn stop_old(aim: &Aim, view: &View<'_>) -> Step {
     let failing = oldest_version_first(failing).into_iter().take(size(unhealthy));
     let standing = oldest_version_first(standing).into_iter().take(size(available));
     let stop = failing.chain(standing).map(|replica| replica.id).collect();
-    (Actions { start: Vec::new(), stop }, Reason::StopOld { unhealthy, available })
+    (Actions::stopping(stop), Reason::StopOld { unhealthy, available })
 }
 
 fn hold(aim: &Aim, counts: &Counts) -> Reason {

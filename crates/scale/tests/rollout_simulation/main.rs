@@ -11,7 +11,7 @@ use phalanx_scale::rollout::{Ceiling, IntOrPercent, OnStall, Pace, Patience, Pol
 
 use self::world::{Build, Kind, World};
 
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 150;
 /// As long as faults and orders come.
 const TROUBLE_SECONDS: u32 = 900;
 /// In which a rollout of a good version ends, however it stands.

@@ -82,7 +82,7 @@ fn every_state_takes_every_event() {
           scale: 3 of 1A 2B, progressing
           pause: 2 of 1A 2B, paused
           resume: 2 of 1A 2B, progressing
-          all are available: 2 of 1A 2B, recovering | revision 2: settled; 2/2 new available; complete
+          all are available: 2 of 1A 2B, adjusting | revision 2: settled; 2/2 new available; complete
           some are lost: 2 of 1A 2B, progressing | revision 2: held: 1 new not available, at least 2 must be; 1/2 new available; progressing
           time passes: 2 of 1A 2B, progressing | revision 2: held: 1 new not available, at least 2 must be; 0/2 new available, 2 old; stalled
         stalled
@@ -94,21 +94,21 @@ fn every_state_takes_every_event() {
           scale: 3 of 1A 2B, stalled
           pause: 2 of 1A 2B, paused
           resume: 2 of 1A 2B, stalled
-          all are available: 2 of 1A 2B, recovering | revision 2: settled; 2/2 new available; complete
+          all are available: 2 of 1A 2B, adjusting | revision 2: settled; 2/2 new available; complete
           some are lost: 2 of 1A 2B, progressing | revision 2: held: 1 new not available, at least 2 must be; 1/2 new available; progressing
           time passes: 2 of 1A 2B, stalled | revision 2: held: 1 new not available, at least 2 must be; 0/2 new available, 2 old; stalled
         arrived
-          roll to the same: 2 of 1A 2B, recovering | None
+          roll to the same: 2 of 1A 2B, adjusting | None
           roll to another: 2 of 1A 2B 3C, progressing | Added(Revision(3))
           roll to an earlier one: 2 of 2B 3A, progressing | Readopted(Revision(3))
           restart: 2 of 1A 2B 3B, progressing
           undo: 2 of 2B 3A, progressing
-          scale: 3 of 1A 2B, recovering
+          scale: 3 of 1A 2B, adjusting
           pause: 2 of 1A 2B, paused
-          resume: 2 of 1A 2B, recovering
-          all are available: 2 of 1A 2B, recovering | revision 2: settled; 2/2 new available; complete
-          some are lost: 2 of 1A 2B, recovering | revision 2: held: 1 new not available, at least 2 must be; 1/2 new available; recovering
-          time passes: 2 of 1A 2B, recovering | revision 2: held: 1 new not available, at least 2 must be; 0/2 new available, 2 old; recovering
+          resume: 2 of 1A 2B, adjusting
+          all are available: 2 of 1A 2B, adjusting | revision 2: settled; 2/2 new available; complete
+          some are lost: 2 of 1A 2B, adjusting | revision 2: held: 1 new not available, at least 2 must be; 1/2 new available; adjusting
+          time passes: 2 of 1A 2B, adjusting | revision 2: held: 1 new not available, at least 2 must be; 0/2 new available, 2 old; adjusting
         paused
           roll to the same: 2 of 1A 2B, paused | None
           roll to another: 2 of 1A 2B 3C, paused | Added(Revision(3))

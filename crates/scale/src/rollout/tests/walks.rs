@@ -185,13 +185,13 @@ fn from_two_to_eight_and_back_the_youngest_go() {
     let mut world = World::new(Policy::default(), 2);
     world.rollout.scale(8);
     expect![[r#"
-        AA: +6A (start 6, at most 10; recovering)
+        AA: +6A (start 6, at most 10; adjusting)
         AAAAAAAA: hold (settled; complete)
     "#]]
     .assert_eq(&world.run());
     world.rollout.scale(2);
     expect![[r#"
-        AAAAAAAA: -8 -7 -6 -5 -4 -3 (stop 6 too many; recovering)
+        AAAAAAAA: -8 -7 -6 -5 -4 -3 (stop 6 too many; adjusting)
         AA: hold (settled; complete)
     "#]]
     .assert_eq(&world.run());
