@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
 
 mod accounts;
+mod autoscale;
 mod bad_requests;
 mod binding;
 mod command_line;

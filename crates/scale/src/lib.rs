@@ -21,6 +21,7 @@ pub mod reasons;
 pub mod request;
 pub mod rollout;
 pub mod scenario;
+pub mod simulation;
 pub mod stabilize;
 mod state;
 mod tolerance;

@@ -77,3 +77,6 @@ impl Situation<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
