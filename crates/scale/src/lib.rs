@@ -27,7 +27,7 @@ mod state;
 mod tolerance;
 
 pub use decide::{Decision, Observed, decide};
-pub use number::REPLICAS_MAX;
+pub use number::{REPLICAS_MAX, Thousandths};
 pub use policy::{Policy, Wanted};
 pub use reasons::Reasons;
 pub use state::State;

@@ -3,8 +3,26 @@
 //! Kubernetes computes in `int32`, `int64` and `float64`. Where those stay within their ranges the results here are the same
 //! bit for bit; where they would wrap, these stop at the end of the range.
 
+use std::fmt;
+
 /// The most replicas that can be asked for: what Kubernetes' `int32` holds.
 pub const REPLICAS_MAX: u32 = i32::MAX.unsigned_abs();
+
+/// A value in thousandths, shown as a number without needless decimals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Thousandths(pub i64);
+
+impl fmt::Display for Thousandths {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let (whole, rest) = (self.0.unsigned_abs() / 1000, self.0.unsigned_abs() % 1000);
+        if rest == 0 {
+            return write!(formatter, "{sign}{whole}");
+        }
+        let decimals = format!("{rest:03}");
+        write!(formatter, "{sign}{whole}.{}", decimals.trim_end_matches('0'))
+    }
+}
 
 /// A count of replicas out of a float, rounded up.
 pub(crate) fn replicas_up(count: f64) -> u32 {
@@ -41,6 +59,12 @@ pub(crate) fn narrow(value: i128) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thousandths_show_no_needless_decimals() {
+        let shown = [0, 12_500, 1, -500, -1_050, i64::MIN].map(|milli| Thousandths(milli).to_string());
+        assert_eq!(shown, ["0", "12.5", "0.001", "-0.5", "-1.05", "-9223372036854775.808"]);
+    }
 
     #[test]
     fn what_does_not_fit_stops_at_the_end_of_the_range() {

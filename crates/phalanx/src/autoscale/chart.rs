@@ -4,12 +4,12 @@
 
 use std::fmt::Write as _;
 
-use phalanx_scale::simulation::{Point, Trace};
-
-use super::{
-    compare::{clock, decimal},
-    simulate::Trial,
+use phalanx_scale::{
+    Thousandths,
+    simulation::{Point, Trace},
 };
+
+use super::{compare::clock, simulate::Trial};
 
 const WIDTH: f64 = 960.0;
 const PANEL_HEIGHT: f64 = 240.0;
@@ -99,7 +99,7 @@ impl Panel {
                 r##"<path d="M{left:.1} {y:.1} H{right:.1}" stroke="#dddddd"/><text x="{:.1}" y="{:.1}" text-anchor="end">{}</text>"##,
                 left - 6.0,
                 y + 4.0,
-                decimal(value / 1000 * 1000),
+                Thousandths(value / 1000 * 1000),
             );
         }
         for mark in 0..=TIME_MARKS {

@@ -2,7 +2,10 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use phalanx_scale::simulation::{Totals, Trace};
+use phalanx_scale::{
+    Thousandths,
+    simulation::{Totals, Trace},
+};
 use serde::Serialize;
 
 use super::simulate::Trial;
@@ -18,8 +21,8 @@ pub(super) fn text(trials: &[Trial], trace: &Trace) -> String {
         "{} points over {}, {} to {} requests/s\n",
         trace.points(),
         clock(trace.length()),
-        decimal(lowest),
-        decimal(highest)
+        Thousandths(lowest),
+        Thousandths(highest)
     );
     for trial in trials {
         let _ = writeln!(text, "\n{}", trial.name);
@@ -68,12 +71,6 @@ fn row(trial: &Trial) -> [String; 7] {
 pub(super) fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
-}
-
-/// Thousandths as a number without needless decimals.
-pub(super) fn decimal(milli: i64) -> String {
-    let text = format!("{}.{:03}", milli / 1000, (milli % 1000).unsigned_abs());
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[derive(Serialize)]
@@ -142,11 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_and_numbers_are_short() {
+    fn times_are_hours_minutes_and_seconds() {
         assert_eq!(clock(Duration::from_secs(90_061)), "25:01:01");
-        assert_eq!(
-            [decimal(0), decimal(12_500), decimal(1), decimal(-1_500)],
-            ["0", "12.5", "0.001", "-1.5"]
-        );
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::{
+    Thousandths,
     metric::{Measured, Target},
     reasons::{Cause, Cooldown, Course, Limiting, MetricReason, Pass, RateReason, Reasons},
 };
@@ -122,16 +123,7 @@ impl Display for Aim {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Percent(percent) => write!(formatter, "{percent}%"),
-            Self::Milli(milli) => {
-                let (sign, whole, rest) = (
-                    if milli < 0 { "-" } else { "" },
-                    milli.unsigned_abs() / 1000,
-                    milli.unsigned_abs() % 1000,
-                );
-                let decimals = format!(".{rest:03}");
-                let decimals = if rest == 0 { "" } else { decimals.trim_end_matches('0') };
-                write!(formatter, "{sign}{whole}{decimals}")
-            }
+            Self::Milli(milli) => Thousandths(milli).fmt(formatter),
         }
     }
 }
