@@ -49,7 +49,7 @@ stops everything at once.")]
     /// Run one replica of the reference API
     #[command(after_help = environment::API)]
     Api(ApiArguments),
-    /// Decide how many replicas there should be, without any: explain a decision, or try policies on a load of the past
+    /// Explain a scaling decision, or try policies on a load of the past
     Autoscale(AutoscaleArguments),
     /// Look after the databases of the reference API: what they are, and what they lack
     #[command(after_help = environment::DATA)]

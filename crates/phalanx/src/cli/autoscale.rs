@@ -47,11 +47,11 @@ Each value lasts until the next.
 
 A policy file has the keys of [service.NAME.autoscale]; several are compared side by side:
 
-  min = 2
+  min = 2                               # default 1
   max = 20
-  interval = \"15s\"                     # between two decisions; default 15s
+  interval = \"15s\"                      # between two decisions; default 15s
   tolerance = 0.1                       # how far from a target is still on it; default 0.1
-  metrics = [ { cpu_percent = 70 }, { requests_per_second = 100 } ]    # the second for each replica; default: the first, 80
+  metrics = [ { cpu_percent = 70 }, { requests_per_second = 100 } ]    # default: the first, 80
   scale_up   = { stabilization = \"0s\",   policies = [ { percent = 50, period = \"60s\" }, { replicas = 5, period = \"60s\" } ] }
   scale_down = { stabilization = \"300s\", policies = [ { percent = 10, period = \"60s\" } ], select = \"min\" }
 
