@@ -8,6 +8,7 @@
 
 mod accounts;
 mod auth;
+mod autoscale;
 mod bad_requests;
 mod binding;
 mod command_line;

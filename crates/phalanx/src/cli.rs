@@ -1,5 +1,6 @@
 //! The command line.
 
+mod autoscale;
 mod data;
 mod environment;
 mod token;
@@ -8,8 +9,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use self::data::{
-    DataArguments, DataMigrateArguments, DataOperation, DataReshardArguments, DataStatusArguments,
+pub(crate) use self::{
+    autoscale::{AutoscaleArguments, AutoscaleOperation, ExplainArguments, SimulateArguments},
+    data::{DataArguments, DataMigrateArguments, DataOperation, DataReshardArguments, DataStatusArguments},
 };
 pub(crate) use self::token::{
     TokenArguments, TokenInspectArguments, TokenKeysOperation, TokenOperation, TokenSignArguments,
@@ -53,6 +55,8 @@ stops everything at once.")]
     /// Run one replica of the reference API
     #[command(after_help = environment::API)]
     Api(ApiArguments),
+    /// Explain a scaling decision, or try policies on a load of the past
+    Autoscale(AutoscaleArguments),
     /// Look after the databases of the reference API: what they are, and what they lack
     #[command(after_help = environment::DATA)]
     Data(DataArguments),

@@ -1,6 +1,7 @@
 //! The Phalanx binary: verbs, arguments, signals, exit codes. What the verbs do is in the crates it puts together.
 
 mod api;
+mod autoscale;
 mod check;
 mod cli;
 mod config_file;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Verb::Up(arguments) => up::up(&arguments),
         Verb::Gateway(arguments) => up::gateway(&arguments),
         Verb::Api(arguments) => api::run(&arguments),
+        Verb::Autoscale(arguments) => autoscale::run(&arguments.operation),
         Verb::Data(arguments) => data::run(&arguments.operation),
         Verb::Token(arguments) => token::run(&arguments.operation),
         Verb::Check(arguments) => check::run(&arguments),
