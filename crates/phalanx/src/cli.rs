@@ -9,13 +9,13 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use self::{
-    autoscale::{AutoscaleArguments, AutoscaleOperation, ExplainArguments, SimulateArguments},
-    data::{DataArguments, DataMigrateArguments, DataOperation, DataReshardArguments, DataStatusArguments},
-};
 pub(crate) use self::token::{
     TokenArguments, TokenInspectArguments, TokenKeysOperation, TokenOperation, TokenSignArguments,
     TokenVerifyArguments,
+};
+pub(crate) use self::{
+    autoscale::{AutoscaleArguments, AutoscaleOperation, ExplainArguments, SimulateArguments},
+    data::{DataArguments, DataMigrateArguments, DataOperation, DataReshardArguments, DataStatusArguments},
 };
 
 /// Takes an HTTP API from one server to many identical replicas: gateway, fleet and reference API in one binary.

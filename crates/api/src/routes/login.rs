@@ -130,6 +130,10 @@ impl LogIn<'_> {
 impl Service {
     /// Counts an attempt to prove who somebody is.
     pub(crate) async fn begin_attempt(&self, name: &str, client: &Client) -> Result<Attempt, Problem> {
+        // In a flood, what could not be verified is neither counted nor taken back, which would be two writes for nothing.
+        if !self.hasher.has_room() {
+            return Err(Problem::Overloaded);
+        }
         self.attempts.begin(name, client.address).await.map_err(|retry_after| {
             let login = &self.attempts.alias(name);
             Event::LoginThrottled { login, retry_after }.record(Some(client.address));
