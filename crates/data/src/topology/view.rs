@@ -109,10 +109,13 @@ impl View {
         }
     }
 
-    /// Logs what differs from the view `before`, since a person will ask why statements went elsewhere.
+    /// Logs what differs from the view `before`, since a person will ask why statements went elsewhere. That a server is at its
+    /// start what it should be is no news.
     pub(crate) fn log_changes(&self, before: &Self, shard: ShardId) {
         for (server, was) in self.servers.iter().zip(&before.servers) {
-            if server.fitness != was.fitness {
+            let as_expected = was.fitness == Fitness::Unknown
+                && matches!(server.fitness, Fitness::Primary | Fitness::Replica);
+            if server.fitness != was.fitness && !as_expected {
                 let (from, to) = (was.fitness.label(), server.fitness.label());
                 tracing::info!(
                     shard = shard.0,

@@ -33,17 +33,17 @@ pub(super) fn ready(config: &Config, origin: &Origin, addresses: &Addresses) -> 
     let program = env::args_os()
         .next()
         .map_or_else(|| "phalanx".to_owned(), |name| name.to_string_lossy().into_owned());
-    let tries = match (origin, urls.first()) {
-        (_, None) => String::new(),
-        (Origin::BuiltIn, Some(url)) => reference_api(url),
-        (Origin::File(_), Some(url)) => format!("  curl -i {url}{}", example_path(config)),
+    let (routes, tries) = match (origin, urls.first()) {
+        (_, None) => (String::new(), String::new()),
+        (Origin::BuiltIn, Some(url)) => (format!("  routes   {url}/docs\n"), reference_api(url)),
+        (Origin::File(_), Some(url)) => (String::new(), format!("  curl -i {url}{}", example_path(config))),
     };
     format!(
         "
 Ready.
   gateway  {gateway}
   admin    {admin}   /metrics  /v1/state  /livez  /readyz
-
+{routes}
 Try it in another terminal:
 {tries}
   {program} status{status_options}
