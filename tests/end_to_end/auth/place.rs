@@ -11,7 +11,7 @@ use crate::support::{
     edge,
     home::{Home, send},
     http::{Answer, exchange, get, getting_with},
-    phalanx::{self, LISTENERS, PROBES, Phalanx},
+    phalanx::{self, LISTENERS, PROBES, Phalanx, Program},
     until,
 };
 
@@ -48,11 +48,17 @@ impl Place {
     pub(super) fn with_servers() -> Self {
         let (postgres, redis) = (Postgres::start(Server::default()), Redis::start());
         let variables = format!(
-            "JWT_SECRET = '{SECRET}', DATABASE_URL = '{}', DATABASE_MIGRATE = 'true', REDIS_URL = '{}'",
+            "JWT_SECRET = '{SECRET}', DATABASE_URL = '{}', REDIS_URL = '{}'",
             postgres.url(),
             redis.url()
         );
-        let phalanx = Phalanx::up(&file(&variables, &redis.url()));
+        let home = Arc::new(Home::new());
+        home.write("phalanx.toml", &file(&variables, &redis.url()));
+        // As an operator does it: the replicas find a database that nobody changes any more.
+        let mut migrate = phalanx::command(&home, &["data", "migrate"]);
+        migrate.env("DATABASE_URL", postgres.url());
+        Program::start(&home, migrate).ended().with_code(0);
+        let phalanx = Phalanx::up_in(&home);
         Self::of(phalanx, None, Some(postgres), Some(redis))
     }
 
