@@ -21,10 +21,6 @@ use std::{
 };
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
-use thread_priority::{
-    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
-    thread_native_id,
-};
 use tokio::sync::{
     Semaphore,
     mpsc::{self, error::TrySendError},
@@ -42,6 +38,9 @@ const LANES: u32 = 1;
 /// Stands in for the hash of an account that does not exist: same parameters, so the same time, and no known password.
 const NOBODYS_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$Tm9ib2R5c1NhbHRIZXJlIQ$Tm8gcGFzc3dvcmQgaGFzaGVzIHRvIHRoaXMgdmFsdWU";
+
+/// Hashing gives way to the event loops: it is what fills the cores, and one more hash can wait, a request cannot.
+const THREAD_NICENESS: i32 = 10;
 
 /// The bounds of hashing.
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +186,8 @@ impl Hasher {
 }
 
 fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
-    give_way();
+    // On Linux this is the priority of the thread, not of the process. Failing, hashing is merely less polite.
+    let _ = rustix::process::setpriority_process(None, THREAD_NICENESS);
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters());
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
@@ -197,18 +197,6 @@ fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
             None => return,
         }
     }
-}
-
-/// Hashing gives way to the event loops: it is what fills the cores, and one more hash can wait, a request cannot. By niceness a
-/// hash would still keep a request waiting for its slice of three milliseconds, which is ten times what the request takes. Whoever
-/// uses a core to the full with requests leaves little to hashing, and queues for it fill up.
-fn give_way() {
-    // Failing, hashing is merely less polite.
-    let _ = set_thread_priority_and_policy(
-        thread_native_id(),
-        ThreadPriority::Min,
-        ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle),
-    );
 }
 
 fn parameters() -> Params {

@@ -249,18 +249,3 @@ proptest! {
         let _ = Scheme::of(&cut);
     }
 }
-
-#[tokio::test]
-async fn hashing_gives_way_to_whatever_else_wants_the_core() {
-    /// `policy` is the 41st field of proc(5)'s `stat`, and the 3rd is the first behind the name.
-    const POLICY: usize = 41 - 3;
-    const SCHED_IDLE: &str = "5";
-    let policy = hasher(1, 4)
-        .run(|_| {
-            let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-            let (_, fields) = stat.rsplit_once(") ").unwrap();
-            Ok(fields.split(' ').nth(POLICY).unwrap().to_owned())
-        })
-        .await;
-    assert_eq!(policy.as_deref(), Ok(SCHED_IDLE));
-}
