@@ -5,15 +5,15 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::Context as _;
 use tokio::process::Command;
 
 use crate::{
     cores::Core,
+    load_program,
     wrk::{Errors, Served},
 };
 
@@ -47,16 +47,8 @@ impl H2load {
             .args(["--max-concurrent-streams", &self.streams.to_string()])
             .args(["--duration", &seconds.to_string()])
             .args(self.header.iter().flat_map(|header| ["--header", header]))
-            .arg(format!("http://{address}{path}"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        let child = self.core.run(|| command.spawn()).and_then(|spawned| spawned).context("start h2load")?;
-        let output = child.wait_with_output().await.context("wait for h2load")?;
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "h2load ended with {}: {}", output.status, complaint.trim());
-        let text = String::from_utf8_lossy(&output.stdout);
+            .arg(format!("http://{address}{path}"));
+        let text = load_program::run(command, "h2load", self.core).await?;
         parse(&text, seconds).with_context(|| format!("read the report of h2load:\n{text}"))
     }
 }

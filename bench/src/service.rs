@@ -15,6 +15,7 @@ use crate::{
     daemon::Daemon,
     origin::free_address,
     programs::{Program, Programs},
+    template,
 };
 
 const APP: [(&str, &str); 3] = [
@@ -105,6 +106,33 @@ impl Site<'_> {
         let daemon =
             Daemon::start(self.programs, Program::Phalanx, &arguments, &environment, &directory, core)?;
         Ok(Service { address, daemon })
+    }
+
+    /// A gateway in front of `endpoints`, once it answers: `template` with these values, and its own addresses.
+    pub(crate) async fn start_gateway(
+        &self,
+        name: &str,
+        template: &str,
+        endpoints: &[Service],
+        values: &[(&str, &str)],
+    ) -> anyhow::Result<Service> {
+        let (address, admin) = (free_address()?, free_address()?.to_string());
+        let listen = address.to_string();
+        let endpoints: Vec<_> =
+            endpoints.iter().map(|service| format!("{{ address = \"{}\" }}", service.address)).collect();
+        let endpoints = endpoints.join(", ");
+        let own: [(&str, &str); 3] = [("LISTEN", &listen), ("ENDPOINTS", &endpoints), ("ADMIN", &admin)];
+        let values: Vec<_> = own.into_iter().chain(values.iter().copied()).collect();
+        let directory = self.subdirectory(name)?;
+        let file = directory.join("config");
+        fs::write(&file, template::fill(template, &values))
+            .with_context(|| format!("write {}", file.display()))?;
+        let arguments = ["gateway".as_ref(), "-c".as_ref(), file.as_os_str()];
+        let core = self.placement.proxy;
+        let daemon = Daemon::start(self.programs, Program::Phalanx, &arguments, &[], &directory, core)?;
+        let mut gateway = Service { address, daemon };
+        gateway.until_answers().await.context("start the gateway")?;
+        Ok(gateway)
     }
 
     /// The app on Express and Sequelize, once its libraries are there.

@@ -7,15 +7,13 @@ use std::{
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
 use serde::Deserialize;
 use tokio::process::Command;
 
-use crate::cores::Core;
+use crate::{cores::Core, load_program};
 
 const REPORT_SCRIPT: &str = include_str!("../configs/report.lua");
 
@@ -99,16 +97,9 @@ impl Wrk {
             .arg("--script")
             .arg(&self.script)
             .args(self.header.iter().flat_map(|header| ["--header", header]))
-            .arg(format!("http://{address}{path}"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        let child = self.core.run(|| command.spawn()).and_then(|spawned| spawned).context("start wrk")?;
-        let output = child.wait_with_output().await.context("wait for wrk")?;
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "wrk ended with {}: {}", output.status, complaint.trim());
-        Ok(parse(&String::from_utf8_lossy(&output.stdout))?)
+            .arg(format!("http://{address}{path}"));
+        let text = load_program::run(command, "wrk", self.core).await?;
+        Ok(parse(&text)?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Three replicas of the reference API over one PostgreSQL and one Redis, behind a gateway that verifies tokens by itself.
 
-use std::{fmt::Write as _, fs, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, ensure};
 use phalanx_auth::Algorithm;
@@ -9,13 +9,9 @@ use serde_json::{Value, json};
 
 use super::signing::Signing;
 use crate::{
-    daemon::Daemon,
     database::Database,
     http::Connection,
-    origin::free_address,
-    programs::Program,
     service::{Service, Site},
-    template,
 };
 
 const TEMPLATE: &str = include_str!("../../configs/auth.phalanx.toml");
@@ -29,7 +25,7 @@ pub(super) const PROFILE: &str = "/api/profile";
 pub(super) struct Fleet {
     pub(super) gateway: SocketAddr,
     pub(super) replicas: Vec<SocketAddr>,
-    _gateway: Daemon,
+    _gateway: Service,
     _services: Vec<Service>,
     _redis: Arc<Redis>,
     _database: Database,
@@ -54,9 +50,11 @@ impl Fleet {
             services.push(service);
         }
         let replicas: Vec<_> = services.iter().map(|service| service.address).collect();
-        let (gateway, address) = start_gateway(site, &replicas, &redis_url).await?;
+        let jwks = format!("http://{}/.well-known/jwks.json", replicas[0]);
+        let values: [(&str, &str); 2] = [("JWKS", &jwks), ("REDIS", &redis_url)];
+        let gateway = site.start_gateway("gateway-auth", TEMPLATE, &services, &values).await?;
         Ok(Self {
-            gateway: address,
+            gateway: gateway.address,
             replicas,
             _gateway: gateway,
             _services: services,
@@ -64,36 +62,6 @@ impl Fleet {
             _database: database,
         })
     }
-}
-
-async fn start_gateway(
-    site: Site<'_>,
-    replicas: &[SocketAddr],
-    redis: &str,
-) -> anyhow::Result<(Daemon, SocketAddr)> {
-    let address = free_address()?;
-    let mut endpoints = String::new();
-    for replica in replicas {
-        write!(endpoints, "{{ address = \"{replica}\" }}, ").expect("a string takes everything");
-    }
-    let jwks = format!("http://{}/.well-known/jwks.json", replicas[0]);
-    let values = [
-        ("LISTEN", address.to_string()),
-        ("ENDPOINTS", endpoints.trim_end_matches(", ").to_owned()),
-        ("ADMIN", free_address()?.to_string()),
-        ("JWKS", jwks),
-        ("REDIS", redis.to_owned()),
-    ];
-    let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let directory = site.subdirectory("gateway-auth")?;
-    let file = directory.join("config");
-    fs::write(&file, template::fill(TEMPLATE, &values))
-        .with_context(|| format!("write {}", file.display()))?;
-    let arguments = ["gateway".as_ref(), "-c".as_ref(), file.as_os_str()];
-    let core = site.placement.proxy;
-    let mut daemon = Daemon::start(site.programs, Program::Phalanx, &arguments, &[], &directory, core)?;
-    daemon.until_answers(address, "/health").await.context("start the gateway")?;
-    Ok((daemon, address))
 }
 
 /// The credentials of a login.

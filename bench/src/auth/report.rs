@@ -8,7 +8,11 @@ use super::{
     profile::{self, ALGORITHMS, OF_EXPRESS, Row, Wire},
     refresh, revocation,
 };
-use crate::{machine::Machine, spread::Spread};
+use crate::{
+    machine::Machine,
+    markdown::{self, hundredths, micros_each, table},
+    spread::Spread,
+};
 
 /// The whole report.
 pub(super) fn markdown(machine: &Machine, measurements: &Measurements) -> String {
@@ -22,27 +26,13 @@ pub(super) fn markdown(machine: &Machine, measurements: &Measurements) -> String
 }
 
 fn heading(machine: &Machine, measurements: &Measurements) -> Vec<String> {
-    let schedule = measurements.schedule;
     let placement = machine.placement;
-    let mut lines = vec![
-        "## Accounts and tokens".to_owned(),
-        String::new(),
-        format!("* {}, {} cores, Linux {}", machine.cpu, machine.cores, machine.kernel),
-        format!(
-            "* services on {}, load on {}; PostgreSQL and Redis on all cores",
-            placement.proxy, placement.load
-        ),
-    ];
-    lines.extend(machine.versions.iter().map(|version| format!("* {version}")));
-    lines.extend([
-        format!("* `{}`, {}", machine.command, machine.date),
-        format!(
-            "* rounds: {}, interleaved; each window {} s after {} s of warm-up; medians, extremes in brackets",
-            schedule.rounds, schedule.window_seconds, schedule.warmup_seconds
-        ),
-        format!("* {} connections over HTTP/1.1", measurements.connections),
-    ]);
-    lines
+    let placed = format!(
+        "services on {}, load on {}; PostgreSQL and Redis on all cores",
+        placement.proxy, placement.load
+    );
+    let load = format!("{} connections over HTTP/1.1", measurements.connections);
+    markdown::heading("Accounts and tokens", machine, &placed, measurements.schedule, &load)
 }
 
 fn profile_table(windows: &[profile::Window]) -> Vec<String> {
@@ -171,18 +161,6 @@ fn revocation_table(run: &revocation::Run) -> Vec<String> {
         ));
     }
     lines
-}
-
-fn table(title: &str, head: &str, rule: &str) -> Vec<String> {
-    ["", title, "", head, rule].map(str::to_owned).into()
-}
-
-fn micros_each(used: Duration, requests: u64) -> f64 {
-    used.as_secs_f64() * 1e6 / requests as f64
-}
-
-fn hundredths(spread: Spread) -> String {
-    format!("{:.2} ({:.2}–{:.2})", spread.median, spread.least, spread.most)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How many connections to one primary many replicas of the reference API hold while a gateway before them is saturated.
 
-use std::{fmt::Write as _, fs, net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use sqlx::{Connection as _, PgConnection, Row as _};
@@ -8,18 +8,13 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 use super::users;
 use crate::{
     cores::Core,
-    daemon::Daemon,
     database::{Database, ROWS},
     load::Schedule,
-    origin::free_address,
-    programs::Program,
     service::{Service, Site},
-    template,
     wrk::Served,
 };
 
 const TEMPLATE: &str = include_str!("../../configs/data.phalanx.toml");
-const PATH: &str = "/health";
 const SAMPLE_PERIOD: Duration = Duration::from_millis(50);
 const COUNT: &str = "SELECT count(*) FROM pg_stat_activity \
                      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
@@ -50,15 +45,15 @@ pub(super) async fn measure(
     let fleet = fleet?;
     database.fill_accounts().await?;
     database.checkpoint().await?;
-    let (gateway, address) = start_gateway(site, &fleet).await?;
+    let gateway = site.start_gateway("gateway-data", TEMPLATE, &fleet, &[]).await?;
     let wrk = users::wrk(site, ROWS)?;
     let mut windows = Vec::new();
     for round in 1..=schedule.rounds {
-        let warmup = wrk.run(address, "/", connections, schedule.warmup_seconds);
+        let warmup = wrk.run(gateway.address, "/", connections, schedule.warmup_seconds);
         let (warmed, counted) = while_counting(&mut watch, warmup).await?;
         warmed.context("warm up")?;
         most = most.max(counted);
-        let load = wrk.run(address, "/", connections, schedule.window_seconds);
+        let load = wrk.run(gateway.address, "/", connections, schedule.window_seconds);
         let (served, counted) = while_counting(&mut watch, load).await?;
         let served = served.with_context(|| format!("load in round {round}"))?;
         ensure!(served.requests > 0, "no request was answered: {:?}", served.errors);
@@ -96,29 +91,6 @@ async fn start(site: Site<'_>, database: &Database, replicas: u32) -> anyhow::Re
         service.until_answers().await.context("start a replica")?;
     }
     Ok(fleet)
-}
-
-async fn start_gateway(site: Site<'_>, fleet: &[Service]) -> anyhow::Result<(Daemon, SocketAddr)> {
-    let (address, admin) = (free_address()?, free_address()?);
-    let mut endpoints = String::new();
-    for service in fleet {
-        write!(endpoints, "{{ address = \"{}\" }}, ", service.address).expect("a string takes everything");
-    }
-    let values = [
-        ("LISTEN", address.to_string()),
-        ("ENDPOINTS", endpoints.trim_end_matches(", ").to_owned()),
-        ("ADMIN", admin.to_string()),
-    ];
-    let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let directory = site.subdirectory("gateway-data")?;
-    let file = directory.join("config");
-    fs::write(&file, template::fill(TEMPLATE, &values))
-        .with_context(|| format!("write {}", file.display()))?;
-    let arguments = ["gateway".as_ref(), "-c".as_ref(), file.as_os_str()];
-    let core = site.placement.proxy;
-    let mut daemon = Daemon::start(site.programs, Program::Phalanx, &arguments, &[], &directory, core)?;
-    daemon.until_answers(address, PATH).await.context("start the gateway")?;
-    Ok((daemon, address))
 }
 
 /// The outcome of `work`, and the most connections that were seen while it was under way.

@@ -9,7 +9,13 @@ use super::{
     queries, replicas, restart,
     users::{self, STACKS, Stack},
 };
-use crate::{database::ROWS, machine::Machine, spread::Spread, wrk::Served};
+use crate::{
+    database::ROWS,
+    machine::Machine,
+    markdown::{self, hundredths, micros_each, table, whole},
+    spread::Spread,
+    wrk::Served,
+};
 
 /// The whole report.
 pub(super) fn markdown(machine: &Machine, measurements: &Measurements) -> String {
@@ -27,27 +33,14 @@ pub(super) fn markdown(machine: &Machine, measurements: &Measurements) -> String
 }
 
 fn heading(machine: &Machine, measurements: &Measurements) -> Vec<String> {
-    let schedule = measurements.schedule;
     let placement = machine.placement;
-    let mut lines = vec![
-        "## The data layer".to_owned(),
-        String::new(),
-        format!("* {}, {} cores, Linux {}", machine.cpu, machine.cores, machine.kernel),
-        format!(
-            "* services on {}, wrk on {}; PostgreSQL, its direct clients and replicas in great number on all cores",
-            placement.proxy, placement.load
-        ),
-    ];
-    lines.extend(machine.versions.iter().map(|version| format!("* {version}")));
-    lines.extend([
-        format!("* `{}`, {}", machine.command, machine.date),
-        format!(
-            "* rounds: {}, interleaved; each window {} s after {} s of warm-up; medians, extremes in brackets",
-            schedule.rounds, schedule.window_seconds, schedule.warmup_seconds
-        ),
-        format!("* {ROWS} rows in memory, another one each time; {} tasks or connections", measurements.tasks),
-    ]);
-    lines
+    let placed = format!(
+        "services on {}, wrk on {}; PostgreSQL, its direct clients and replicas in great number on all cores",
+        placement.proxy, placement.load
+    );
+    let load =
+        format!("{ROWS} rows in memory, another one each time; {} tasks or connections", measurements.tasks);
+    markdown::heading("The data layer", machine, &placed, measurements.schedule, &load)
 }
 
 fn queries_table(windows: &[queries::Window]) -> Vec<String> {
@@ -101,8 +94,8 @@ fn users_table(windows: &[users::Window]) -> Vec<String> {
     let per_cpu = |stack| spread(stack, users::Window::requests_per_cpu_second);
     let rate = |stack| spread(stack, |window| rate(window.served));
     for stack in STACKS {
-        let service = spread(stack, |window| micros_each(window.service_cpu, window.served));
-        let database = spread(stack, |window| micros_each(window.database_cpu, window.served));
+        let service = spread(stack, |window| micros_each(window.service_cpu, window.served.requests));
+        let database = spread(stack, |window| micros_each(window.database_cpu, window.served.requests));
         let p99 = spread(stack, |window| window.served.latency_p99.as_secs_f64() * 1e3);
         lines.push(format!(
             "| {stack} | {} | {:.1} | {:.1} | {:.0} | {:.2} | {} |",
@@ -155,8 +148,8 @@ fn positions_table(windows: &[positions::Window]) -> Vec<String> {
         "|---|--:|--:|--:|--:|",
     );
     let rates = |reads| spread(reads, |window| rate(window.served));
-    let service = |reads| spread(reads, |window| micros_each(window.service_cpu, window.served));
-    let databases = |reads| spread(reads, |window| micros_each(window.databases_cpu, window.served));
+    let service = |reads| spread(reads, |window| micros_each(window.service_cpu, window.served.requests));
+    let databases = |reads| spread(reads, |window| micros_each(window.databases_cpu, window.served.requests));
     for reads in [Reads::Eventual, Reads::OwnWrites] {
         lines.push(format!(
             "| {reads} | {} | {:.2} | {:.2} | {} |",
@@ -205,28 +198,12 @@ fn restarts_table(runs: &[restart::Run]) -> Vec<String> {
     lines
 }
 
-fn table(title: &str, head: &str, rule: &str) -> Vec<String> {
-    ["", title, "", head, rule].map(str::to_owned).into()
-}
-
 fn rate(served: Served) -> f64 {
     served.requests as f64 / served.elapsed.as_secs_f64()
 }
 
-fn micros_each(used: std::time::Duration, served: Served) -> f64 {
-    used.as_secs_f64() * 1e6 / served.requests as f64
-}
-
 fn errors(served: impl Iterator<Item = Served>) -> u64 {
     served.map(|served| served.errors.total()).sum()
-}
-
-fn whole(spread: Spread) -> String {
-    format!("{:.0} ({:.0}–{:.0})", spread.median, spread.least, spread.most)
-}
-
-fn hundredths(spread: Spread) -> String {
-    format!("{:.2} ({:.2}–{:.2})", spread.median, spread.least, spread.most)
 }
 
 #[cfg(test)]
