@@ -54,16 +54,26 @@ async fn a_damaged_hash_is_an_error_and_not_a_mismatch() {
     }
 }
 
+/// Keeps a thread busy from when it tells `running` until the other end of `held` is dropped.
+async fn occupy(
+    hasher: &Hasher,
+    running: oneshot::Sender<()>,
+    held: std::sync::mpsc::Receiver<()>,
+) -> Result<(), HashingError> {
+    let job = move |_: &Argon2<'_>| {
+        let _ = running.send(());
+        let _ = held.recv();
+        Ok(())
+    };
+    hasher.run(job).await
+}
+
 #[tokio::test]
 async fn past_the_queue_hashing_is_refused_at_once() {
     let hasher = hasher(1, 1);
     let (release, held) = std::sync::mpsc::sync_channel::<()>(0);
     let (running, started) = oneshot::channel();
-    let occupy = hasher.run(move |_| {
-        let _ = running.send(());
-        let _ = held.recv();
-        Ok(())
-    });
+    let occupy = occupy(&hasher, running, held);
     let flood = async {
         started.await.unwrap();
         let queued = hasher.verify(password("queued"), None);
@@ -83,11 +93,7 @@ async fn those_who_register_leave_half_of_the_queue_to_those_who_log_in() {
     let hasher = hasher(1, 4);
     let (release, held) = std::sync::mpsc::sync_channel::<()>(0);
     let (running, started) = oneshot::channel();
-    let occupy = hasher.run(move |_| {
-        let _ = running.send(());
-        let _ = held.recv();
-        Ok(())
-    });
+    let occupy = occupy(&hasher, running, held);
     let flood = async {
         started.await.unwrap();
         let registrations = join_all((0..9).map(|_| hasher.hash(password("made up"))));
