@@ -16,6 +16,11 @@ fn replica(instance: &str, state: EndpointState) -> Endpoint {
         pid: Some(4711),
         restarts: 0,
         since_seconds: Some(7_300),
+        revision: Some(1),
+        cpu_millicores: None,
+        memory_bytes: None,
+        requests_per_second: None,
+        last_output: Vec::new(),
     }
 }
 
@@ -25,13 +30,22 @@ fn fixed(address: &str) -> Endpoint {
 }
 
 fn service(name: &str, desired: Option<u32>, endpoints: Vec<Endpoint>) -> Service {
-    Service { name: name.to_owned(), desired, serving: 1, endpoints }
+    Service {
+        name: name.to_owned(),
+        desired,
+        serving: 1,
+        endpoints,
+        rollout: None,
+        autoscale: None,
+        limits_enforced: None,
+    }
 }
 
 fn state(services: Vec<Service>) -> State {
     State {
         version: "0.1.0".to_owned(),
         uptime_seconds: 7_303,
+        stopping: false,
         gateway: Gateway {
             listeners: vec!["0.0.0.0:8080".to_owned()],
             workers: 4,
