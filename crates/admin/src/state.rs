@@ -63,7 +63,8 @@ pub struct Service {
 pub struct Rollout {
     /// The revision that the replicas are brought to, or have.
     pub revision: u64,
-    /// How far it is: `progressing`, `complete`, `stalled`, `paused` or `rolled-back`.
+    /// How far it is: `waiting` (for services it depends on), `progressing`, `adjusting` (the same revision, another number),
+    /// `complete`, `stalled` or `paused`.
     pub status: String,
     /// What it waits for, or how it ended.
     pub reason: String,

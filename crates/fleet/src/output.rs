@@ -48,6 +48,15 @@ impl OutputLine {
     pub fn verbatim(text: String) -> Self {
         Self { instance: None, text }
     }
+
+    /// As it is shown: `INSTANCE | TEXT`, or what Phalanx tells.
+    #[must_use]
+    pub fn shown(&self, colours: Colours) -> String {
+        match &self.instance {
+            Some(instance) => format!("{instance} | {}", clean(&self.text, colours)),
+            None => self.text.clone(),
+        }
+    }
 }
 
 /// The queue between the replicas and the thread that runs [`write_lines`].
@@ -71,10 +80,7 @@ pub fn write_lines(
     let mut written = Ok(());
     while let Some(line) = lines.blocking_recv() {
         if written.is_ok() {
-            written = match &line.instance {
-                Some(instance) => writeln!(writer, "{instance} | {}", clean(&line.text, colours)),
-                None => writeln!(writer, "{}", line.text),
-            };
+            written = writeln!(writer, "{}", line.shown(colours));
         }
         // Flushed when there is nothing more to write, so that a flood costs few system calls.
         if written.is_ok() && lines.is_empty() {

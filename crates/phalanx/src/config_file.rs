@@ -53,8 +53,10 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Refuses a configuration whose programs do not exist: a replica that cannot be started today will not start by waiting.
-pub(crate) fn check_programs(config: &Config) -> Result<(), Failure> {
-    let faults = config.services.iter().filter_map(|(name, service)| {
+/// Those of `left_out` are not started.
+pub(crate) fn check_programs(config: &Config, left_out: &BTreeSet<ServiceName>) -> Result<(), Failure> {
+    let started = config.services.iter().filter(|(name, _)| !left_out.contains(*name));
+    let faults = started.filter_map(|(name, service)| {
         let Source::Replicas(replicas) = &service.source else { return None };
         let error = phalanx_fleet::find_program(replicas).err()?;
         let message = format!("service `{name}` cannot be started: {error}");

@@ -97,6 +97,16 @@ impl RequestFamily {
             .sum()
     }
 
+    /// How long the requests took that have ended, over all routes and writers.
+    #[must_use]
+    pub fn durations(&self) -> DurationTotals {
+        let mut all = DurationTotals::default();
+        for (_, totals) in self.writers.totals(RouteTotals::of) {
+            totals.ended.iter().for_each(|(_, durations)| all.merge(durations));
+        }
+        all
+    }
+
     /// What exposes this family in a [`Registry`](crate::registry::Registry).
     #[must_use]
     pub fn collector(&self) -> Box<dyn Collector> {

@@ -1,8 +1,9 @@
 //! What the admin API tells: the gateway's and the fleet's view of the same endpoints, put together.
 
 use std::{
+    collections::{BTreeSet, HashMap},
     net::SocketAddr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,6 +12,7 @@ use phalanx_admin::{
     state::{Endpoint, EndpointState, Gateway as GatewayDto, Service, State},
 };
 use phalanx_balance::health;
+use phalanx_config::ServiceName;
 use phalanx_fleet::{FleetHandle, ReplicaState, ServiceState, Standing};
 use phalanx_gateway::{EndpointState as GatewayEndpoint, Gateway, GatewayState, Verification};
 use phalanx_telemetry::{
@@ -21,6 +23,19 @@ use phalanx_telemetry::{
     requests::RequestFamily,
     upstream::{EndpointTotals, UpstreamFamily},
 };
+use tokio::{
+    sync::watch,
+    time::{self, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    holds::Holds,
+    rates::{self, Counts, Rates},
+    view::View,
+};
+
+pub(super) mod told;
 
 /// Where everything listens.
 #[derive(Clone, Debug)]
@@ -38,19 +53,29 @@ pub(super) struct Families {
     pub(super) verification: Option<Verification>,
 }
 
+/// What is fixed from the start.
+pub(super) struct About {
+    pub(super) admin: SocketAddr,
+    pub(super) holds: Arc<Holds>,
+    /// Services with replicas that are not wanted.
+    pub(super) left_out: BTreeSet<ServiceName>,
+}
+
 /// Answers the admin API.
 pub(super) struct Overview {
     began: Instant,
     gateway: Gateway,
     fleet: FleetHandle,
-    admin: SocketAddr,
+    about: About,
+    requests: RequestFamily,
     upstreams: UpstreamFamily,
     registry: Registry,
-    is_draining: AtomicBool,
+    rates: rates::Watch,
+    is_draining: watch::Sender<bool>,
 }
 
 impl Overview {
-    pub(super) fn new(gateway: Gateway, fleet: FleetHandle, admin: SocketAddr, families: Families) -> Self {
+    pub(super) fn new(gateway: Gateway, fleet: FleetHandle, about: About, families: Families) -> Self {
         let Families { requests, upstreams, discovery, verification } = families;
         let mut registry = Registry::new();
         registry.add(requests.collector());
@@ -63,23 +88,78 @@ impl Overview {
         }
         let counted = fleet.clone();
         registry.add(replicas::collector(move || counted.state().iter().flat_map(replica_counts).collect()));
-        let is_draining = AtomicBool::new(false);
-        Self { began: clock::now(), gateway, fleet, admin, upstreams, registry, is_draining }
+        Self {
+            began: clock::now(),
+            gateway,
+            fleet,
+            about,
+            requests,
+            upstreams,
+            registry,
+            rates: rates::Watch::default(),
+            is_draining: watch::Sender::new(false),
+        }
     }
 
     pub(super) fn addresses(&self) -> Addresses {
-        Addresses { http: self.gateway.state().listeners, admin: self.admin }
+        Addresses { http: self.gateway.state().listeners, admin: self.about.admin }
     }
 
-    /// From here on `/readyz` says no.
+    /// From here on `/readyz` says no, and no order is taken.
     pub(super) fn begin_draining(&self) {
-        self.is_draining.store(true, Ordering::Relaxed);
+        self.is_draining.send_replace(true);
+    }
+
+    /// Whether that has begun.
+    pub(super) fn draining(&self) -> watch::Receiver<bool> {
+        self.is_draining.subscribe()
+    }
+
+    /// Looks at the rates once a second, and shows what there is to see, until `stop`.
+    pub(super) async fn watch(&self, views: Option<watch::Sender<Option<View>>>, stop: CancellationToken) {
+        let (mut last, (_, mut events)) = (None, self.fleet.events(u64::MAX));
+        let mut goes_on = true;
+        let mut ticks = time::interval(rates::PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                happened = events.next(), if goes_on => match happened {
+                    Some(Ok(event)) => last = Some(told::event(&event)),
+                    Some(Err(_)) => {}
+                    None => goes_on = false,
+                },
+                _ = ticks.tick() => {
+                    self.look();
+                    if let Some(views) = &views {
+                        views.send_replace(Some(self.view(last.clone())));
+                    }
+                }
+            }
+        }
+    }
+
+    fn look(&self) {
+        let endpoints = self.gateway.state().endpoints.into_iter();
+        let counted = endpoints.map(|endpoint| (endpoint.address.to_string(), endpoint.totals.requests));
+        let counts = Counts { endpoints: counted.collect(), durations: self.requests.durations() };
+        self.rates.look(clock::now(), counts);
+    }
+
+    fn view(&self, last: Option<phalanx_admin::state::Event>) -> View {
+        let Rates { requests_per_second, durations, .. } = self.rates.rates();
+        let quantile = |share| durations.quantile(share);
+        View { state: self.state(), requests_per_second, p50: quantile(0.5), p99: quantile(0.99), last }
     }
 
     /// Every service with its endpoints: those of the fleet by replica, fixed ones by address.
     fn services(&self, gateway: &GatewayState) -> Vec<Service> {
         let fleet = self.fleet.state();
-        let now = clock::now();
+        let seen = Seen {
+            now: clock::now(),
+            rates: self.rates.rates().endpoints,
+            standings: gateway.endpoints.iter().map(|endpoint| (endpoint.address, endpoint.standing)).collect(),
+        };
         gateway
             .services
             .iter()
@@ -87,49 +167,48 @@ impl Overview {
                 let replicated = fleet.iter().find(|service| service.service == *name);
                 let endpoints: Vec<Endpoint> = match replicated {
                     Some(service) => {
-                        service.replicas.iter().map(|replica| self.replica(service, replica, now)).collect()
+                        service.replicas.iter().map(|replica| self.replica(service, replica, &seen)).collect()
                     }
-                    None => gateway
-                        .endpoints
-                        .iter()
-                        .filter(|endpoint| endpoint.service == *name)
-                        .map(fixed)
-                        .collect(),
+                    None => {
+                        let own = gateway.endpoints.iter().filter(|endpoint| endpoint.service == *name);
+                        own.map(|endpoint| fixed(endpoint, &seen)).collect()
+                    }
                 };
                 let serving =
                     endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Serving).count();
+                let is_left_out = self.about.left_out.contains(name);
                 Service {
                     name: name.to_string(),
-                    desired: replicated.map(|service| service.desired),
+                    desired: replicated.map(|service| service.desired).or(is_left_out.then_some(0)),
                     serving: u32::try_from(serving).unwrap_or(u32::MAX),
                     endpoints,
+                    rollout: replicated.map(|service| told::rollout(&service.rollout)),
+                    autoscale: replicated.and_then(|service| told::autoscale(service, seen.now)),
+                    limits_enforced: None,
                 }
             })
             .collect()
     }
 
-    fn replica(&self, service: &ServiceState, replica: &ReplicaState, now: Instant) -> Endpoint {
+    fn replica(&self, service: &ServiceState, replica: &ReplicaState, seen: &Seen) -> Endpoint {
         let address = replica.process.map(|process| process.address.to_string());
         let totals = match &address {
             Some(address) => self.upstreams.totals(service.service.as_str(), address),
             None => EndpointTotals::default(),
         };
-        let retry_at = match replica.standing {
-            Standing::BackingOff { until } | Standing::CrashLoop { until } => Some(until),
-            _ => None,
-        };
-        let reason = match (&replica.last_exit, retry_at) {
-            // What ended its last process is past once it serves again.
-            _ if replica.standing == Standing::Ready => None,
-            (Some(exit), Some(at)) => {
-                Some(format!("{exit}; starts again in {}", seconds(at.saturating_duration_since(now))))
-            }
-            (exit, _) => exit.as_ref().map(ToString::to_string),
+        let is_taken_out = replica.process.is_some_and(|process| self.is_taken_out(process.address, seen));
+        let (state, reason) = match state_of(replica.standing) {
+            EndpointState::Serving if is_taken_out => (
+                EndpointState::Draining,
+                Some(format!("taken out by an order; `phalanx drain {} --undo` takes it back", replica.instance)),
+            ),
+            state => (state, reason(replica, seen.now)),
         };
         Endpoint {
+            requests_per_second: address.as_ref().and_then(|address| seen.rates.get(address).copied()),
             address: address.unwrap_or_default(),
             instance: Some(replica.instance.to_string()),
-            state: state_of(replica.standing),
+            state,
             reason,
             weight: 1,
             in_flight: u64::try_from(totals.in_flight).unwrap_or(0),
@@ -137,8 +216,41 @@ impl Overview {
             failures: totals.failures,
             pid: replica.process.map(|process| process.pid),
             restarts: u64::from(replica.restarts),
-            since_seconds: Some(now.saturating_duration_since(replica.since).as_secs()),
+            since_seconds: Some(seen.now.saturating_duration_since(replica.since).as_secs()),
+            revision: Some(replica.revision),
+            cpu_millicores: None,
+            memory_bytes: None,
+            last_output: Vec::new(),
         }
+    }
+
+    /// Whether somebody wants this replica to get no requests.
+    fn is_taken_out(&self, address: SocketAddr, seen: &Seen) -> bool {
+        self.about.holds.is_held(address) || seen.standings.get(&address) == Some(&health::Standing::Draining)
+    }
+}
+
+/// What was found before the endpoints are gone through.
+struct Seen {
+    now: Instant,
+    /// Requests a second, by address.
+    rates: HashMap<String, f64>,
+    standings: HashMap<SocketAddr, health::Standing>,
+}
+
+/// How its last process ended, and when the next one starts.
+fn reason(replica: &ReplicaState, now: Instant) -> Option<String> {
+    let retry_at = match replica.standing {
+        // What ended its last process is past once it serves again.
+        Standing::Ready => return None,
+        Standing::BackingOff { until } | Standing::CrashLoop { until } => Some(until),
+        _ => None,
+    };
+    match (&replica.last_exit, retry_at) {
+        (Some(exit), Some(at)) => {
+            Some(format!("{exit}; starts again in {}", seconds(at.saturating_duration_since(now))))
+        }
+        (exit, _) => exit.as_ref().map(ToString::to_string),
     }
 }
 
@@ -148,6 +260,7 @@ impl Source for Overview {
         State {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: clock::now().saturating_duration_since(self.began).as_secs(),
+            stopping: *self.is_draining.borrow(),
             services: self.services(&gateway),
             gateway: GatewayDto {
                 listeners: gateway.listeners.iter().map(ToString::to_string).collect(),
@@ -164,18 +277,20 @@ impl Source for Overview {
 
     fn readiness(&self) -> Readiness {
         let mut reasons = Vec::new();
-        if self.is_draining.load(Ordering::Relaxed) {
+        if *self.is_draining.borrow() {
             reasons.push("phalanx is stopping".to_owned());
         }
         let gateway = self.gateway.state();
-        for service in self.services(&gateway).iter().filter(|service| service.serving == 0) {
+        // One that is meant to have no replicas lacks none.
+        let lacks = |service: &&Service| service.serving == 0 && service.desired != Some(0);
+        for service in self.services(&gateway).iter().filter(lacks) {
             reasons.push(format!("no endpoint of service `{}` serves", service.name));
         }
         if reasons.is_empty() { Readiness::Ready } else { Readiness::NotReady { reasons } }
     }
 }
 
-fn fixed(endpoint: &GatewayEndpoint) -> Endpoint {
+fn fixed(endpoint: &GatewayEndpoint, seen: &Seen) -> Endpoint {
     let (state, reason) = match endpoint.standing {
         health::Standing::Serving => (EndpointState::Serving, None),
         health::Standing::Trial => (EndpointState::Serving, Some("one request tries it")),
@@ -186,7 +301,7 @@ fn fixed(endpoint: &GatewayEndpoint) -> Endpoint {
             (EndpointState::Ejected, Some("it does much worse than the others"))
         }
         health::Standing::Failing => (EndpointState::Ejected, Some("its active checks fail")),
-        health::Standing::Draining => (EndpointState::Draining, None),
+        health::Standing::Draining => (EndpointState::Draining, Some("taken out by an order")),
     };
     Endpoint {
         address: endpoint.address.to_string(),
@@ -200,6 +315,11 @@ fn fixed(endpoint: &GatewayEndpoint) -> Endpoint {
         pid: None,
         restarts: 0,
         since_seconds: None,
+        revision: None,
+        cpu_millicores: None,
+        memory_bytes: None,
+        requests_per_second: seen.rates.get(&endpoint.address.to_string()).copied(),
+        last_output: Vec::new(),
     }
 }
 
