@@ -1,12 +1,13 @@
 //! `command` of a service, and the keys that go with it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use toml::Spanned;
 
+use super::{dependencies, rollout};
 use crate::{
     located::At,
-    model::{Probe, Replicas, Source},
+    model::{Probe, Replicas, ReplicasLimit, Source},
     raw,
     report::Report,
     source::clipped,
@@ -35,9 +36,11 @@ pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &m
     }
     let (startup, readiness) = probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
     let replicas = raw.replicas.map_or(1, |replicas| replicas.value).into();
+    let mut limit = ReplicasLimit::Machine;
     let mut env = raw.env.map(|given| env(given.value, report)).unwrap_or_default();
     if let Some(given) = raw.database {
-        let connections = database_connections(&given, replicas, report);
+        let (connections, room) = database_connections(&given, replicas, report);
+        limit = NonZeroU32::new(connections).map_or(limit, |each| ReplicasLimit::Connections { each, room });
         env.entry(DATABASE_CONNECTIONS.to_owned()).or_insert_with(|| connections.to_string());
     }
     let shutdown_grace = report.duration(raw.shutdown_grace.as_ref(), SHUTDOWN_GRACE_DEFAULT);
@@ -45,10 +48,13 @@ pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &m
         command_span: command.span,
         command: program(command, report)?,
         replicas,
+        limit,
         env,
         startup,
         readiness,
         shutdown_grace,
+        rollout: rollout::policy(raw.rollout, report),
+        depends_on: dependencies::names(raw.depends_on),
     }))
 }
 
@@ -91,8 +97,12 @@ fn env(given: BTreeMap<Spanned<String>, At<String>>, report: &mut Report) -> BTr
     given.into_iter().map(|(name, value)| (name.into_inner(), value.value)).collect()
 }
 
-/// The connections of one replica, when those of all fit into what the database takes.
-fn database_connections(given: &At<raw::DatabaseConnections>, replicas: u32, report: &mut Report) -> u32 {
+/// The connections of one replica, when those of all fit into what the database takes, and what that is.
+fn database_connections(
+    given: &At<raw::DatabaseConnections>,
+    replicas: u32,
+    report: &mut Report,
+) -> (u32, u32) {
     let At { value: raw, span } = given;
     let number = |key: &Option<At<u32>>, default| key.as_ref().map_or(default, |given| given.value);
     let connections = number(&raw.connections, CONNECTIONS_DEFAULT);
@@ -113,7 +123,7 @@ fn database_connections(given: &At<raw::DatabaseConnections>, replicas: u32, rep
         };
         report.fault(*span, message, help);
     }
-    connections
+    (connections, room)
 }
 
 /// Startup and readiness.
