@@ -18,7 +18,7 @@ pub use auth::{
     Auth, KeySource, Presence, Revocation, RevocationStore, RouteAuth, Secret, StaleFeed, TokenTypes,
 };
 use ipnet::IpNet;
-pub use replicas::{Probe, Replicas, ReplicasLimit};
+pub use replicas::{EnvFile, Probe, Replicas, ReplicasLimit};
 pub use resilience::{
     AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue, Resilience, Retry, Shedding,
 };
@@ -261,7 +261,7 @@ pub enum Source {
         active_health: Option<ActiveHealth>,
     },
     /// `command`: processes that Phalanx runs.
-    Replicas(Replicas),
+    Replicas(Box<Replicas>),
 }
 
 /// `discover`

@@ -17,7 +17,9 @@ pub(crate) use self::token::{
 pub(crate) use self::{
     autoscale::{AutoscaleArguments, AutoscaleOperation, ExplainArguments, SimulateArguments},
     data::{DataArguments, DataMigrateArguments, DataOperation, DataReshardArguments, DataStatusArguments},
-    operate::{DrainArguments, OrderArguments, RolloutArguments, RolloutOperation, ScaleArguments, ServiceArguments},
+    operate::{
+        DrainArguments, OrderArguments, RolloutArguments, RolloutOperation, ScaleArguments, ServiceArguments,
+    },
 };
 
 /// Takes an HTTP API from one server to many identical replicas: gateway, fleet and reference API in one binary.

@@ -123,7 +123,10 @@ fn find(client: &Client, name: &str) -> Result<Service, Failure> {
     let run = || services.iter().filter(|service| service.rollout.is_some());
     run().find(|service| service.name == name).cloned().ok_or_else(|| {
         let known: Vec<_> = run().map(|service| service.name.as_str()).collect();
-        Failure::Runtime(anyhow::anyhow!("there is no service with replicas `{name}`; known: {}", known.join(", ")))
+        Failure::Runtime(anyhow::anyhow!(
+            "there is no service with replicas `{name}`; known: {}",
+            known.join(", ")
+        ))
     })
 }
 

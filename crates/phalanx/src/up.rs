@@ -75,7 +75,7 @@ pub(crate) fn gateway(arguments: &GatewayArguments) -> Result<(), Failure> {
 
 fn replicated(config: &Config) -> impl Iterator<Item = (&ServiceName, &Replicas)> {
     config.services.iter().filter_map(|(name, service)| match &service.source {
-        Source::Replicas(replicas) => Some((name, replicas)),
+        Source::Replicas(replicas) => Some((name, &**replicas)),
         Source::Endpoints { .. } | Source::Discovered { .. } => None,
     })
 }
@@ -241,7 +241,7 @@ async fn start(wanted: &Wanted, printing: &Printing) -> Result<Running, Failure>
         Task::Other
     });
     let (watched, views, stop) = (overview.clone(), printing.views.clone(), stop_rest.clone());
-    tasks.spawn(async {
+    tasks.spawn(async move {
         watched.watch(views, stop).await;
         Task::Other
     });

@@ -14,29 +14,38 @@ use std::{
 use phalanx_config::FILE_BYTES_MAX;
 
 /// Why there are no variables.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(crate) enum VariablesError {
-    #[error("it cannot be read")]
-    Read(#[from] io::Error),
-    #[error("it has more than {FILE_BYTES_MAX} bytes")]
+    Read(io::Error),
     TooLong,
-    #[error("it is not UTF-8 text")]
     NotText,
-    #[error("line {} is not `NAME=value`", lines(.0))]
+    /// These are not `NAME=value`.
     Lines(Vec<usize>),
 }
 
-fn lines(numbers: &[usize]) -> String {
-    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", line ")
-}
-
 impl VariablesError {
+    /// What is wrong with this file.
+    pub(crate) fn message(&self, file: &Path) -> String {
+        let file = file.display();
+        match self {
+            Self::Read(error) => format!("{file} cannot be read: {error}"),
+            Self::TooLong => format!("{file} has more than {FILE_BYTES_MAX} bytes"),
+            Self::NotText => format!("{file} is not UTF-8 text"),
+            Self::Lines(numbers) => {
+                let places: Vec<_> = numbers.iter().map(|number| format!("{file}:{number}")).collect();
+                format!("{} is not `NAME=value`", places.join(", "))
+            }
+        }
+    }
+
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Read(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+
     /// What to do about it.
     pub(crate) fn help(&self) -> &'static str {
         match self {
-            Self::Read(error) if error.kind() == io::ErrorKind::NotFound => {
-                "write it, or end its name with `?` here if it may be missing"
-            }
+            _ if self.is_missing() => "write it, or end its name with `?` here if it may be missing",
             Self::Read(_) => "let this user read it",
             Self::TooLong | Self::NotText => "is this the file that was meant?",
             Self::Lines(_) => {
@@ -49,7 +58,8 @@ impl VariablesError {
 /// The variables of a file, in its order.
 pub(crate) fn read(file: &Path) -> Result<Vec<(String, String)>, VariablesError> {
     let mut bytes = Vec::new();
-    File::open(file)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    let read = File::open(file).and_then(|file| file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(VariablesError::Read)?;
     if bytes.len() > FILE_BYTES_MAX {
         return Err(VariablesError::TooLong);
     }
@@ -107,7 +117,11 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Vec<(String, String)> {
-        parse(text).unwrap_or_else(|error| panic!("{error}: {text:?}"))
+        parse(text).unwrap_or_else(|error| panic!("{error:?}: {text:?}"))
+    }
+
+    fn message(error: &VariablesError) -> String {
+        error.message(Path::new(".env"))
     }
 
     #[test]
@@ -135,14 +149,14 @@ mod tests {
     fn every_faulty_line_is_named_and_none_is_shown() {
         let text = "# a\nGOOD=1\n\nbad line\nALSO=fine\n=secret\nA=b c\nQUOTED='not closed\nB=1\n";
         let error = parse(text).unwrap_err();
-        assert_eq!(error.to_string(), "line 4, line 6, line 7, line 8 is not `NAME=value`");
+        assert_eq!(message(&error), ".env:4, .env:6, .env:7, .env:8 is not `NAME=value`");
         assert!(!format!("{error:?}").contains("secret"));
-        assert_eq!(parse("A=b\0c").unwrap_err().to_string(), "line 1 is not `NAME=value`");
+        assert_eq!(message(&parse("A=b\0c").unwrap_err()), ".env:1 is not `NAME=value`");
     }
 
     #[test]
     fn a_line_longer_than_any_buffer_is_one_line() {
         let text = format!("A='{}'\nbad line\n", "x".repeat(100_000));
-        assert_eq!(parse(&text).unwrap_err().to_string(), "line 2 is not `NAME=value`");
+        assert_eq!(message(&parse(&text).unwrap_err()), ".env:2 is not `NAME=value`");
     }
 }

@@ -7,13 +7,15 @@ use crate::state::{Revision, Rollout, Service};
 #[must_use]
 pub fn rollout(service: &Service, width: usize) -> String {
     let mut text = String::new();
-    let Some(Rollout { revision, status, reason, updated, available, total, history }) = &service.rollout else {
+    let Some(Rollout { revision, status, reason, updated, available, total, history }) = &service.rollout
+    else {
         return text;
     };
     let name = &service.name;
     push_wrapped(&mut text, &format!("{name}: revision {revision} {status}: {reason}"), width);
     let desired = service.desired.unwrap_or(0);
-    let counts = format!("{updated} of {total} replicas are of it, {available} of {desired} wanted are available");
+    let counts =
+        format!("{updated} of {total} replicas are of it, {available} of {desired} wanted are available");
     push_wrapped(&mut text, &counts, width);
     text.push('\n');
     for Revision { revision, change, is_current } in history {

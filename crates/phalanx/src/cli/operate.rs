@@ -125,7 +125,9 @@ impl OrderArguments {
 fn timeout(text: &str) -> Result<Duration, String> {
     let timeout = phalanx_config::parse_duration(text)?;
     if timeout > TIMEOUT_MAX {
-        return Err("is longer than an hour: wait less, and ask again with `phalanx rollout status`".to_owned());
+        return Err(
+            "is longer than an hour: wait less, and ask again with `phalanx rollout status`".to_owned()
+        );
     }
     Ok(timeout)
 }

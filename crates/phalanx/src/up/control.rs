@@ -5,9 +5,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use phalanx_admin::{
-    control::{Control, DrainOrder, Ending, Events, Order, Pending, Placed, Refusal, Told},
-};
+use phalanx_admin::control::{Control, DrainOrder, Ending, Events, Order, Pending, Placed, Refusal, Told};
 use phalanx_balance::Weight;
 use phalanx_config::{Role, ServiceName};
 use phalanx_fleet::{Accepted, FleetHandle, OrderError, OrderOutcome};
@@ -80,7 +78,7 @@ impl Control for Obedience {
         let state = self.fleet.state();
         let replicas = || state.iter().flat_map(|service| &service.replicas);
         let found = replicas().find(|replica| *replica.instance == *instance);
-        found.map(|replica| replica.last_output.to_vec()).ok_or_else(|| Refusal::Unknown {
+        found.map(|_| Vec::new()).ok_or_else(|| Refusal::Unknown {
             what: "replica",
             name: instance.to_owned(),
             known: replicas().map(|replica| replica.instance.to_string()).collect(),
@@ -153,7 +151,9 @@ async fn take_back(gateway: &Gateway, holds: &Holds, address: SocketAddr) -> Res
     match holds.release(address) {
         Some(service) => gateway.admit(&service, address, Weight::ONE, Role::Primary).await,
         None if gateway.resume(address).await.is_err() && !was_held => {
-            return Err(Refusal::Refused { reason: format!("{address} has just left the balance by itself") });
+            return Err(Refusal::Refused {
+                reason: format!("{address} has just left the balance by itself"),
+            });
         }
         None => {}
     }
@@ -182,7 +182,9 @@ async fn ending(fleet: FleetHandle, accepted: Accepted) -> Ending {
             let told = format!("{service} is at revision {revision}, with {available} replicas available");
             Ending::Complete { told }
         }
-        Ok(OrderOutcome::Stalled { why }) => failed(format!("{service} stalled at revision {revision}: {why}")),
+        Ok(OrderOutcome::Stalled { why }) => {
+            failed(format!("{service} stalled at revision {revision}: {why}"))
+        }
         Ok(OrderOutcome::RolledBack { from, why }) => {
             failed(format!("{service} was rolled back from revision {from}: {why}"))
         }

@@ -73,7 +73,9 @@ async fn draw(
             Event::Lines(lines) => screen.print(&lines, colours),
             Event::View => {
                 let view = views.borrow_and_update().clone();
-                screen.show(view.as_ref().map(|view| view::lines(view, terminal::columns())).unwrap_or_default());
+                screen.show(
+                    view.as_ref().map(|view| view::lines(view, terminal::columns())).unwrap_or_default(),
+                );
             }
             Event::Ended => return screen.close(),
         }

@@ -158,7 +158,11 @@ impl Overview {
         let seen = Seen {
             now: clock::now(),
             rates: self.rates.rates().endpoints,
-            standings: gateway.endpoints.iter().map(|endpoint| (endpoint.address, endpoint.standing)).collect(),
+            standings: gateway
+                .endpoints
+                .iter()
+                .map(|endpoint| (endpoint.address, endpoint.standing))
+                .collect(),
         };
         gateway
             .services
@@ -200,7 +204,10 @@ impl Overview {
         let (state, reason) = match state_of(replica.standing) {
             EndpointState::Serving if is_taken_out => (
                 EndpointState::Draining,
-                Some(format!("taken out by an order; `phalanx drain {} --undo` takes it back", replica.instance)),
+                Some(format!(
+                    "taken out by an order; `phalanx drain {} --undo` takes it back",
+                    replica.instance
+                )),
             ),
             state => (state, reason(replica, seen.now)),
         };

@@ -38,7 +38,11 @@ fn text(config: &Config, name: &str, left_out: &BTreeSet<ServiceName>) -> String
     line(&mut text, "", &format!("{name} can run as it is; nothing was started."));
     line(&mut text, "", "");
     let listeners: Vec<_> = config.gateway.http.iter().map(ToString::to_string).collect();
-    line(&mut text, "", &format!("gateway  {}, {workers} workers, {} routes", listeners.join(", "), config.routes.len()));
+    line(
+        &mut text,
+        "",
+        &format!("gateway  {}, {workers} workers, {} routes", listeners.join(", "), config.routes.len()),
+    );
     line(&mut text, "", &format!("admin    {}", config.admin.listen));
     let order = start_order(config, left_out);
     for (position, service) in order.iter().enumerate() {
@@ -59,10 +63,18 @@ fn text(config: &Config, name: &str, left_out: &BTreeSet<ServiceName>) -> String
             }
             Source::Replicas(_) => {}
             Source::Endpoints { endpoints, .. } => {
-                line(&mut text, "", &format!("{service} is not run by Phalanx: {} endpoints", endpoints.len()));
+                line(
+                    &mut text,
+                    "",
+                    &format!("{service} is not run by Phalanx: {} endpoints", endpoints.len()),
+                );
             }
             Source::Discovered { discovery, .. } => {
-                line(&mut text, "", &format!("{service} is not run by Phalanx: asked of DNS, {}", discovery.name));
+                line(
+                    &mut text,
+                    "",
+                    &format!("{service} is not run by Phalanx: asked of DNS, {}", discovery.name),
+                );
             }
         }
     }
@@ -97,10 +109,8 @@ fn details(replicas: &Replicas) -> Vec<String> {
         let names: Vec<_> = replicas.depends_on.iter().map(ServiceName::as_str).collect();
         details.push(format!("starts when {} serve", names.join(", ")));
     }
-    let keys: Vec<_> = ["PORT", "PHALANX_INSTANCE"]
-        .into_iter()
-        .chain(replicas.env.keys().map(String::as_str))
-        .collect();
+    let keys: Vec<_> =
+        ["PORT", "PHALANX_INSTANCE"].into_iter().chain(replicas.env.keys().map(String::as_str)).collect();
     details.push(format!("environment: {}", keys.join(", ")));
     details.push("port: a free one for each replica and start, told in PORT".to_owned());
     details.push(format!("startup: {}", probe(&replicas.startup)));

@@ -63,7 +63,11 @@ fn between(earlier: &Counts, later: &Counts, elapsed: f64) -> Rates {
         let before = earlier.endpoints.get(address).filter(|before| *before <= count);
         (address.clone(), per_second(count - before.unwrap_or(&0), elapsed))
     });
-    Rates { endpoints: endpoints.collect(), requests_per_second: per_second(durations.count(), elapsed), durations }
+    Rates {
+        endpoints: endpoints.collect(),
+        requests_per_second: per_second(durations.count(), elapsed),
+        durations,
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 53 bits")]

@@ -22,7 +22,8 @@ pub(super) fn left_out(config: &Config, named: &[String]) -> Result<BTreeSet<Ser
     let mut to_visit: Vec<&str> = named.iter().map(String::as_str).collect();
     while let Some(name) = to_visit.pop() {
         let found = config.services.iter().find(|(service, _)| service.as_str() == name);
-        let Some((service, Source::Replicas(replicas))) = found.map(|(name, service)| (name, &service.source))
+        let Some((service, Source::Replicas(replicas))) =
+            found.map(|(name, service)| (name, &service.source))
         else {
             continue;
         };
@@ -39,9 +40,9 @@ fn complaint(config: &Config, name: &str) -> Option<String> {
     let source = config.services.iter().find(|(service, _)| service.as_str() == name);
     match source.map(|(_, service)| &service.source) {
         Some(Source::Replicas(_)) => None,
-        Some(Source::Endpoints { .. } | Source::Discovered { .. }) => {
-            Some(format!("service `{name}` has no `command`: Phalanx does not run it, and its endpoints are always there"))
-        }
+        Some(Source::Endpoints { .. } | Source::Discovered { .. }) => Some(format!(
+            "service `{name}` has no `command`: Phalanx does not run it, and its endpoints are always there"
+        )),
         None => {
             let known = || config.services.keys().map(ServiceName::as_str);
             let help = match nearest(name, known()) {

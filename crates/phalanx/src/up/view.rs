@@ -31,15 +31,16 @@ pub(super) fn lines(view: &View, width: usize) -> Vec<String> {
     let services = &view.state.services;
     let room = LINES_MAX - 3;
     let shown = if services.len() > room { room - 1 } else { services.len() };
-    let name_width = services.iter().map(|service| service.name.chars().count()).max().unwrap_or(0).max("gateway".len());
+    let name_width =
+        services.iter().map(|service| service.name.chars().count()).max().unwrap_or(0).max("gateway".len());
     let mut lines = vec!["─".repeat(width.min(100))];
-    lines.extend(services[..shown].iter().map(|service| fitted(service_parts(service, name_width), width)));
+    lines.extend(services[..shown].iter().map(|service| fitted(&service_parts(service, name_width), width)));
     if shown < services.len() {
-        lines.push(fitted(vec![format!("{} more services: phalanx status", services.len() - shown)], width));
+        lines.push(fitted(&[format!("{} more services: phalanx status", services.len() - shown)], width));
     }
-    lines.push(fitted(gateway_parts(view, name_width), width));
+    lines.push(fitted(&gateway_parts(view, name_width), width));
     if let Some(event) = &view.last {
-        lines.push(fitted(vec![format!("{:<name_width$}", "last"), told(event)], width));
+        lines.push(fitted(&[format!("{:<name_width$}", "last"), told(event)], width));
     }
     lines
 }
@@ -81,7 +82,8 @@ fn gateway_parts(view: &View, name_width: usize) -> Vec<String> {
         format!("{} req/s", table::rate(view.requests_per_second)),
     ];
     let quantiles = [("p50", view.p50), ("p99", view.p99)];
-    parts.extend(quantiles.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", millis(value?)))));
+    parts
+        .extend(quantiles.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", millis(value?)))));
     parts.push(format!("{} in flight", gateway.requests_in_flight));
     parts.push(format!("{} connections", gateway.connections));
     parts
@@ -101,7 +103,7 @@ fn told(event: &Event) -> String {
 }
 
 /// As many parts as fit; the last of them may be cut.
-fn fitted(parts: Vec<String>, width: usize) -> String {
+fn fitted(parts: &[String], width: usize) -> String {
     let whole = parts.join(GAP);
     let mut line: String = escaped(&whole).to_string();
     if line.chars().count() <= width {

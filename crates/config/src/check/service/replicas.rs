@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::{dependencies, rollout};
 use crate::{
     located::At,
-    model::{Probe, Replicas, ReplicasLimit, Source},
+    model::{EnvFile, Probe, Replicas, ReplicasLimit, Source},
     raw,
     report::Report,
     source::clipped,
@@ -37,6 +37,7 @@ pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &m
     let (startup, readiness) = probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
     let replicas = raw.replicas.map_or(1, |replicas| replicas.value).into();
     let mut limit = ReplicasLimit::Machine;
+    let env_files = raw.env_file.map(|given| env_files(given.value, report)).unwrap_or_default();
     let mut env = raw.env.map(|given| env(given.value, report)).unwrap_or_default();
     if let Some(given) = raw.database {
         let (connections, room) = database_connections(&given, replicas, report);
@@ -44,18 +45,19 @@ pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &m
         env.entry(DATABASE_CONNECTIONS.to_owned()).or_insert_with(|| connections.to_string());
     }
     let shutdown_grace = report.duration(raw.shutdown_grace.as_ref(), SHUTDOWN_GRACE_DEFAULT);
-    Some(Source::Replicas(Replicas {
+    Some(Source::Replicas(Box::new(Replicas {
         command_span: command.span,
         command: program(command, report)?,
         replicas,
         limit,
         env,
+        env_files,
         startup,
         readiness,
         shutdown_grace,
         rollout: rollout::policy(raw.rollout, report),
         depends_on: dependencies::names(raw.depends_on),
-    }))
+    })))
 }
 
 fn program(given: At<Vec<At<String>>>, report: &mut Report) -> Option<Vec<String>> {
@@ -79,6 +81,22 @@ fn program(given: At<Vec<At<String>>>, report: &mut Report) -> Option<Vec<String
 
 /// The system ends a text there, so the rest of it would be lost.
 const NUL: Refusal = Refusal { problem: "contains a NUL byte", help: "remove it" };
+
+fn env_files(given: Vec<At<String>>, report: &mut Report) -> Vec<EnvFile> {
+    let file = |At { value, span }: At<String>| {
+        let (path, may_be_missing) = match value.strip_suffix('?') {
+            Some(path) => (path.to_owned(), true),
+            None => (value, false),
+        };
+        if path.is_empty() {
+            report.fault(span, "the file has no name", "write its path, as in [\".env\"]");
+        } else if path.contains('\0') {
+            report.refused(span, &NUL);
+        }
+        EnvFile { path, may_be_missing, span }
+    };
+    given.into_iter().map(file).collect()
+}
 
 fn env(given: BTreeMap<Spanned<String>, At<String>>, report: &mut Report) -> BTreeMap<String, String> {
     for (name, value) in &given {

@@ -3,7 +3,7 @@
 use std::time::{Instant, UNIX_EPOCH};
 
 use phalanx_admin::state::{Autoscale, AutoscaleMetric, Event, Revision, Rollout};
-use phalanx_fleet::{FleetEvent, RolloutState, ServiceState};
+use phalanx_fleet::{FleetEvent, RevisionState, RolloutState, ServiceState};
 
 pub(in crate::up) fn event(happened: &FleetEvent) -> Event {
     let since = happened.at.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -18,14 +18,17 @@ pub(in crate::up) fn event(happened: &FleetEvent) -> Event {
 }
 
 pub(super) fn rollout(rollout: &RolloutState) -> Rollout {
-    let RolloutState { revision, status, reason, updated, available, total, history, rolled_back, .. } = rollout;
+    let RolloutState { revision, status, reason, updated, available, total, history, rolled_back, .. } =
+        rollout;
     let reason = match rolled_back {
-        Some(rolled_back) => format!("{reason} (rolled back from revision {}: {})", rolled_back.from, rolled_back.why),
+        Some(rolled_back) => {
+            format!("{reason} (rolled back from revision {}: {})", rolled_back.from, rolled_back.why)
+        }
         None => reason.clone(),
     };
     let history = history.iter().map(|revision| Revision {
         revision: revision.revision,
-        change: revision.what_changed.clone(),
+        change: change(revision),
         is_current: revision.is_current,
     });
     Rollout {
@@ -37,6 +40,12 @@ pub(super) fn rollout(rollout: &RolloutState) -> Rollout {
         total: *total,
         history: history.collect(),
     }
+}
+
+/// What a revision runs, and in what it differs from the one before.
+fn change(revision: &RevisionState) -> String {
+    let RevisionState { command, changed, .. } = revision;
+    if changed.is_empty() { command.to_string() } else { format!("{command} ({changed})") }
 }
 
 pub(super) fn autoscale(service: &ServiceState, now: Instant) -> Option<Autoscale> {
