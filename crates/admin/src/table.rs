@@ -123,12 +123,8 @@ fn service_summary(service: &Service) -> String {
 
 /// A change of the replicas, unless it is the first one and done: that is what the line before says.
 fn rollout_line(service: &Service) -> Option<String> {
-    let rollout = service.rollout.as_ref()?;
-    let Rollout { revision, status, reason, updated, total, .. } = rollout;
-    if status == "complete" {
-        return (*revision > 1).then(|| format!("revision {revision}: {reason}"));
-    }
-    Some(format!("revision {revision} {status}, {updated} of {total} replicas are of it: {reason}"))
+    let Rollout { revision, status, reason, .. } = service.rollout.as_ref()?;
+    (*revision > 1 || status != "complete").then(|| format!("rollout {status}: {reason}"))
 }
 
 fn autoscale(service: &Service) -> Option<String> {

@@ -12,10 +12,11 @@ pub fn rollout(service: &Service, width: usize) -> String {
         return text;
     };
     let name = &service.name;
-    push_wrapped(&mut text, &format!("{name}: revision {revision} {status}: {reason}"), width);
+    push_wrapped(&mut text, &format!("{name} is {status}: {reason}"), width);
     let desired = service.desired.unwrap_or(0);
-    let counts =
-        format!("{updated} of {total} replicas are of it, {available} of {desired} wanted are available");
+    let counts = format!(
+        "{updated} of {total} replicas are of revision {revision}, {available} of {desired} wanted are available"
+    );
     push_wrapped(&mut text, &counts, width);
     text.push('\n');
     for Revision { revision, change, is_current } in history {

@@ -107,7 +107,7 @@ fn details(replicas: &Replicas) -> Vec<String> {
     let mut details = Vec::new();
     if !replicas.depends_on.is_empty() {
         let names: Vec<_> = replicas.depends_on.iter().map(ServiceName::as_str).collect();
-        details.push(format!("starts when {} serve", names.join(", ")));
+        details.push(format!("starts after {}", names.join(", ")));
     }
     let keys: Vec<_> =
         ["PORT", "PHALANX_INSTANCE"].into_iter().chain(replicas.env.keys().map(String::as_str)).collect();
