@@ -1,35 +1,39 @@
+mod naive;
+
 use std::fmt::Write as _;
 
 use expect_test::expect;
-use phalanx_config::Probe;
+use phalanx_config::{BackOff, Check, Probe};
 use phalanx_telemetry::clock;
 
-use super::*;
+use super::{back_off::spread, *};
+use crate::state::Standing;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn every_phase_takes_every_event() {
-    let events = [
+    let mut events = vec![
         Event::Placed,
         Event::Started,
         Event::StartFailed,
-        Event::Probed(Answer::Good),
-        Event::Probed(Answer::Bad),
         Event::Exited,
         Event::Drained,
         Event::Due,
         Event::Stop,
         Event::StopNow,
     ];
+    for kind in [ProbeKind::Startup, ProbeKind::Readiness, ProbeKind::Liveness] {
+        events.extend([good(kind), bad(kind), Event::Probed(kind, None)]);
+    }
     let starting = [Event::Placed, Event::Started];
-    let gated = [&starting[..], &[Event::Probed(Answer::Good)]].concat();
-    let serving = [&gated[..], &[Event::Probed(Answer::Good)]].concat();
-    let unready = [&serving[..], &[Event::Probed(Answer::Bad)]].concat();
+    let running = [&starting[..], &[good(ProbeKind::Startup)]].concat();
+    let serving = [&running[..], &[good(ProbeKind::Readiness)]].concat();
+    let unready = [&serving[..], &[bad(ProbeKind::Readiness)]].concat();
     let draining = [&serving[..], &[Event::Stop]].concat();
     let terminating = [&draining[..], &[Event::Drained]].concat();
     let killing = [&terminating[..], &[Event::Due]].concat();
-    let restarting = [&starting[..], &[Event::Probed(Answer::Bad)]].concat();
+    let restarting = [&starting[..], &[bad(ProbeKind::Startup)]].concat();
     let restarting_killed = [&restarting[..], &[Event::Due]].concat();
     let pausing = [&serving[..], &[Event::Exited]].concat();
     let mut table = String::new();
@@ -37,7 +41,7 @@ fn every_phase_takes_every_event() {
         &[][..],
         &[Event::Placed],
         &starting,
-        &gated,
+        &running,
         &serving,
         &unready,
         &draining,
@@ -50,17 +54,17 @@ fn every_phase_takes_every_event() {
     ] {
         writeln!(table, "{}", name(&life_after(path).0)).unwrap();
         let mut ignored = Vec::new();
-        for event in events {
+        for event in events.iter().copied() {
             let (mut life, now) = life_after(path);
             let before = name(&life);
             let actions = life.on(event, now);
             if actions.is_empty() && name(&life) == before {
-                ignored.push(format!("{event:?}"));
+                ignored.push(told(event));
             } else {
                 let actions: Vec<_> = actions.iter().map(short).collect();
                 let reaction =
                     if actions.is_empty() { String::new() } else { format!(": {}", actions.join(", ")) };
-                writeln!(table, "  {event:?} -> {}{reaction}", name(&life)).unwrap();
+                writeln!(table, "  {} -> {}{reaction}", told(event), name(&life)).unwrap();
             }
         }
         writeln!(table, "  unchanged: {}", ignored.join(", ")).unwrap();
@@ -70,75 +74,78 @@ fn every_phase_takes_every_event() {
           Placed -> spawning: Start
           Stop -> stopped: tell Stopped
           StopNow -> stopped: tell Stopped
-          unchanged: Started, StartFailed, Probed(Good), Probed(Bad), Exited, Drained, Due
+          unchanged: Started, StartFailed, Exited, Drained, Due, StartupGood, StartupBad, StartupUnasked, ReadinessGood, ReadinessBad, ReadinessUnasked, LivenessGood, LivenessBad, LivenessUnasked
         spawning
-          Started -> starting, Startup
+          Started -> starting
           StartFailed -> pausing: tell StartFailed
           Stop -> terminating, then stop: Terminate
           StopNow -> killing, then stop: Kill
-          unchanged: Placed, Probed(Good), Probed(Bad), Exited, Drained, Due
-        starting, Startup
-          Probed(Good) -> starting, Readiness
-          Probed(Bad) -> terminating, then restart: tell StartupFailed, Terminate
+          unchanged: Placed, Exited, Drained, Due, StartupGood, StartupBad, StartupUnasked, ReadinessGood, ReadinessBad, ReadinessUnasked, LivenessGood, LivenessBad, LivenessUnasked
+        starting
           Exited -> pausing: CleanUp, tell Exited
-          Due -> starting, Startup: Probe(Startup), tell StillStarting
+          Due -> starting: Probe(Startup), tell StillStarting
           Stop -> terminating, then stop: Terminate
           StopNow -> killing, then stop: Kill
-          unchanged: Placed, Started, StartFailed, Drained
-        starting, Readiness
-          Probed(Good) -> serving: Admit, tell Ready
+          StartupGood -> running, not yet ready
+          StartupBad -> terminating, then restart: tell StartupFailed, Terminate
+          unchanged: Placed, Started, StartFailed, Drained, StartupUnasked, ReadinessGood, ReadinessBad, ReadinessUnasked, LivenessGood, LivenessBad, LivenessUnasked
+        running, not yet ready
           Exited -> pausing: CleanUp, tell Exited
-          Due -> starting, Readiness: Probe(Readiness), tell StillStarting
+          Due -> running, not yet ready: Probe(Readiness), Probe(Liveness), tell StillStarting
           Stop -> terminating, then stop: Terminate
           StopNow -> killing, then stop: Kill
-          unchanged: Placed, Started, StartFailed, Probed(Bad), Drained
-        serving
-          Probed(Bad) -> unready: Withdraw, tell NotReady
+          ReadinessGood -> running, admitted: Admit, tell Ready
+          LivenessBad -> terminating, then restart: tell Hangs, Terminate
+          unchanged: Placed, Started, StartFailed, Drained, StartupGood, StartupBad, StartupUnasked, ReadinessBad, ReadinessUnasked, LivenessGood, LivenessUnasked
+        running, admitted
           Exited -> pausing: Withdraw, CleanUp, tell Exited
-          Due -> serving: Probe(Readiness)
+          Due -> running, admitted: Probe(Readiness), Probe(Liveness)
           Stop -> draining: Withdraw
           StopNow -> killing, then stop: Kill
-          unchanged: Placed, Started, StartFailed, Probed(Good), Drained
-        unready
-          Probed(Good) -> serving: Admit, tell Ready
+          ReadinessBad -> running, withdrawn: Withdraw, tell NotReady
+          LivenessBad -> terminating, then restart: Withdraw, tell Hangs, Terminate
+          unchanged: Placed, Started, StartFailed, Drained, StartupGood, StartupBad, StartupUnasked, ReadinessGood, ReadinessUnasked, LivenessGood, LivenessUnasked
+        running, withdrawn
           Exited -> pausing: CleanUp, tell Exited
-          Due -> unready: Probe(Readiness)
+          Due -> running, withdrawn: Probe(Readiness), Probe(Liveness)
           Stop -> draining
           StopNow -> killing, then stop: Kill
-          unchanged: Placed, Started, StartFailed, Probed(Bad), Drained
+          ReadinessGood -> running, admitted: Admit, tell Ready
+          LivenessBad -> terminating, then restart: tell Hangs, Terminate
+          unchanged: Placed, Started, StartFailed, Drained, StartupGood, StartupBad, StartupUnasked, ReadinessBad, ReadinessUnasked, LivenessGood, LivenessUnasked
         draining
           Exited -> stopped: CleanUp, tell Stopped
           Drained -> terminating, then stop: Terminate
           Due -> terminating, then stop: tell DrainCut, Terminate
           StopNow -> killing, then stop: Kill
-          unchanged: Placed, Started, StartFailed, Probed(Good), Probed(Bad), Stop
+          unchanged: Placed, Started, StartFailed, Stop, StartupGood, StartupBad, StartupUnasked, ReadinessGood, ReadinessBad, ReadinessUnasked, LivenessGood, LivenessBad, LivenessUnasked
         terminating, then stop
           Exited -> stopped: CleanUp, tell Stopped
           Due -> killing, then stop: Kill, tell Killed
           StopNow -> killing, then stop: Kill
-          unchanged: Placed, Started, StartFailed, Probed(Good), Probed(Bad), Drained, Stop
+          unchanged: Placed, Started, StartFailed, Drained, Stop, StartupGood, StartupBad, StartupUnasked, ReadinessGood, ReadinessBad, ReadinessUnasked, LivenessGood, LivenessBad, LivenessUnasked
         killing, then stop
           Exited -> stopped: CleanUp, tell Stopped
           StopNow -> killing, then stop: Kill
-          unchanged: Placed, Started, StartFailed, Probed(Good), Probed(Bad), Drained, Due, Stop
+          unchanged: Placed, Started, StartFailed, Drained, Due, Stop, StartupGood, StartupBad, StartupUnasked, ReadinessGood, ReadinessBad, ReadinessUnasked, LivenessGood, LivenessBad, LivenessUnasked
         terminating, then restart
           Exited -> pausing: CleanUp
           Due -> killing, then restart: Kill, tell Killed
           Stop -> terminating, then stop
           StopNow -> killing, then stop: Kill
-          unchanged: Placed, Started, StartFailed, Probed(Good), Probed(Bad), Drained
+          unchanged: Placed, Started, StartFailed, Drained, StartupGood, StartupBad, StartupUnasked, ReadinessGood, ReadinessBad, ReadinessUnasked, LivenessGood, LivenessBad, LivenessUnasked
         killing, then restart
           Exited -> pausing: CleanUp
           Stop -> killing, then stop
           StopNow -> killing, then stop: Kill
-          unchanged: Placed, Started, StartFailed, Probed(Good), Probed(Bad), Drained, Due
+          unchanged: Placed, Started, StartFailed, Drained, Due, StartupGood, StartupBad, StartupUnasked, ReadinessGood, ReadinessBad, ReadinessUnasked, LivenessGood, LivenessBad, LivenessUnasked
         pausing
           Due -> queued
           Stop -> stopped: tell Stopped
           StopNow -> stopped: tell Stopped
-          unchanged: Placed, Started, StartFailed, Probed(Good), Probed(Bad), Exited, Drained
+          unchanged: Placed, Started, StartFailed, Exited, Drained, StartupGood, StartupBad, StartupUnasked, ReadinessGood, ReadinessBad, ReadinessUnasked, LivenessGood, LivenessBad, LivenessUnasked
         stopped
-          unchanged: Placed, Started, StartFailed, Probed(Good), Probed(Bad), Exited, Drained, Due, Stop, StopNow
+          unchanged: Placed, Started, StartFailed, Exited, Drained, Due, Stop, StopNow, StartupGood, StartupBad, StartupUnasked, ReadinessGood, ReadinessBad, ReadinessUnasked, LivenessGood, LivenessBad, LivenessUnasked
     "#]].assert_eq(&table);
 }
 
@@ -161,7 +168,11 @@ fn answers_count_only_in_a_row() {
         let mut seen = Vec::new();
         for group in answers.split(' ') {
             for answer in group.chars() {
-                life.on(Event::Probed(if answer == 'g' { Answer::Good } else { Answer::Bad }), now);
+                let kind = match life.phase {
+                    Phase::Starting { .. } => ProbeKind::Startup,
+                    _ => ProbeKind::Readiness,
+                };
+                life.on(if answer == 'g' { good(kind) } else { bad(kind) }, now);
             }
             seen.push(label(life.standing()));
         }
@@ -178,17 +189,76 @@ fn probes_keep_their_period_however_long_an_answer_takes() {
         assert_eq!(life.on(event, start + at * SECOND), expected, "{event:?} at {at}");
         assert_eq!(life.due_at(), Some(start + due_at * SECOND), "after {event:?} at {at}");
     };
+    let ask = Action::Probe(ProbeKind::Startup);
     check(Event::Due, 2, &[], 3);
-    check(Event::Due, 3, &[Action::Probe(Gate::Startup)], 5);
-    check(Event::Probed(Answer::Bad), 4, &[], 5);
+    check(Event::Due, 3, &[ask], 5);
+    check(bad(ProbeKind::Startup), 4, &[], 5);
     // The progress message falls due with the probe.
-    let told = Action::Tell(Tell::StillStarting { elapsed: 5 * SECOND });
-    check(Event::Due, 5, &[Action::Probe(Gate::Startup), told], 10);
+    let told = Action::Tell(Tell::StillStarting { probe: ProbeKind::Startup, elapsed: 5 * SECOND });
+    check(Event::Due, 5, &[ask, told], 10);
     // An answer that took longer than the period: the next question follows at once.
-    check(Event::Probed(Answer::Bad), 8, &[], 8);
-    check(Event::Due, 8, &[Action::Probe(Gate::Startup)], 10);
+    check(bad(ProbeKind::Startup), 8, &[], 8);
+    check(Event::Due, 8, &[ask], 10);
+    // One that could not be asked is asked again a period later.
+    check(Event::Probed(ProbeKind::Startup, None), 8, &[], 10);
     // Readiness waits for its own delay, counted from the start of the process.
-    check(Event::Probed(Answer::Good), 9, &[], 10);
+    check(good(ProbeKind::Startup), 9, &[], 10);
+}
+
+#[test]
+fn a_slow_answer_to_one_probe_delays_no_other() {
+    let liveness = Some(Probe { initial_delay: 3 * SECOND, ..probe() });
+    let (mut life, start) = started(Rules { liveness, ..rules() });
+    let mut check = |event, at: u32, expected: &[Action], due_at: Option<u32>| {
+        assert_eq!(life.on(event, start + at * SECOND), expected, "{event:?} at {at}");
+        assert_eq!(life.due_at(), due_at.map(|due_at| start + due_at * SECOND), "after {event:?} at {at}");
+    };
+    let (readiness, liveness) = (Action::Probe(ProbeKind::Readiness), Action::Probe(ProbeKind::Liveness));
+    check(good(ProbeKind::Startup), 1, &[], Some(1));
+    check(Event::Due, 1, &[readiness], Some(3));
+    let ready = Action::Tell(Tell::Ready { elapsed: 2 * SECOND });
+    check(good(ProbeKind::Readiness), 2, &[Action::Admit, ready], Some(2));
+    check(Event::Due, 2, &[readiness], Some(3));
+    check(good(ProbeKind::Readiness), 2, &[], Some(3));
+    check(Event::Due, 3, &[readiness, liveness], None);
+    check(good(ProbeKind::Readiness), 3, &[], Some(4));
+    check(Event::Due, 4, &[readiness], None);
+    check(
+        bad(ProbeKind::Readiness),
+        4,
+        &[Action::Withdraw, Action::Tell(Tell::NotReady { failures: 1 })],
+        Some(5),
+    );
+}
+
+#[test]
+fn a_replica_that_drains_is_asked_on_and_not_let_in_again() {
+    let rules = Rules { liveness: Some(probe()), ..rules() };
+    let (mut life, now) = started(rules);
+    let later = now + SECOND;
+    life.on(good(ProbeKind::Startup), now);
+    life.on(good(ProbeKind::Readiness), now);
+    assert_eq!(life.on(Event::Stop, now), [Action::Withdraw]);
+    assert_eq!(life.on(Event::Due, later), [Action::Probe(ProbeKind::Readiness)], "liveness has ended");
+    for answer in [bad(ProbeKind::Readiness), good(ProbeKind::Readiness), bad(ProbeKind::Liveness)] {
+        assert_eq!(life.on(answer, later), [], "{answer:?}");
+        assert_eq!(label(life.standing()), "draining");
+    }
+}
+
+#[test]
+fn a_replica_that_hangs_leaves_the_balancer_before_it_gets_term() {
+    let rules = Rules { liveness: Some(Probe { failure: 2, ..probe() }), ..rules() };
+    let (mut life, now) = started(rules);
+    life.on(good(ProbeKind::Startup), now);
+    life.on(good(ProbeKind::Readiness), now);
+    assert_eq!(life.on(bad(ProbeKind::Liveness), now), []);
+    let told = Action::Tell(Tell::Hangs { failures: 2, pause: Duration::ZERO });
+    assert_eq!(life.on(bad(ProbeKind::Liveness), now), [Action::Withdraw, told, Action::Terminate]);
+    let killed = Action::Tell(Tell::Killed { grace: 30 * SECOND });
+    assert_eq!(life.on(Event::Due, now + 30 * SECOND), [Action::Kill, killed]);
+    assert_eq!(life.on(Event::Exited, now + 30 * SECOND), [Action::CleanUp]);
+    assert_eq!(label(life.standing()), "backing-off");
 }
 
 #[test]
@@ -207,30 +277,29 @@ fn a_replica_that_boots_slowly_gives_its_place_to_others() {
 }
 
 #[test]
-fn pauses_double_to_the_longest() {
+fn the_first_restart_is_at_once_and_the_pauses_after_it_double_to_the_longest() {
     let mut rehearsal = Rehearsal::new(rules());
     let pauses: Vec<_> = (0..9).map(|_| rehearsal.ready_for(Duration::ZERO).exit()).collect();
-    let shortened = BackOff::STANDARD.pause(1, 1).as_secs_f64();
-    let seconds: Vec<_> = pauses.iter().map(|pause| (pause.as_secs_f64() / shortened).round()).collect();
-    assert_eq!(seconds, [1., 2., 4., 8., 16., 32., 60., 60., 60.]);
+    let expected = [0, 10, 20, 40, 80, 160, 300, 300, 300].map(|seconds| spread(seconds * SECOND, 1));
+    assert_eq!(pauses, expected);
 }
 
 #[test]
 fn replicas_that_fall_together_do_not_come_back_together() {
-    let mut pauses: Vec<_> = (1..=50).map(|ordinal| BackOff::STANDARD.pause(7, ordinal)).collect();
+    let mut pauses: Vec<_> = (1..=50).map(|ordinal| spread(60 * SECOND, ordinal)).collect();
     pauses.sort();
     assert!(pauses.iter().all(|pause| (48 * SECOND..=60 * SECOND).contains(pause)), "{pauses:?}");
     assert!(pauses.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_millis(50)), "{pauses:?}");
 }
 
 #[test]
-fn a_long_readiness_forgives_the_failures_before() {
-    for (readiness, grows) in [(59 * SECOND, true), (60 * SECOND, false)] {
+fn a_long_run_forgives_the_failures_before() {
+    for (ran_for, pauses) in [(600 * SECOND, [20, 40]), (601 * SECOND, [0, 10])] {
         let mut rehearsal = Rehearsal::new(rules());
-        let first = rehearsal.ready_for(Duration::ZERO).exit();
         rehearsal.ready_for(Duration::ZERO).exit();
-        let last = rehearsal.ready_for(readiness).exit();
-        assert_eq!(last > first, grows, "{first:?}, and {last:?} after {readiness:?}");
+        rehearsal.ready_for(Duration::ZERO).exit();
+        let after = [rehearsal.ready_for(ran_for).exit(), rehearsal.ready_for(Duration::ZERO).exit()];
+        assert_eq!(after, pauses.map(|seconds| spread(seconds * SECOND, 1)), "after {ran_for:?}");
     }
 }
 
@@ -288,8 +357,8 @@ impl Rehearsal {
 
     fn ready_for(&mut self, readiness: Duration) -> &mut Self {
         self.started();
-        for _ in [Gate::Startup, Gate::Readiness] {
-            self.life.on(Event::Probed(Answer::Good), self.now);
+        for kind in [ProbeKind::Startup, ProbeKind::Readiness] {
+            self.life.on(good(kind), self.now);
         }
         self.now += readiness;
         self
@@ -314,7 +383,8 @@ impl Rehearsal {
 
 /// A life after these events, and a time at which all that can be due is.
 fn life_after(path: &[Event]) -> (Life, Instant) {
-    let mut life = Life::new(Arc::new(rules()), 1);
+    let rules = Rules { liveness: Some(probe()), ..rules() };
+    let mut life = Life::new(Arc::new(rules), 1);
     let mut now = clock::now();
     for event in path {
         now += 1000 * SECOND;
@@ -336,8 +406,8 @@ fn progress(life: &mut Life, start: Instant, seconds: u32) -> Vec<Duration> {
         let now = start + second * SECOND;
         for action in life.on(Event::Due, now) {
             match action {
-                Action::Tell(Tell::StillStarting { elapsed }) => told.push(elapsed),
-                _ => assert_eq!(life.on(Event::Probed(Answer::Bad), now), []),
+                Action::Tell(Tell::StillStarting { elapsed, .. }) => told.push(elapsed),
+                _ => assert_eq!(life.on(bad(ProbeKind::Startup), now), []),
             }
         }
     }
@@ -347,7 +417,7 @@ fn progress(life: &mut Life, start: Instant, seconds: u32) -> Vec<Duration> {
 /// One answer decides.
 fn probe() -> Probe {
     Probe {
-        path: None,
+        check: Check::Connect { port: None },
         initial_delay: Duration::ZERO,
         period: SECOND,
         timeout: SECOND,
@@ -360,9 +430,10 @@ fn rules() -> Rules {
     Rules {
         startup: probe(),
         readiness: probe(),
+        liveness: None,
         drain_deadline: 20 * SECOND,
         shutdown_grace: 30 * SECOND,
-        back_off: BackOff::STANDARD,
+        back_off: BackOff::default(),
     }
 }
 
@@ -370,9 +441,10 @@ fn name(life: &Life) -> String {
     match life.phase {
         Phase::Queued => "queued".to_owned(),
         Phase::Spawning => "spawning".to_owned(),
-        Phase::Starting { gate, .. } => format!("starting, {gate:?}"),
-        Phase::Serving { .. } => "serving".to_owned(),
-        Phase::Unready { .. } => "unready".to_owned(),
+        Phase::Starting { .. } => "starting".to_owned(),
+        Phase::Running { traffic: Traffic::NotYet { .. }, .. } => "running, not yet ready".to_owned(),
+        Phase::Running { traffic: Traffic::Admitted, .. } => "running, admitted".to_owned(),
+        Phase::Running { traffic: Traffic::Withdrawn, .. } => "running, withdrawn".to_owned(),
         Phase::Draining { .. } => "draining".to_owned(),
         Phase::Terminating { then: Then::Stop, .. } => "terminating, then stop".to_owned(),
         Phase::Terminating { then: Then::Restart { .. }, .. } => "terminating, then restart".to_owned(),
@@ -387,5 +459,21 @@ fn short(action: &Action) -> String {
     match action {
         Action::Tell(tell) => format!("tell {tell:?}").split(" {").take(1).collect(),
         action => format!("{action:?}"),
+    }
+}
+
+fn good(kind: ProbeKind) -> Event {
+    Event::Probed(kind, Some(Answer::Good))
+}
+
+fn bad(kind: ProbeKind) -> Event {
+    Event::Probed(kind, Some(Answer::Bad))
+}
+
+fn told(event: Event) -> String {
+    match event {
+        Event::Probed(kind, Some(answer)) => format!("{kind:?}{answer:?}"),
+        Event::Probed(kind, None) => format!("{kind:?}Unasked"),
+        event => format!("{event:?}"),
     }
 }
