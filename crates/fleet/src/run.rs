@@ -138,8 +138,7 @@ impl Run {
         let exit = self.process.clean_up();
         let rest = async { while self.output.join_next().await.is_some() {} };
         // On a timeout the readers are aborted as the set goes away.
-        let _ = timeout(OUTPUT_REST_TIMEOUT, rest).await;
-        self.probing.end().await;
+        let (_, ()) = tokio::join!(timeout(OUTPUT_REST_TIMEOUT, rest), self.probing.end());
         Previous::Ended { exit, _port: self.lease }
     }
 }
