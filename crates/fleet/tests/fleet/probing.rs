@@ -99,6 +99,28 @@ async fn a_program_decides_over_readiness_and_over_life() {
 }
 
 #[tokio::test]
+async fn requests_come_only_while_the_health_service_says_serving() {
+    let (_home, file) = ready_file();
+    let probes = "
+probes.startup = { tcp = true, period = '20ms', timeout = '30s', failure = 1000 }
+probes.readiness = { grpc = 'shop.Cart', period = '20ms', timeout = '30s', failure = 1 }
+";
+    let service = format!("command = ['{}']\n{probes}{}", example("health").display(), env_of(&file));
+    let mut running = Setup::new(service).run();
+    // Its second answer shows that the first was taken for what it is.
+    running.line("/grpc.health.v1.Health/Check").await;
+    running.line("/grpc.health.v1.Health/Check").await;
+    assert_eq!(running.balancer.asked(), []);
+    fs::write(&file, "").unwrap();
+    let (_, process) = running.ready().await;
+    fs::remove_file(&file).unwrap();
+    running.replica(|replica| replica.standing == Standing::NotReady).await;
+    assert_eq!(running.balancer.asked(), [Asked::Admit(process.address), Asked::Withdraw(process.address)]);
+    running.log.tells(&["probe=health of \"shop.Cart\"", "last_answer=health NOT_SERVING"]);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_probe_that_cannot_be_made_changes_nothing() {
     let (_home, file) = ready_file();
     fs::write(&file, "").unwrap();

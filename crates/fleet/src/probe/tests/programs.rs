@@ -26,7 +26,8 @@ async fn the_exit_code_of_a_program_decides() {
 
 #[tokio::test]
 async fn a_flood_does_not_hold_a_program_up() {
-    let flood = "head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2; exit";
+    // A reader that leaves would be noticed: the first `head` that cannot write ends the script.
+    let flood = "set -e; head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2; exit";
     assert_eq!(found(&at_81(), &shell(&format!("{flood} 0")), PATIENCE).await, "ok");
     let found = found(&at_81(), &shell(&format!("{flood} 1")), PATIENCE).await;
     assert!(found.starts_with("exit status: 1, \\u{0}\\u{0}") && found.len() < 8 * 512, "{found}");
