@@ -1,6 +1,7 @@
 //! The checked configuration: what the rest of Phalanx works with.
 
 mod auth;
+mod probes;
 mod resilience;
 
 use std::{
@@ -17,6 +18,7 @@ pub use auth::{
     Auth, KeySource, Presence, Revocation, RevocationStore, RouteAuth, Secret, StaleFeed, TokenTypes,
 };
 use ipnet::IpNet;
+pub use probes::{BackOff, Check, Probe};
 pub use resilience::{
     AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue, Resilience, Retry, Shedding,
 };
@@ -238,6 +240,7 @@ pub enum HashKey {
 }
 
 /// Where the endpoints of a service come from.
+#[expect(clippy::large_enum_variant, reason = "there is one for each service, and it stays where it is")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// `endpoints`: fixed addresses, at least one, none twice.
@@ -359,27 +362,14 @@ pub struct Replicas {
     pub env: BTreeMap<String, String>,
     /// `probes.startup`; default: readiness's probe, each second, 60 failures.
     pub startup: Probe,
-    /// `probes.readiness`; default: `GET`-less, a TCP connection that is accepted.
+    /// `probes.readiness`; default: a TCP connection that is accepted.
     pub readiness: Probe,
+    /// `probes.liveness`; default: none.
+    pub liveness: Option<Probe>,
+    /// `back_off`
+    pub back_off: BackOff,
     /// Time between TERM and KILL; default 30 s.
     pub shutdown_grace: Duration,
-}
-
-/// A probe, with the rules of Kubernetes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// `path`: a `GET` that must answer 200 to 399; `None`: a TCP connection that is accepted.
-    pub path: Option<String>,
-    /// Before the first probe; default 0 s.
-    pub initial_delay: Duration,
-    /// Between two probes; default 1 s.
-    pub period: Duration,
-    /// For one probe; default 1 s.
-    pub timeout: Duration,
-    /// Good probes in a row until ready; default 1.
-    pub success: u32,
-    /// Bad probes in a row until not ready; default 3.
-    pub failure: u32,
 }
 
 /// `[admin]`

@@ -19,7 +19,7 @@ use toml::Spanned;
 
 pub(crate) use self::{
     auth::{Auth, RouteAuth, StaleFeed, TokenTypes},
-    probes::{Probe, Probes},
+    probes::{BackOff, Probe, Probes},
     resilience::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue},
     route::{Respond, Retry, Route, Timeouts},
     service::{

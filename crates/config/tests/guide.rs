@@ -1,8 +1,9 @@
 //! The examples of the guides in `docs/` are files that work.
 
-use phalanx_config::Config;
+use phalanx_config::{BackOff, Config, Source};
 
 const GUIDE: &str = include_str!("../../../docs/gateway.md");
+const FLEET_GUIDE: &str = include_str!("../../../docs/fleet.md");
 const DATA_GUIDE: &str = include_str!("../../../docs/data.md");
 const ROUTE: &str = "\n[[route]]\npath = \"/\"\nservice = \"api\"\n";
 const SERVICE: &str = "\n[service.api]\nendpoints = [{ address = \"10.0.1.10:3000\" }]\n";
@@ -20,13 +21,13 @@ fn examples(guide: &'static str) -> impl Iterator<Item = String> {
 #[test]
 fn every_example_is_a_sound_file() {
     let mut count = 0;
-    for example in examples(GUIDE).chain(examples(DATA_GUIDE)) {
+    for example in [GUIDE, FLEET_GUIDE, DATA_GUIDE].into_iter().flat_map(examples) {
         count += 1;
         if let Err(faults) = Config::parse("guide.md", &example, &|name| Some(name.to_owned())) {
             panic!("{faults}\n{faults:#?}\n{example}");
         }
     }
-    assert!(count >= 14, "{count} examples were found");
+    assert!(count >= 17, "{count} examples were found");
 }
 
 /// Where the guide writes out a table and calls its values the defaults, they are.
@@ -42,6 +43,19 @@ fn values_that_the_guide_calls_defaults_are() {
         let default = Config::parse("gateway.md", &emptied, &|_| None).expect("a sound file");
         assert_eq!(format!("{:#?}", written.services), format!("{:#?}", default.services), "{emptied}");
         assert_eq!(format!("{:#?}", written.routes), format!("{:#?}", default.routes), "{emptied}");
+    }
+}
+
+#[test]
+fn the_back_off_that_the_guide_calls_the_default_is() {
+    let mut shown = examples(FLEET_GUIDE).filter(|example| example.contains("back_off"));
+    let (example, None) = (shown.next().expect("an example"), shown.next()) else {
+        panic!("several examples of it")
+    };
+    let config = Config::parse("fleet.md", &example, &|_| None).expect("a sound file");
+    match &config.services.values().next().expect("a service").source {
+        Source::Replicas(replicas) => assert_eq!(replicas.back_off, BackOff::default()),
+        Source::Endpoints { .. } | Source::Discovered { .. } => panic!("a command makes replicas"),
     }
 }
 

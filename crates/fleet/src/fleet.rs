@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     balancer::Balancer,
-    life::{BackOff, Rules},
+    life::Rules,
     output::OutputLine,
     ports::Ports,
     process::Groups,
@@ -32,19 +32,17 @@ const STARTS_PER_CORE: usize = 2;
 pub struct Settings {
     /// How long a replica that stops may keep the requests it has, before TERM.
     pub drain_deadline: Duration,
-    /// The pauses of replicas that fail.
-    pub back_off: BackOff,
     /// How many replicas may boot at once. One that takes more than 5 s is not counted any longer.
     pub starts_max: NonZeroUsize,
 }
 
 impl Settings {
-    /// The usual back-off, and as many starts at once as this machine has use for.
+    /// As many starts at once as this machine has use for.
     #[must_use]
     pub fn new(drain_deadline: Duration) -> Self {
         let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let starts_max = cores.saturating_mul(NonZeroUsize::MIN.saturating_add(STARTS_PER_CORE - 1));
-        Self { drain_deadline, back_off: BackOff::STANDARD, starts_max }
+        Self { drain_deadline, starts_max }
     }
 }
 
@@ -143,9 +141,10 @@ impl Template {
         let rules = Rules {
             startup: replicas.startup.clone(),
             readiness: replicas.readiness.clone(),
+            liveness: replicas.liveness.clone(),
             drain_deadline: settings.drain_deadline,
             shutdown_grace: replicas.shutdown_grace,
-            back_off: settings.back_off,
+            back_off: replicas.back_off,
         };
         Self { replicas, rules: Arc::new(rules) }
     }

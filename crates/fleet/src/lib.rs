@@ -24,7 +24,6 @@ mod state;
 pub use self::{
     balancer::Balancer,
     fleet::{Fleet, FleetEnded, FleetHandle, Outcome, Settings},
-    life::BackOff,
     output::{Colours, OutputLine, output_queue, write_lines},
     program::{ProgramError, find_program},
     state::{ProcessState, ReplicaState, ServiceState, Standing},

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 pub use self::clean::Colours;
-use self::clean::clean;
+pub(crate) use self::clean::clean;
 
 /// Long enough for a line of JSON with a stack trace in it.
 const LINE_BYTES_MAX: usize = 16 * 1024;

@@ -111,6 +111,7 @@ impl<B: Balancer> Replica<B> {
             process: None,
             restarts: 0,
             last_exit: None,
+            last_output: Arc::default(),
         };
         Self {
             identity,
@@ -167,10 +168,7 @@ impl<B: Balancer> Replica<B> {
     async fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
             Action::Start => return Some(self.start()),
-            Action::Probe(gate) => {
-                let template = Arc::clone(&self.template);
-                self.running().begin_probe(template, gate);
-            }
+            Action::Probe(kind) => self.running().begin_probe(kind),
             Action::Admit => self.admit().await,
             Action::Withdraw => self.withdraw().await,
             Action::Terminate => self.running().process().terminate(),
@@ -230,6 +228,7 @@ impl<B: Balancer> Replica<B> {
 
     fn ended(&mut self, previous: Previous) {
         self.state.last_exit = Some(previous.to_string().into());
+        self.state.last_output = self.last_lines.snapshot().into();
         self.previous = previous;
     }
 
@@ -239,7 +238,7 @@ impl<B: Balancer> Replica<B> {
             rules: &self.template.rules,
             standing: self.life.standing(),
             process: self.run.as_ref().map(Run::state),
-            last_answer: self.run.as_ref().and_then(Run::last_answer),
+            last_answers: self.run.as_ref().map(Run::last_answers),
             last_lines: &self.last_lines.snapshot(),
             previous: &self.previous,
         };

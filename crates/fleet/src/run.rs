@@ -1,28 +1,21 @@
 //! One run of a replica: a process, its port, what it prints, and how it is probed.
 
 use std::{
-    error::Error,
-    fmt,
-    future::{self, Future},
-    io, iter,
-    net::SocketAddr,
-    path::PathBuf,
-    pin::Pin,
-    process::{Command, ExitStatus},
-    sync::Arc,
+    error::Error, fmt, io, iter, net::SocketAddr, path::PathBuf, process::ExitStatus, sync::Arc,
     time::Duration,
 };
 
 use tokio::{task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     fleet::Template,
-    life::{Answer, Event, Gate},
+    life::{Event, ProbeKind},
     output::{LastLines, pump},
     ports::{NoFreePort, PortLease},
-    probe::{ProbeError, probe},
+    probe::{LastAnswers, Probing, Target},
     process::Process,
-    program::{ProgramError, find_program},
+    program::{self, ProgramError},
     replica::{Identity, Surroundings},
     state::ProcessState,
 };
@@ -76,37 +69,36 @@ pub(crate) struct Run {
     process: Process,
     lease: PortLease,
     output: JoinSet<()>,
-    probing: Option<Probing>,
-    last_answer: Option<ProbeError>,
+    probing: Probing,
 }
-
-type Probing = Pin<Box<dyn Future<Output = Result<(), ProbeError>> + Send>>;
 
 impl Run {
     /// Starts the process; what it prints goes to `last_lines` too.
     pub(crate) fn start<B>(
-        template: &Template,
+        template: &Arc<Template>,
         identity: &Identity,
         surroundings: &Surroundings<B>,
         last_lines: &LastLines,
     ) -> Result<Self, StartError> {
         let lease = surroundings.ports.lease()?;
         // Looked up at each start: what `PATH` leads to may have been replaced since.
-        let program = find_program(&template.replicas)?;
-        let mut command = Command::new(&program);
-        command
-            .args(template.replicas.command.iter().skip(1))
-            .envs(&template.replicas.env)
-            .env("PORT", lease.port().to_string())
-            .env("PHALANX_INSTANCE", &*identity.instance);
+        let replicas = &template.replicas;
+        let mut command = program::command(&replicas.command, replicas, lease.port(), &identity.instance)?;
         let (process, streams) = Process::start(&mut command, &surroundings.groups)
-            .map_err(|source| StartError::Start { program, source })?;
+            .map_err(|source| StartError::Start { program: command.get_program().into(), source })?;
 
         let mut pumps = JoinSet::new();
         let (instance, output) = (&identity.instance, &surroundings.output);
         pumps.spawn(pump(streams.stdout, Arc::clone(instance), last_lines.clone(), output.clone()));
         pumps.spawn(pump(streams.stderr, Arc::clone(instance), last_lines.clone(), output.clone()));
-        Ok(Self { process, lease, output: pumps, probing: None, last_answer: None })
+        let probing = Probing::new(Target {
+            template: Arc::clone(template),
+            instance: Arc::clone(instance),
+            address: lease.address(),
+            groups: Arc::clone(&surroundings.groups),
+            over: CancellationToken::new(),
+        });
+        Ok(Self { process, lease, output: pumps, probing })
     }
 
     pub(crate) fn process(&self) -> &Process {
@@ -121,33 +113,23 @@ impl Run {
         self.lease.address()
     }
 
-    /// The last probe that was not answered as it should be.
-    pub(crate) fn last_answer(&self) -> Option<&ProbeError> {
-        self.last_answer.as_ref()
+    /// What the last probes found, where it was not what they wanted.
+    pub(crate) fn last_answers(&self) -> &LastAnswers {
+        self.probing.last_answers()
     }
 
     /// Begins to probe; [`Self::event`] brings the answer.
-    pub(crate) fn begin_probe(&mut self, template: Arc<Template>, gate: Gate) {
-        let address = self.address();
-        self.probing = Some(Box::pin(async move { probe(address, template.rules.probe(gate)).await }));
+    pub(crate) fn begin_probe(&mut self, kind: ProbeKind) {
+        self.probing.begin(kind);
     }
 
-    /// Waits for the end of the process, or for the answer to the probe. Cancel-safe.
+    /// Waits for the end of the process, or for the answer to a probe. Cancel-safe.
     pub(crate) async fn event(&mut self) -> Event {
         tokio::select! {
             // First, since nothing else matters once the process has ended.
             biased;
             () = self.process.exited() => Event::Exited,
-            answer = answered(&mut self.probing) => {
-                self.probing = None;
-                match answer {
-                    Ok(()) => Event::Probed(Answer::Good),
-                    Err(error) => {
-                        self.last_answer = Some(error);
-                        Event::Probed(Answer::Bad)
-                    }
-                }
-            }
+            (kind, answer) = self.probing.answered() => Event::Probed(kind, answer),
         }
     }
 
@@ -156,14 +138,7 @@ impl Run {
         let exit = self.process.clean_up();
         let rest = async { while self.output.join_next().await.is_some() {} };
         // On a timeout the readers are aborted as the set goes away.
-        let _ = timeout(OUTPUT_REST_TIMEOUT, rest).await;
+        let (_, ()) = tokio::join!(timeout(OUTPUT_REST_TIMEOUT, rest), self.probing.end());
         Previous::Ended { exit, _port: self.lease }
-    }
-}
-
-async fn answered(probing: &mut Option<Probing>) -> Result<(), ProbeError> {
-    match probing {
-        Some(probing) => probing.await,
-        None => future::pending().await,
     }
 }

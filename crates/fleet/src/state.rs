@@ -42,6 +42,8 @@ pub struct ReplicaState {
     pub restarts: u32,
     /// How its last process ended, or why it had none: "killed by SIGKILL".
     pub last_exit: Option<Arc<str>>,
+    /// What that process printed last, without colours.
+    pub last_output: Arc<[String]>,
 }
 
 /// The process of a replica.

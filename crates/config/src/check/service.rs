@@ -3,6 +3,7 @@
 mod discover;
 mod endpoints;
 mod health;
+mod probes;
 mod replicas;
 mod resilience;
 
@@ -126,6 +127,7 @@ fn refuse_keys_of_command(raw: &raw::Service, report: &mut Report) {
         (raw.env.as_ref().map(|key| key.span), "`env` has no effect without `command`"),
         (raw.database.as_ref().map(|key| key.span), "`database` has no effect without `command`"),
         (raw.probes.as_ref().map(|key| key.span), "`probes` has no effect without `command`"),
+        (raw.back_off.as_ref().map(|key| key.span), "`back_off` has no effect without `command`"),
         (raw.shutdown_grace.as_ref().map(|key| key.span), "`shutdown_grace` has no effect without `command`"),
     ] {
         report.without_effect(key, message, "remove it: Phalanx does not run these endpoints");

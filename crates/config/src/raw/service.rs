@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Probes, Queue};
+use super::{AdaptiveConcurrency, BackOff, CircuitBreaker, EndpointLimits, OutlierEjection, Probes, Queue};
 use crate::located::{AddressText, At, DnsNameText, DurationText, PathText};
 
 /// What answers: fixed `endpoints`, those that DNS gives (`discover`), or replicas of a `command` that Phalanx runs, each
@@ -107,10 +107,13 @@ pub(crate) struct Service {
     /// that could ask for more is refused by `phalanx check`. Each replica finds its part in `DATABASE_CONNECTIONS`.
     #[schemars(extend("examples" = [{ "connections": 8, "max_connections": 200 }]))]
     pub(crate) database: Option<At<DatabaseConnections>>,
-    /// With `command`: how a replica is asked whether it is ready. Without it: whether it accepts TCP connections, which one
-    /// that hangs still does.
+    /// With `command`: how a replica is asked whether it is ready, and whether it lives. Without it: whether it accepts TCP
+    /// connections, which one that hangs still does. What follows from the answers: [fleet](fleet.md#probes).
     #[schemars(extend("examples" = [{ "readiness": { "path": "/ready" } }]))]
     pub(crate) probes: Option<At<Probes>>,
+    /// With `command`: how long a replica that failed waits for its next start, see [fleet](fleet.md#restarts).
+    #[schemars(extend("examples" = [{ "first": "1s", "longest": "60s" }]))]
+    pub(crate) back_off: Option<At<BackOff>>,
     /// With `command`: time between TERM and KILL.
     #[schemars(extend("default" = "30s"))]
     pub(crate) shutdown_grace: Option<At<DurationText>>,

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use toml::Spanned;
 
+use super::probes;
 use crate::{
     located::At,
-    model::{Probe, Replicas, Source},
+    model::{Replicas, Source},
     raw,
     report::Report,
     source::clipped,
@@ -33,7 +34,8 @@ pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &m
     ] {
         report.without_effect(key, message, "remove it: replicas have `probes`");
     }
-    let (startup, readiness) = probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
+    let probes = probes::probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
+    let back_off = probes::back_off(raw.back_off.as_ref(), report);
     let replicas = raw.replicas.map_or(1, |replicas| replicas.value).into();
     let mut env = raw.env.map(|given| env(given.value, report)).unwrap_or_default();
     if let Some(given) = raw.database {
@@ -43,22 +45,25 @@ pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &m
     let shutdown_grace = report.duration(raw.shutdown_grace.as_ref(), SHUTDOWN_GRACE_DEFAULT);
     Some(Source::Replicas(Replicas {
         command_span: command.span,
-        command: program(command, report)?,
+        command: program(command, "the command is empty", report)?,
         replicas,
         env,
-        startup,
-        readiness,
+        startup: probes.startup,
+        readiness: probes.readiness,
+        liveness: probes.liveness,
+        back_off,
         shutdown_grace,
     }))
 }
 
-fn program(given: At<Vec<At<String>>>, report: &mut Report) -> Option<Vec<String>> {
+/// A program and its arguments; `empty` is told where there are none.
+pub(super) fn program(
+    given: At<Vec<At<String>>>,
+    empty: &'static str,
+    report: &mut Report,
+) -> Option<Vec<String>> {
     let Some(program) = given.value.first() else {
-        report.missing(
-            given.span,
-            "the command is empty",
-            "write the program and its arguments: [\"node\", \"server.js\"]",
-        );
+        report.missing(given.span, empty, "write the program and its arguments: [\"node\", \"server.js\"]");
         return None;
     };
     if program.value.is_empty() {
@@ -114,32 +119,4 @@ fn database_connections(given: &At<raw::DatabaseConnections>, replicas: u32, rep
         report.fault(*span, message, help);
     }
     connections
-}
-
-/// Startup and readiness.
-fn probes(raw: raw::Probes, report: &mut Report) -> (Probe, Probe) {
-    let second = Duration::from_secs(1);
-    let default = Probe {
-        path: None,
-        initial_delay: Duration::ZERO,
-        period: second,
-        timeout: second,
-        success: 1,
-        failure: 3,
-    };
-    let readiness = probe(raw.readiness, default, report);
-    let startup_default = Probe { period: second, success: 1, failure: 60, ..readiness.clone() };
-    (probe(raw.startup, startup_default, report), readiness)
-}
-
-fn probe(given: Option<raw::Probe>, default: Probe, report: &mut Report) -> Probe {
-    let Some(raw) = given else { return default };
-    Probe {
-        path: raw.path.map_or(default.path, |path| report.path(&path)),
-        initial_delay: report.duration(raw.initial_delay.as_ref(), default.initial_delay),
-        period: report.duration_above_zero(raw.period.as_ref(), default.period),
-        timeout: report.duration_above_zero(raw.timeout.as_ref(), default.timeout),
-        success: raw.success.unwrap_or(default.success),
-        failure: raw.failure.unwrap_or(default.failure),
-    }
 }
