@@ -20,7 +20,8 @@ pub use auth::{
 use ipnet::IpNet;
 pub use probes::{BackOff, Check, Probe};
 pub use resilience::{
-    AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue, Resilience, Retry, Shedding,
+    AdaptiveConcurrency, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Queue, Resilience, Retry,
+    Shedding,
 };
 
 use crate::source::SourceFile;

@@ -52,7 +52,6 @@ limits = {}
 [service.run]
 command = ["server"]
 probes = { startup = {}, readiness = {} }
-back_off = {}
 "#;
 
 /// The tables that switch something on, though they are empty.
@@ -73,10 +72,6 @@ queue = {}
 adaptive_concurrency = {}
 circuit_breaker = {}
 outlier_ejection = {}
-
-[service.run]
-command = ["server"]
-probes = { liveness = {} }
 
 [service.found]
 discover = { dns = "api:80" }
@@ -117,9 +112,8 @@ fn empty_tables_switch_on_what_they_name() {
     expect![[r#"
         Gateway { workers: None, http: [0.0.0.0:8080], drain_deadline: 30s, trusted_proxies: [], max_connections: None }
         Route { host: None, path: Prefix("/"), methods: None, allow_encoded: [], auth: Some(RouteAuth { presence: Required, roles: [] }), action: Forward { service: ServiceName("fixed"), policy: ForwardPolicy { timeouts: Timeouts { connect: 5s, send: 60s, read: 60s, tunnel: 3600s }, retry: Retry { attempts: 3, budget: 0.2 }, max_body: 1073741824, min_body_rate: 16, shedding: Sheds } } }
-        fixed Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: Some(Queue { max: 100, timeout: 1s }), adaptive_concurrency: Some(AdaptiveConcurrency { min: 8, max: 1000, tolerance: 1.5 }), circuit_breaker: Some(CircuitBreaker { error_rate: 0.5, volume: 20, window: 10s, open: 5s }), outlier_ejection: Some(OutlierEjection { error_rate: 0.5, latency_factor: 5.0, volume: 20, window: 10s, ejection: 30s, max_ejected: 0.5 }), slow_start: 0ns, panic_threshold: 0.5 }, source: Endpoints { endpoints: [Endpoint { address: 127.0.0.1:3000, weight: 1, role: Primary }], passive_health: PassiveHealth { max_fails: 1, fail_timeout: 10s }, active_health: Some(ActiveHealth { path: None, interval: 5s, timeout: 3s, healthy: 1, unhealthy: 3 }) } }
-        found Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Discovered { discovery: Discovery { name: Host { host: "api", port: 80 }, resolver: None }, passive_health: PassiveHealth { max_fails: 1, fail_timeout: 10s }, active_health: Some(ActiveHealth { path: None, interval: 5s, timeout: 3s, healthy: 1, unhealthy: 3 }) } }
-        run Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Replicas(Replicas { command: ["server"], command_span: Span { start: 0, end: 0 }, replicas: 1, env: {}, startup: Probe { check: Connect { port: None }, initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 60 }, readiness: Probe { check: Connect { port: None }, initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 3 }, liveness: Some(Probe { check: Connect { port: None }, initial_delay: 0ns, period: 10s, timeout: 1s, success: 1, failure: 3 }), back_off: BackOff { first: 10s, longest: 300s, forgiven_after: 600s }, shutdown_grace: 30s }) }
+        fixed Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: Some(Queue { max: 100, timeout: 1s }), hold: None, adaptive_concurrency: Some(AdaptiveConcurrency { min: 8, max: 1000, tolerance: 1.5 }), circuit_breaker: Some(CircuitBreaker { error_rate: 0.5, volume: 20, window: 10s, open: 5s }), outlier_ejection: Some(OutlierEjection { error_rate: 0.5, latency_factor: 5.0, volume: 20, window: 10s, ejection: 30s, max_ejected: 0.5 }), slow_start: 0ns, panic_threshold: 0.5 }, source: Endpoints { endpoints: [Endpoint { address: 127.0.0.1:3000, weight: 1, role: Primary }], passive_health: PassiveHealth { max_fails: 1, fail_timeout: 10s }, active_health: Some(ActiveHealth { path: None, interval: 5s, timeout: 3s, healthy: 1, unhealthy: 3 }) } }
+        found Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, hold: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Discovered { discovery: Discovery { name: Host { host: "api", port: 80 }, resolver: None }, passive_health: PassiveHealth { max_fails: 1, fail_timeout: 10s }, active_health: Some(ActiveHealth { path: None, interval: 5s, timeout: 3s, healthy: 1, unhealthy: 3 }) } }
         Some(Auth { issuer: None, audience: None, keys: Secret(Secret(…)), types: AccessToken, revocation: Some(Revocation { store: Sqlite("state"), lag: 5s, stale: Ask }) })
         Admin { listen: 127.0.0.1:9900 }
         Log { format: Text, level: Info }
@@ -166,7 +160,7 @@ fn the_builtin_topology_is_a_gateway_before_three_replicas() {
     expect![[r#"
         Gateway { workers: None, http: [0.0.0.0:8080], drain_deadline: 30s, trusted_proxies: [], max_connections: None }
         Route { host: None, path: Prefix("/"), methods: None, allow_encoded: [], auth: None, action: Forward { service: ServiceName("api"), policy: ForwardPolicy { timeouts: Timeouts { connect: 5s, send: 60s, read: 60s, tunnel: 3600s }, retry: Retry { attempts: 3, budget: 0.2 }, max_body: 1073741824, min_body_rate: 16, shedding: Sheds } } }
-        api Service { balance: RoundRobin, protocol: Auto, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Replicas(Replicas { command: ["/usr/bin/phalanx", "api"], command_span: Span { start: 0, end: 0 }, replicas: 3, env: {"DATA_DIR": "./.phalanx"}, startup: Probe { check: Http { path: "/ready", port: None }, initial_delay: 0ns, period: 100ms, timeout: 1s, success: 1, failure: 600 }, readiness: Probe { check: Http { path: "/ready", port: None }, initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 3 }, liveness: None, back_off: BackOff { first: 10s, longest: 300s, forgiven_after: 600s }, shutdown_grace: 30s }) }
+        api Service { balance: RoundRobin, protocol: Auto, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, hold: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Replicas(Replicas { command: ["/usr/bin/phalanx", "api"], command_span: Span { start: 0, end: 0 }, replicas: 3, env: {"DATA_DIR": "./.phalanx"}, startup: Probe { path: Some("/ready"), initial_delay: 0ns, period: 100ms, timeout: 1s, success: 1, failure: 600 }, readiness: Probe { path: Some("/ready"), initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 3 }, shutdown_grace: 30s }) }
         None
         Admin { listen: 127.0.0.1:9900 }
         Log { format: Text, level: Info }
@@ -198,13 +192,10 @@ fn every_key_has_its_meaning() {
         Gateway { workers: Some(4), http: [127.0.0.1:8080, [::1]:0], drain_deadline: 90s, trusted_proxies: [10.0.0.0/8, ::1/128], max_connections: Some(10000) }
         Route { host: Some(Exact("api.example.com")), path: Prefix("/api/"), methods: Some(["GET", "PURGE"]), allow_encoded: ["%2F"], auth: Some(RouteAuth { presence: Required, roles: ["admin", "editor"] }), action: Forward { service: ServiceName("api_1"), policy: ForwardPolicy { timeouts: Timeouts { connect: 1s, send: 2s, read: 3s, tunnel: 4s }, retry: Retry { attempts: 5, budget: 0.6 }, max_body: 7340032, min_body_rate: 8192, shedding: Exempt } } }
         Route { host: Some(Suffix(".example.com")), path: Exact("/gone"), methods: None, allow_encoded: [], auth: None, action: Respond { status: 410, body: "gone\n" } }
-        api_1 Service { balance: ConsistentHash(Header("X-Tenant")), protocol: Auto, keepalive: 0, resilience: Resilience { limits: EndpointLimits { connections: Some(1), pending: Some(2) }, queue: Some(Queue { max: 3, timeout: 4s }), adaptive_concurrency: Some(AdaptiveConcurrency { min: 5, max: 6, tolerance: 7.0 }), circuit_breaker: Some(CircuitBreaker { error_rate: 0.8, volume: 9, window: 10s, open: 11s }), outlier_ejection: Some(OutlierEjection { error_rate: 0.12, latency_factor: 13.0, volume: 14, window: 15s, ejection: 16s, max_ejected: 0.17 }), slow_start: 18s, panic_threshold: 0.19 }, source: Endpoints { endpoints: [Endpoint { address: 10.0.0.1:80, weight: 3, role: Primary }, Endpoint { address: [::1]:81, weight: 1, role: Backup }], passive_health: PassiveHealth { max_fails: 0, fail_timeout: 3600s }, active_health: Some(ActiveHealth { path: Some("/h"), interval: 10s, timeout: 10s, healthy: 2, unhealthy: 5 }) } }
-        found Service { balance: RoundRobin, protocol: H2c, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Discovered { discovery: Discovery { name: Host { host: "api.internal", port: 3000 }, resolver: Some(127.0.0.1:53) }, passive_health: PassiveHealth { max_fails: 1, fail_timeout: 10s }, active_health: Some(ActiveHealth { path: None, interval: 5s, timeout: 3s, healthy: 1, unhealthy: 3 }) } }
-        found_by_service Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Discovered { discovery: Discovery { name: Service("_http._tcp.api.internal."), resolver: None }, passive_health: PassiveHealth { max_fails: 2, fail_timeout: 10s }, active_health: None } }
-        run Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Replicas(Replicas { command: ["node", "server.js", ""], command_span: Span { start: 0, end: 0 }, replicas: 5, env: {"DATABASE_CONNECTIONS": "2", "NODE_ENV": "production"}, startup: Probe { check: Http { path: "/s", port: Some(81) }, initial_delay: 1s, period: 2s, timeout: 3s, success: 1, failure: 5 }, readiness: Probe { check: Http { path: "/r", port: Some(82) }, initial_delay: 4s, period: 5s, timeout: 6s, success: 7, failure: 8 }, liveness: Some(Probe { check: Http { path: "/l", port: Some(83) }, initial_delay: 9s, period: 10s, timeout: 11s, success: 1, failure: 12 }), back_off: BackOff { first: 1s, longest: 120s, forgiven_after: 180s }, shutdown_grace: 0ns }) }
-        run_and_call Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Replicas(Replicas { command: ["node"], command_span: Span { start: 0, end: 0 }, replicas: 1, env: {}, startup: Probe { check: Grpc { service: "s", port: None }, initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 60 }, readiness: Probe { check: Grpc { service: "", port: Some(85) }, initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 3 }, liveness: Some(Probe { check: Grpc { service: "l", port: None }, initial_delay: 0ns, period: 10s, timeout: 1s, success: 1, failure: 3 }), back_off: BackOff { first: 10s, longest: 300s, forgiven_after: 600s }, shutdown_grace: 30s }) }
-        run_and_connect Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Replicas(Replicas { command: ["node"], command_span: Span { start: 0, end: 0 }, replicas: 1, env: {}, startup: Probe { check: Connect { port: None }, initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 60 }, readiness: Probe { check: Connect { port: Some(84) }, initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 3 }, liveness: Some(Probe { check: Connect { port: None }, initial_delay: 0ns, period: 10s, timeout: 1s, success: 1, failure: 3 }), back_off: BackOff { first: 10s, longest: 300s, forgiven_after: 600s }, shutdown_grace: 30s }) }
-        run_and_execute Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Replicas(Replicas { command: ["node"], command_span: Span { start: 0, end: 0 }, replicas: 1, env: {}, startup: Probe { check: Exec { command: ["s"] }, initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 60 }, readiness: Probe { check: Exec { command: ["r", "-r"] }, initial_delay: 0ns, period: 1s, timeout: 1s, success: 1, failure: 3 }, liveness: Some(Probe { check: Exec { command: ["l"] }, initial_delay: 0ns, period: 10s, timeout: 1s, success: 1, failure: 3 }), back_off: BackOff { first: 10s, longest: 300s, forgiven_after: 600s }, shutdown_grace: 30s }) }
+        api_1 Service { balance: ConsistentHash(Header("X-Tenant")), protocol: Auto, keepalive: 0, resilience: Resilience { limits: EndpointLimits { connections: Some(1), pending: Some(2) }, queue: Some(Queue { max: 3, timeout: 4s }), hold: Some(Hold { max: 4, timeout: 5s }), adaptive_concurrency: Some(AdaptiveConcurrency { min: 5, max: 6, tolerance: 7.0 }), circuit_breaker: Some(CircuitBreaker { error_rate: 0.8, volume: 9, window: 10s, open: 11s }), outlier_ejection: Some(OutlierEjection { error_rate: 0.12, latency_factor: 13.0, volume: 14, window: 15s, ejection: 16s, max_ejected: 0.17 }), slow_start: 18s, panic_threshold: 0.19 }, source: Endpoints { endpoints: [Endpoint { address: 10.0.0.1:80, weight: 3, role: Primary }, Endpoint { address: [::1]:81, weight: 1, role: Backup }], passive_health: PassiveHealth { max_fails: 0, fail_timeout: 3600s }, active_health: Some(ActiveHealth { path: Some("/h"), interval: 10s, timeout: 10s, healthy: 2, unhealthy: 5 }) } }
+        found Service { balance: RoundRobin, protocol: H2c, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, hold: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Discovered { discovery: Discovery { name: Host { host: "api.internal", port: 3000 }, resolver: Some(127.0.0.1:53) }, passive_health: PassiveHealth { max_fails: 1, fail_timeout: 10s }, active_health: Some(ActiveHealth { path: None, interval: 5s, timeout: 3s, healthy: 1, unhealthy: 3 }) } }
+        found_by_service Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, hold: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Discovered { discovery: Discovery { name: Service("_http._tcp.api.internal."), resolver: None }, passive_health: PassiveHealth { max_fails: 2, fail_timeout: 10s }, active_health: None } }
+        run Service { balance: RoundRobin, protocol: Http1, keepalive: 64, resilience: Resilience { limits: EndpointLimits { connections: None, pending: None }, queue: None, hold: None, adaptive_concurrency: None, circuit_breaker: None, outlier_ejection: None, slow_start: 0ns, panic_threshold: 0.5 }, source: Replicas(Replicas { command: ["node", "server.js", ""], command_span: Span { start: 0, end: 0 }, replicas: 5, env: {"DATABASE_CONNECTIONS": "2", "NODE_ENV": "production"}, startup: Probe { path: Some("/s"), initial_delay: 1s, period: 2s, timeout: 3s, success: 4, failure: 5 }, readiness: Probe { path: Some("/r"), initial_delay: 4s, period: 5s, timeout: 6s, success: 7, failure: 8 }, shutdown_grace: 0ns }) }
         Some(Auth { issuer: Some("https://id.example.com"), audience: Some("api"), keys: Jwks("https://id.example.com/.well-known/jwks.json"), types: AnyJwt, revocation: Some(Revocation { store: Redis(Secret(…)), lag: 9s, stale: Refuse }) })
         Admin { listen: [::1]:9901 }
         Log { format: Json, level: Trace }
@@ -260,35 +251,10 @@ fn a_startup_probe_asks_what_the_readiness_probe_asks() {
     let Source::Replicas(replicas) = &config.services.values().next().unwrap().source else {
         panic!("a command makes replicas")
     };
-    expect![[r#"Probe { check: Http { path: "/r", port: None }, initial_delay: 4s, period: 1s, timeout: 6s, success: 1, failure: 9 }"#]]
+    expect![[
+        r#"Probe { path: Some("/r"), initial_delay: 4s, period: 1s, timeout: 6s, success: 1, failure: 9 }"#
+    ]]
     .assert_eq(&format!("{:?}", replicas.startup));
-}
-
-/// What the startup probe asks beside this readiness probe.
-fn startup_check(readiness: &str, startup: &str) -> String {
-    let config = parse(&format!(
-        "[[route]]\npath = '/'\nservice = 'run'\n[service.run]\ncommand = ['run']\n\
-         probes = {{ readiness = {{ {readiness} }}, startup = {{ {startup} }} }}"
-    ));
-    match &config.services.values().next().unwrap().source {
-        Source::Replicas(replicas) => format!("{:?}", replicas.startup.check),
-        Source::Endpoints { .. } | Source::Discovered { .. } => panic!("a command makes replicas"),
-    }
-}
-
-#[test]
-fn a_startup_probe_asks_in_its_own_way_or_of_its_own_port() {
-    for (readiness, startup, expected) in [
-        ("path = '/r', port = 1", "failure = 9", r#"Http { path: "/r", port: Some(1) }"#),
-        ("path = '/r', port = 1", "port = 2", r#"Http { path: "/r", port: Some(2) }"#),
-        ("path = '/r', port = 1", "tcp = true", "Connect { port: None }"),
-        ("grpc = 'r'", "port = 2", r#"Grpc { service: "r", port: Some(2) }"#),
-        ("", "port = 2", "Connect { port: Some(2) }"),
-        ("exec = ['r']", "", r#"Exec { command: ["r"] }"#),
-        ("exec = ['r']", "path = '/s'", r#"Http { path: "/s", port: None }"#),
-    ] {
-        assert_eq!(startup_check(readiness, startup), expected, "{readiness}; {startup}");
-    }
 }
 
 #[test]

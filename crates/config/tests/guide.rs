@@ -36,7 +36,7 @@ fn values_that_the_guide_calls_defaults_are() {
     let says = ["has the values above", "has these values", "the defaults"];
     let shows_defaults = |example: &String| says.iter().any(|words| example.contains(words));
     let shown: Vec<_> = examples(GUIDE).filter(shows_defaults).collect();
-    assert_eq!(shown.len(), 4, "{shown:#?}");
+    assert_eq!(shown.len(), 5, "{shown:#?}");
     for example in shown {
         let written = Config::parse("gateway.md", &example, &|_| None).expect("a sound file");
         let emptied = emptied(&example);
@@ -61,7 +61,7 @@ fn the_back_off_that_the_guide_calls_the_default_is() {
 
 /// The example with nothing in the table that it shows.
 fn emptied(example: &str) -> String {
-    let shown = ["timeouts", "outlier_ejection", "circuit_breaker", "queue", "adaptive_concurrency"];
+    let shown = ["timeouts", "outlier_ejection", "circuit_breaker", "queue", "hold", "adaptive_concurrency"];
     let line = |line: &str| match shown.iter().find(|key| line.starts_with(**key)) {
         Some(key) => format!("{key} = {{}}"),
         None => line.to_owned(),
