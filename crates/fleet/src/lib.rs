@@ -20,6 +20,7 @@ mod program;
 mod replica;
 mod run;
 mod state;
+mod usage;
 
 pub use self::{
     balancer::Balancer,
@@ -28,4 +29,5 @@ pub use self::{
     output::{Colours, OutputLine, output_queue, write_lines},
     program::{ProgramError, find_program},
     state::{ProcessState, ReplicaState, ServiceState, Standing},
+    usage::{Sampler, Usage},
 };
