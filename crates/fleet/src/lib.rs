@@ -26,8 +26,8 @@ pub use self::{
     balancer::Balancer,
     fleet::{Fleet, FleetEnded, FleetHandle, Outcome, Settings},
     life::BackOff,
-    output::{Colours, OutputLine, output_queue, write_lines},
+    output::{Colours, LostLines, OutputLine, OutputRecord, OutputStream, output_queue, write_lines},
     program::{ProgramError, find_program},
     state::{ProcessState, ReplicaState, ServiceState, Standing},
-    usage::{Sampler, Usage},
+    usage::{Measured, Sampler, Usage},
 };

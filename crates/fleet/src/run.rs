@@ -18,7 +18,7 @@ use tokio::{task::JoinSet, time::timeout};
 use crate::{
     fleet::Template,
     life::{Answer, Event, Gate},
-    output::{LastLines, pump},
+    output::{LastLines, OutputStream, Sink, pump},
     ports::{NoFreePort, PortLease},
     probe::{ProbeError, probe},
     process::Process,
@@ -83,12 +83,12 @@ pub(crate) struct Run {
 type Probing = Pin<Box<dyn Future<Output = Result<(), ProbeError>> + Send>>;
 
 impl Run {
-    /// Starts the process; what it prints goes to `last_lines` too.
+    /// Starts the process; what it prints goes to the sink of its replica and to the last lines of this run.
     pub(crate) fn start<B>(
         template: &Template,
         identity: &Identity,
         surroundings: &Surroundings<B>,
-        last_lines: &LastLines,
+        (sink, last_lines): (&Arc<Sink>, &LastLines),
     ) -> Result<Self, StartError> {
         let lease = surroundings.ports.lease()?;
         // Looked up at each start: what `PATH` leads to may have been replaced since.
@@ -103,9 +103,8 @@ impl Run {
             .map_err(|source| StartError::Start { program, source })?;
 
         let mut pumps = JoinSet::new();
-        let (instance, output) = (&identity.instance, &surroundings.output);
-        pumps.spawn(pump(streams.stdout, Arc::clone(instance), last_lines.clone(), output.clone()));
-        pumps.spawn(pump(streams.stderr, Arc::clone(instance), last_lines.clone(), output.clone()));
+        pumps.spawn(pump(streams.stdout, OutputStream::Stdout, Arc::clone(sink), last_lines.clone()));
+        pumps.spawn(pump(streams.stderr, OutputStream::Stderr, Arc::clone(sink), last_lines.clone()));
         Ok(Self { process, lease, output: pumps, probing: None, last_answer: None })
     }
 

@@ -15,6 +15,7 @@ pub mod guard;
 pub mod host;
 pub mod logs;
 pub mod registry;
+pub mod replica_use;
 pub mod replicas;
 pub mod requests;
 pub mod scraped;

@@ -5,6 +5,7 @@
 mod failing;
 mod harness;
 mod orphans;
+mod printing;
 mod recorder;
 mod starting;
 mod stopping;
