@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     balancer::Balancer,
+    cgroup::Limits,
     life::{BackOff, Rules},
     output::{OutputLine, OutputRecord, Outputs},
     ports::Ports,
@@ -87,14 +88,17 @@ impl<B: Balancer> Fleet<B> {
             .into_iter()
             .map(|(name, replicas)| (name, Arc::new(Template::new(replicas, settings))))
             .collect();
+        let limits = Limits::of(services.iter().map(|(service, template)| (service, &template.replicas)));
         let states = services.iter().map(|(service, template)| ServiceState {
             service: service.clone(),
             desired: template.replicas.replicas,
+            limits: limits.state_of(&template.replicas),
             replicas: Vec::new(),
         });
         let surroundings = Surroundings {
             balancer,
             board: Board::new(states.collect()),
+            limits,
             groups: Arc::default(),
             meter: Arc::default(),
             outputs: Arc::new(Outputs::new(output)),

@@ -9,6 +9,7 @@
 //! Elsewhere: the balancer, which is asked through [`Balancer`] (`phalanx-gateway`); the terminal (`phalanx`).
 
 mod balancer;
+mod cgroup;
 mod fleet;
 mod life;
 mod notice;
@@ -28,6 +29,6 @@ pub use self::{
     life::BackOff,
     output::{Colours, LostLines, OutputLine, OutputRecord, OutputStream, output_queue, write_lines},
     program::{ProgramError, find_program},
-    state::{ProcessState, ReplicaState, ServiceState, Standing},
+    state::{LimitsState, ProcessState, ReplicaState, ServiceState, Standing},
     usage::{Measured, Sampler, Usage},
 };

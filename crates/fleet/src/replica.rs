@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     balancer::Balancer,
+    cgroup::Limits,
     fleet::Template,
     life::{Action, Event, Life, Tell},
     notice::{self, Facts},
@@ -53,6 +54,7 @@ impl Identity {
 pub(crate) struct Surroundings<B> {
     pub(crate) balancer: Arc<B>,
     pub(crate) board: Board,
+    pub(crate) limits: Limits,
     pub(crate) groups: Arc<Groups>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) outputs: Arc<Outputs>,

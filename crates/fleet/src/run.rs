@@ -16,6 +16,7 @@ use std::{
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
+    cgroup::Group,
     fleet::Template,
     life::{Answer, Event, Gate},
     output::{LastLines, OutputStream, Sink, pump},
@@ -51,6 +52,8 @@ pub(crate) enum Previous {
     /// Its process has ended.
     Ended {
         exit: ExitStatus,
+        /// The limit of memory that it was killed for, in bytes.
+        exceeded: Option<u64>,
         /// Kept until the next start, which therefore gets another port: what was meant for this process, such as a request
         /// on a connection that is still opening, must not reach its successor.
         _port: PortLease,
@@ -66,7 +69,10 @@ impl fmt::Display for Previous {
                 let mut causes = iter::successors(error.source(), |cause| (*cause).source());
                 causes.try_for_each(|cause| write!(formatter, ": {cause}"))
             }
-            Self::Ended { exit, .. } => exit.fmt(formatter),
+            Self::Ended { exit, exceeded: None, .. } => exit.fmt(formatter),
+            Self::Ended { exit, exceeded: Some(limit), .. } => {
+                write!(formatter, "{exit}, out of memory at its limit of {limit} bytes")
+            }
         }
     }
 }
@@ -74,6 +80,7 @@ impl fmt::Display for Previous {
 /// A replica that has a process.
 pub(crate) struct Run {
     process: Process,
+    group: Option<Group>,
     lease: PortLease,
     output: JoinSet<()>,
     probing: Option<Probing>,
@@ -101,11 +108,12 @@ impl Run {
             .env("PHALANX_INSTANCE", &*identity.instance);
         let (process, streams) = Process::start(&mut command, &surroundings.groups)
             .map_err(|source| StartError::Start { program, source })?;
+        let group = limited(template, identity, surroundings, process.pid());
 
         let mut pumps = JoinSet::new();
         pumps.spawn(pump(streams.stdout, OutputStream::Stdout, Arc::clone(sink), last_lines.clone()));
         pumps.spawn(pump(streams.stderr, OutputStream::Stderr, Arc::clone(sink), last_lines.clone()));
-        Ok(Self { process, lease, output: pumps, probing: None, last_answer: None })
+        Ok(Self { process, group, lease, output: pumps, probing: None, last_answer: None })
     }
 
     pub(crate) fn process(&self) -> &Process {
@@ -153,11 +161,33 @@ impl Run {
     /// Ends what is left of a run whose leader has ended.
     pub(crate) async fn clean_up(mut self) -> Previous {
         let exit = self.process.clean_up();
+        let exceeded = match self.group {
+            Some(group) => group.end().await,
+            None => None,
+        };
         let rest = async { while self.output.join_next().await.is_some() {} };
         // On a timeout the readers are aborted as the set goes away.
         let _ = timeout(OUTPUT_REST_TIMEOUT, rest).await;
-        Previous::Ended { exit, _port: self.lease }
+        Previous::Ended { exit, exceeded, _port: self.lease }
     }
+}
+
+/// Puts a process that was just started under the limits of its service. Without them it is worth more than not at all.
+fn limited<B>(
+    template: &Template,
+    Identity { service, instance }: &Identity,
+    surroundings: &Surroundings<B>,
+    pid: u32,
+) -> Option<Group> {
+    let group = surroundings.limits.group(instance, &template.replicas.resources);
+    let entered = group.and_then(|group| {
+        group.as_ref().map_or(Ok(()), |group| group.enter(pid))?;
+        Ok(group)
+    });
+    entered
+        .inspect_err(|error| tracing::warn!(%service, %instance, %error, "replica runs without its limits"))
+        .ok()
+        .flatten()
 }
 
 async fn answered(probing: &mut Option<Probing>) -> Result<(), ProbeError> {

@@ -4,6 +4,7 @@
 
 mod failing;
 mod harness;
+mod limits;
 mod orphans;
 mod printing;
 mod recorder;
