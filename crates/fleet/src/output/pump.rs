@@ -106,6 +106,7 @@ impl<S: AsyncRead + Unpin> Pump<S> {
         // The rest of a line that was cut is dropped with it.
         self.line.clear();
         let mut flood = self.discard(until).await?;
+        flood.lines += u64::from(flood.is_within_a_line());
         let last_words = if flood.has_ended { flood.last_words() } else { Vec::new() };
         self.sink.count_dropped(flood.lines);
         let lines = flood.lines;

@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{io::AsyncWriteExt, sync::mpsc, time::timeout};
 
 use super::*;
 use crate::output::{OutputLine, OutputRecord, sink::Outputs};
@@ -78,6 +78,41 @@ async fn a_flood_is_cut_counted_and_its_end_is_kept() {
     assert_eq!(counts.sum::<u64>(), passed.dropped);
     let whole = |line: &String| line.starts_with("line ") || line.starts_with(['(', 'p']);
     assert!(passed.lines.iter().all(whole), "a line begins in its middle");
+}
+
+#[tokio::test]
+async fn a_last_line_without_end_is_kept_and_not_counted_as_dropped() {
+    let passed = pumped(format!("{}last words", "flood\n".repeat(5_000)).as_bytes()).await;
+    let told = passed.lines.iter().filter(|line| line.contains("lines were dropped")).count();
+    assert!(told > 0);
+    assert_eq!(passed.lines.last().unwrap(), "last words");
+    assert_eq!((passed.lines.len() - told) as u64 + passed.dropped, 5_001);
+}
+
+#[tokio::test]
+async fn a_flood_that_ends_within_a_line_takes_the_line_along() {
+    let (sender, mut receiver) = mpsc::channel::<OutputLine>(100_000);
+    let outputs = Outputs::new(sender);
+    let sink = outputs.sink(&"api-1".into());
+    let (mut program, printed) = tokio::io::duplex(64);
+    let print = async {
+        program.write_all(format!("{}torn", "flood\n".repeat(5_000)).as_bytes()).await.unwrap();
+        while outputs.dropped_lines("api-1") == 0 {
+            tokio::task::yield_now().await;
+        }
+        program.write_all(b" rest\nnext\n").await.unwrap();
+        drop(program);
+    };
+    let pumped = pump(printed, OutputStream::Stdout, Arc::clone(&sink), LastLines::default());
+    tokio::join!(print, pumped);
+    let mut lines = Vec::new();
+    while let Ok(line) = receiver.try_recv() {
+        lines.push(line.text);
+    }
+    assert_eq!(lines.last().unwrap(), "next");
+    let told = lines.iter().filter(|line| line.contains("lines were dropped")).count();
+    assert_eq!(lines.iter().filter(|line| *line == "flood").count(), lines.len() - told - 1, "{lines:?}");
+    assert_eq!((lines.len() - told) as u64 + outputs.dropped_lines("api-1"), 5_002);
 }
 
 #[tokio::test(start_paused = true)]
