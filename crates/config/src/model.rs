@@ -3,6 +3,7 @@
 mod auth;
 mod probes;
 mod resilience;
+mod resources;
 
 use std::{
     collections::BTreeMap,
@@ -23,6 +24,7 @@ pub use resilience::{
     AdaptiveConcurrency, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Queue, Resilience, Retry,
     Shedding,
 };
+pub use resources::{Amounts, Resources};
 
 use crate::source::SourceFile;
 
@@ -371,6 +373,8 @@ pub struct Replicas {
     pub back_off: BackOff,
     /// Time between TERM and KILL; default 30 s.
     pub shutdown_grace: Duration,
+    /// What one replica is expected to use, and what it may use.
+    pub resources: Resources,
 }
 
 /// `[admin]`

@@ -5,27 +5,33 @@
 //! [`Template`], is laid down here once; a rollout or an autoscaler changes it by starting and stopping replicas in the loop of
 //! [`Fleet::run`], each of which has a stop of its own.
 
-use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
+use std::{collections::HashMap, num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use phalanx_config::{Replicas, ServiceName};
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     task::JoinSet,
+    time::{MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     balancer::Balancer,
+    cgroup::Limits,
     life::Rules,
-    output::OutputLine,
+    output::{OutputLine, OutputRecord, Outputs},
     ports::Ports,
     process::Groups,
     replica::{Ending, Replica, Stops, Surroundings},
     state::{Board, ServiceState},
+    usage::{Measured, Meter, Usage},
 };
 
 /// Programs that boot are busy computing; more of them than this per core only slow each other down.
 const STARTS_PER_CORE: usize = 2;
+
+/// How often replicas are measured for those who merely look, as often as a kubelet does.
+const MEASURE_PERIOD: Duration = Duration::from_secs(15);
 
 /// How a fleet behaves, beyond what its services say.
 #[derive(Clone, Copy, Debug)]
@@ -80,16 +86,20 @@ impl<B: Balancer> Fleet<B> {
             .into_iter()
             .map(|(name, replicas)| (name, Arc::new(Template::new(replicas, settings))))
             .collect();
+        let limits = Limits::of(services.iter().map(|(service, template)| (service, &template.replicas)));
         let states = services.iter().map(|(service, template)| ServiceState {
             service: service.clone(),
             desired: template.replicas.replicas,
+            limits: limits.state_of(&template.replicas),
             replicas: Vec::new(),
         });
         let surroundings = Surroundings {
             balancer,
             board: Board::new(states.collect()),
+            limits,
             groups: Arc::default(),
-            output,
+            meter: Arc::default(),
+            outputs: Arc::new(Outputs::new(output)),
             places: Arc::new(Semaphore::new(settings.starts_max.get())),
             ports: Arc::new(Ports::of_this_machine()),
         };
@@ -102,6 +112,8 @@ impl<B: Balancer> Fleet<B> {
         FleetHandle {
             board: self.surroundings.board.subscribe(),
             groups: Arc::clone(&self.surroundings.groups),
+            meter: Arc::clone(&self.surroundings.meter),
+            outputs: Arc::clone(&self.surroundings.outputs),
             stop_now: self.stop_now.clone(),
         }
     }
@@ -160,6 +172,8 @@ pub struct FleetEnded;
 pub struct FleetHandle {
     board: watch::Receiver<Vec<ServiceState>>,
     groups: Arc<Groups>,
+    meter: Arc<Meter>,
+    outputs: Arc<Outputs>,
     stop_now: CancellationToken,
 }
 
@@ -168,6 +182,46 @@ impl FleetHandle {
     #[must_use]
     pub fn state(&self) -> Vec<ServiceState> {
         self.board.borrow().clone()
+    }
+
+    /// Measures every replica that has a process, by instance; one that could not be measured is missing. Reads files on a
+    /// thread for such work.
+    pub async fn measure(&self) -> HashMap<Arc<str>, Usage> {
+        let replicas = self.state().into_iter().flat_map(|service| service.replicas);
+        let running = replicas.filter_map(|replica| Some((replica.instance, replica.process?.pid)));
+        self.meter.measure(running.collect()).await
+    }
+
+    /// Measures regularly, so that [`Self::measured`] has something to tell, until `stop`.
+    pub async fn keep_measuring(&self, stop: CancellationToken) {
+        let mut ticks = interval(MEASURE_PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            self.measure().await;
+        }
+    }
+
+    /// What a replica used at the last sample of the fleet, if it was measured.
+    #[must_use]
+    pub fn measured(&self, instance: &str) -> Option<Measured> {
+        self.meter.measured(instance)
+    }
+
+    /// The last lines that a replica printed, oldest first, over its restarts: at most 500 and 256 KiB. None where there is no
+    /// such replica.
+    #[must_use]
+    pub fn output(&self, instance: &str) -> Vec<OutputRecord> {
+        self.outputs.records(instance)
+    }
+
+    /// Lines of a replica that were dropped since it has been there: more than it may print, or more than were taken.
+    #[must_use]
+    pub fn dropped_lines(&self, instance: &str) -> u64 {
+        self.outputs.dropped_lines(instance)
     }
 
     /// Waits until the fleet is in a state that `level` is content with.

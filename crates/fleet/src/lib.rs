@@ -9,6 +9,7 @@
 //! Elsewhere: the balancer, which is asked through [`Balancer`] (`phalanx-gateway`); the terminal (`phalanx`).
 
 mod balancer;
+mod cgroup;
 mod fleet;
 mod life;
 mod notice;
@@ -20,11 +21,13 @@ mod program;
 mod replica;
 mod run;
 mod state;
+mod usage;
 
 pub use self::{
     balancer::{Balancer, Withdrawal},
     fleet::{Fleet, FleetEnded, FleetHandle, Outcome, Settings},
-    output::{Colours, OutputLine, output_queue, write_lines},
+    output::{Colours, LostLines, OutputLine, OutputRecord, OutputStream, output_queue, write_lines},
     program::{ProgramError, find_program},
-    state::{ProcessState, ReplicaState, ServiceState, Standing},
+    state::{LimitsState, ProcessState, ReplicaState, ServiceState, Standing},
+    usage::{Measured, Sampler, Usage},
 };

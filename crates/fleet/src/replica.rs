@@ -13,21 +13,23 @@ use std::{
 use phalanx_config::ServiceName;
 use phalanx_telemetry::clock;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     balancer::{Balancer, Withdrawal},
+    cgroup::Limits,
     fleet::Template,
     life::{Action, Event, Life, Tell},
     notice::{self, Facts},
-    output::{LastLines, OutputLine},
+    output::{LastLines, Outputs, Sink},
     ports::Ports,
     process::Groups,
     run::{Previous, Run},
     state::{Board, ReplicaState, Standing},
+    usage::Meter,
 };
 
 /// How long the workers of the balancer may take to note a change. They take microseconds; one that hangs must not keep a
@@ -52,8 +54,10 @@ impl Identity {
 pub(crate) struct Surroundings<B> {
     pub(crate) balancer: Arc<B>,
     pub(crate) board: Board,
+    pub(crate) limits: Limits,
     pub(crate) groups: Arc<Groups>,
-    pub(crate) output: mpsc::Sender<OutputLine>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) outputs: Arc<Outputs>,
     /// How many may boot at once.
     pub(crate) places: Arc<Semaphore>,
     pub(crate) ports: Arc<Ports>,
@@ -86,6 +90,7 @@ pub(crate) struct Replica<B> {
     life: Life,
     place: Option<OwnedSemaphorePermit>,
     run: Option<Run>,
+    sink: Arc<Sink>,
     /// Of the process, or of the last one where there is none.
     last_lines: LastLines,
     previous: Previous,
@@ -102,6 +107,7 @@ impl<B: Balancer> Replica<B> {
         stops: Stops,
     ) -> Self {
         let identity = Identity::new(service, ordinal);
+        let sink = surroundings.outputs.sink(&identity.instance);
         let life = Life::new(Arc::clone(&template.rules), ordinal);
         let state = ReplicaState {
             instance: Arc::clone(&identity.instance),
@@ -121,6 +127,7 @@ impl<B: Balancer> Replica<B> {
             life,
             place: None,
             run: None,
+            sink,
             last_lines: LastLines::default(),
             previous: Previous::None,
             state,
@@ -196,7 +203,7 @@ impl<B: Balancer> Replica<B> {
             self.state.restarts += 1;
         }
         self.last_lines = LastLines::default();
-        match Run::start(&self.template, &self.identity, &self.surroundings, &self.last_lines) {
+        match Run::start(&self.template, &self.identity, &self.surroundings, (&self.sink, &self.last_lines)) {
             Ok(run) => {
                 self.run = Some(run);
                 Event::Started

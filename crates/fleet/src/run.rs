@@ -9,9 +9,10 @@ use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    cgroup::Group,
     fleet::Template,
     life::{Event, ProbeKind},
-    output::{LastLines, pump},
+    output::{LastLines, OutputStream, Sink, pump},
     ports::{NoFreePort, PortLease},
     probe::{LastAnswers, Probing, Target},
     process::Process,
@@ -44,6 +45,8 @@ pub(crate) enum Previous {
     /// Its process has ended.
     Ended {
         exit: ExitStatus,
+        /// The limit of memory that it was killed for, in bytes.
+        exceeded: Option<u64>,
         /// Kept until the next start, which therefore gets another port: what was meant for this process, such as a request
         /// on a connection that is still opening, must not reach its successor.
         _port: PortLease,
@@ -59,7 +62,10 @@ impl fmt::Display for Previous {
                 let mut causes = iter::successors(error.source(), |cause| (*cause).source());
                 causes.try_for_each(|cause| write!(formatter, ": {cause}"))
             }
-            Self::Ended { exit, .. } => exit.fmt(formatter),
+            Self::Ended { exit, exceeded: None, .. } => exit.fmt(formatter),
+            Self::Ended { exit, exceeded: Some(limit), .. } => {
+                write!(formatter, "{exit}, out of memory at its limit of {limit} bytes")
+            }
         }
     }
 }
@@ -67,18 +73,19 @@ impl fmt::Display for Previous {
 /// A replica that has a process.
 pub(crate) struct Run {
     process: Process,
+    group: Option<Group>,
     lease: PortLease,
     output: JoinSet<()>,
     probing: Probing,
 }
 
 impl Run {
-    /// Starts the process; what it prints goes to `last_lines` too.
+    /// Starts the process; what it prints goes to the sink of its replica and to the last lines of this run.
     pub(crate) fn start<B>(
         template: &Arc<Template>,
         identity: &Identity,
         surroundings: &Surroundings<B>,
-        last_lines: &LastLines,
+        (sink, last_lines): (&Arc<Sink>, &LastLines),
     ) -> Result<Self, StartError> {
         let lease = surroundings.ports.lease()?;
         // Looked up at each start: what `PATH` leads to may have been replaced since.
@@ -86,19 +93,19 @@ impl Run {
         let mut command = program::command(&replicas.command, replicas, lease.port(), &identity.instance)?;
         let (process, streams) = Process::start(&mut command, &surroundings.groups)
             .map_err(|source| StartError::Start { program: command.get_program().into(), source })?;
+        let group = limited(template, identity, surroundings, process.pid());
 
         let mut pumps = JoinSet::new();
-        let (instance, output) = (&identity.instance, &surroundings.output);
-        pumps.spawn(pump(streams.stdout, Arc::clone(instance), last_lines.clone(), output.clone()));
-        pumps.spawn(pump(streams.stderr, Arc::clone(instance), last_lines.clone(), output.clone()));
+        pumps.spawn(pump(streams.stdout, OutputStream::Stdout, Arc::clone(sink), last_lines.clone()));
+        pumps.spawn(pump(streams.stderr, OutputStream::Stderr, Arc::clone(sink), last_lines.clone()));
         let probing = Probing::new(Target {
             template: Arc::clone(template),
-            instance: Arc::clone(instance),
+            instance: Arc::clone(&identity.instance),
             address: lease.address(),
             groups: Arc::clone(&surroundings.groups),
             over: CancellationToken::new(),
         });
-        Ok(Self { process, lease, output: pumps, probing })
+        Ok(Self { process, group, lease, output: pumps, probing })
     }
 
     pub(crate) fn process(&self) -> &Process {
@@ -136,9 +143,31 @@ impl Run {
     /// Ends what is left of a run whose leader has ended.
     pub(crate) async fn clean_up(mut self) -> Previous {
         let exit = self.process.clean_up();
+        let exceeded = match self.group {
+            Some(group) => group.end().await,
+            None => None,
+        };
         let rest = async { while self.output.join_next().await.is_some() {} };
         // On a timeout the readers are aborted as the set goes away.
         let (_, ()) = tokio::join!(timeout(OUTPUT_REST_TIMEOUT, rest), self.probing.end());
-        Previous::Ended { exit, _port: self.lease }
+        Previous::Ended { exit, exceeded, _port: self.lease }
     }
+}
+
+/// Puts a process that was just started under the limits of its service. Without them it is worth more than not at all.
+fn limited<B>(
+    template: &Template,
+    Identity { service, instance }: &Identity,
+    surroundings: &Surroundings<B>,
+    pid: u32,
+) -> Option<Group> {
+    let group = surroundings.limits.group(instance, &template.replicas.resources);
+    let entered = group.and_then(|group| {
+        group.as_ref().map_or(Ok(()), |group| group.enter(pid))?;
+        Ok(group)
+    });
+    entered
+        .inspect_err(|error| tracing::warn!(%service, %instance, %error, "replica runs without its limits"))
+        .ok()
+        .flatten()
 }

@@ -12,6 +12,8 @@ pub struct ServiceState {
     pub service: ServiceName,
     /// How many replicas there should be.
     pub desired: u32,
+    /// Whether its replicas have limits of CPU time or memory, and whether they are enforced.
+    pub limits: LimitsState,
     /// Those there are, by ordinal.
     pub replicas: Vec<ReplicaState>,
 }
@@ -23,6 +25,20 @@ impl ServiceState {
         let ready = self.replicas.iter().filter(|replica| replica.standing == Standing::Ready).count();
         u32::try_from(ready).is_ok_and(|ready| ready >= self.desired)
     }
+}
+
+/// What becomes of the `cpu` and `memory` of a service's `limits`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LimitsState {
+    /// It has neither.
+    None,
+    /// The kernel sees to them.
+    Enforced,
+    /// Nobody does.
+    NotEnforced {
+        /// Why not.
+        cause: Arc<str>,
+    },
 }
 
 /// One replica.

@@ -6,6 +6,7 @@ mod health;
 mod probes;
 mod replicas;
 mod resilience;
+mod resources;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -128,8 +129,10 @@ fn refuse_keys_of_command(raw: &raw::Service, report: &mut Report) {
         (raw.database.as_ref().map(|key| key.span), "`database` has no effect without `command`"),
         (raw.probes.as_ref().map(|key| key.span), "`probes` has no effect without `command`"),
         (raw.back_off.as_ref().map(|key| key.span), "`back_off` has no effect without `command`"),
+        (raw.resources.as_ref().map(|key| key.span), "`resources` has no effect without `command`"),
         (raw.shutdown_grace.as_ref().map(|key| key.span), "`shutdown_grace` has no effect without `command`"),
     ] {
         report.without_effect(key, message, "remove it: Phalanx does not run these endpoints");
     }
+    resources::refuse_limits_of_command(raw, report);
 }

@@ -4,8 +4,11 @@
 
 mod failing;
 mod harness;
+mod limits;
 mod orphans;
+mod printing;
 mod probing;
 mod recorder;
 mod starting;
 mod stopping;
+mod usage;
