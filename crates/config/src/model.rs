@@ -18,7 +18,8 @@ pub use auth::{
     Auth, KeySource, Presence, Revocation, RevocationStore, RouteAuth, Secret, StaleFeed, TokenTypes,
 };
 use ipnet::IpNet;
-pub use replicas::{Probe, Replicas, ReplicasLimit};
+pub(crate) use replicas::REPLICAS_MAX;
+pub use replicas::{Connections, Probe, Replicas, ReplicasLimit};
 pub use resilience::{
     AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue, Resilience, Retry, Shedding,
 };

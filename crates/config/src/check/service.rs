@@ -1,5 +1,6 @@
 //! `[service.NAME]`
 
+mod database;
 mod dependencies;
 mod discover;
 mod endpoints;
