@@ -1,8 +1,11 @@
 //! Orders that are refused, and what is told of those that are not.
 
-use phalanx_fleet::OrderError;
+use phalanx_fleet::{OrderError, OrderOutcome};
 
-use crate::harness::{Setup, Traces, replicas, shell, within};
+use crate::{
+    harness::{Setup, Traces, eventually, replicas, shell, within},
+    recorder::{Asked, Reaction, Recorder},
+};
 
 #[tokio::test]
 async fn an_order_that_cannot_be_carried_out_is_refused_with_the_reason() {
@@ -29,17 +32,14 @@ async fn an_order_that_cannot_be_carried_out_is_refused_with_the_reason() {
 async fn a_fleet_that_stops_takes_no_orders() {
     let traces = Traces::new();
     let mut setup = Setup::new(traces.shell(r#"exec "$0""#));
-    setup.balancer = crate::recorder::Recorder::new(|asked| match asked {
-        crate::recorder::Asked::Drained(_) => crate::recorder::Reaction::Hang,
-        _ => crate::recorder::Reaction::Acknowledge,
+    setup.balancer = Recorder::new(|asked| match asked {
+        Asked::Drained(_) => Reaction::Hang,
+        _ => Reaction::Acknowledge,
     });
     let mut running = setup.run();
     let (_, process) = running.ready().await;
     running.stop.cancel();
-    crate::harness::eventually(|| {
-        running.balancer.asked().contains(&crate::recorder::Asked::Drained(process.address))
-    })
-    .await;
+    eventually(|| running.balancer.asked().contains(&Asked::Drained(process.address))).await;
     assert_eq!(running.handle.scale("api", 2).await, Err(OrderError::Stopping));
     running.handle.stop_now();
     running.outcome().await;
@@ -80,4 +80,27 @@ async fn what_happens_is_told_in_order_with_reasons() {
         ]
     );
     traces.assert_gone();
+}
+
+#[tokio::test]
+async fn an_order_that_changes_nothing_is_accepted_and_tells_nothing() {
+    let keys = shell(r#"exec "$0""#);
+    let running = Setup::new(&keys).run();
+    running.complete().await;
+    let before = running.happened();
+    let handle = &running.handle;
+    for order in [
+        handle.resume("api").await,
+        handle.scale("api", 1).await,
+        handle.roll_to("api", replicas(&keys)).await,
+    ] {
+        assert_eq!(order.as_ref().unwrap().revision, 1);
+        assert_eq!(running.outcome_of(order).await, OrderOutcome::Complete);
+    }
+    assert_eq!(running.happened(), before);
+    for _ in 0..2 {
+        handle.pause("api").await.unwrap();
+    }
+    assert_eq!(running.happened()[before.len()..], ["api paused"]);
+    running.stop().await;
 }
