@@ -1,12 +1,15 @@
 //! Services that depend on others start after them and stop before them.
 
-use std::fs;
+use std::{
+    fs,
+    sync::{Arc, Mutex},
+};
 
-use phalanx_fleet::{RolloutStatus, Standing};
+use phalanx_fleet::{ProcessState, RolloutStatus, Standing};
 
 use crate::{
-    harness::{Setup, Traces, env_of, ready_file, within},
-    recorder::Asked,
+    harness::{Setup, Traces, env_of, has_ended, ready_file, within},
+    recorder::{Asked, Reaction, Recorder},
 };
 
 #[tokio::test]
@@ -15,9 +18,22 @@ async fn a_service_starts_after_those_it_depends_on_and_stops_before_them() {
     let (_home, file) = ready_file();
     let plain = traces.shell(r#"exec "$0""#);
     let gated = traces.shell(r#"exec "$0""#) + &env_of(&file);
-    let setup = Setup::new(format!(
+    let chain: Arc<Mutex<Vec<ProcessState>>> = Arc::default();
+    let mut setup = Setup::new(format!(
         "{plain}replicas = 2\ndepends_on = ['cache', 'database']\n[service.cache]\n{plain}depends_on = ['database']\n[service.database]\n{gated}"
     ));
+    setup.balancer = Recorder::new({
+        let chain = Arc::clone(&chain);
+        move |asked| {
+            if let Asked::Withdraw(address) = asked {
+                // Whoever is withdrawn at the end, those that depend on it have ended.
+                let chain = chain.lock().unwrap();
+                let mut above = chain.iter().take_while(|process| process.address != address);
+                assert!(above.all(|process| has_ended(process.pid)), "{asked:?} too early");
+            }
+            Reaction::Acknowledge
+        }
+    });
     let mut running = setup.run();
     within(running.handle.wait_until(|services| {
         services[2].replicas.first().is_some_and(|database| database.process.is_some())
@@ -51,8 +67,9 @@ async fn a_service_starts_after_those_it_depends_on_and_stops_before_them() {
     fs::write(&file, "").unwrap();
     within(running.handle.all_ready()).await.unwrap();
 
+    *chain.lock().unwrap() = state.iter().map(|service| service.replicas[0].process.unwrap()).collect();
     running.stop.cancel();
-    assert_eq!(running.outcome().await.orderly, 3);
+    assert_eq!(running.outcome().await.orderly, 3, "{}", running.log.text());
     let stopped: Vec<_> =
         running.happened().into_iter().filter(|happened| happened.ends_with("stopped")).collect();
     assert_eq!(stopped, ["api-1 stopped", "cache-1 stopped", "database-1 stopped"]);
