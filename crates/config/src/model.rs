@@ -2,6 +2,7 @@
 
 mod auth;
 mod probes;
+mod replicas;
 mod resilience;
 mod resources;
 
@@ -20,6 +21,8 @@ pub use auth::{
 };
 use ipnet::IpNet;
 pub use probes::{BackOff, Check, Probe};
+pub(crate) use replicas::REPLICAS_MAX;
+pub use replicas::{Connections, Replicas, ReplicasLimit};
 pub use resilience::{
     AdaptiveConcurrency, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Queue, Resilience, Retry,
     Shedding,
@@ -350,31 +353,6 @@ pub struct ActiveHealth {
     pub healthy: u32,
     /// Bad checks in a row until it is taken out; default 3.
     pub unhealthy: u32,
-}
-
-/// Processes that Phalanx runs for a service.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Replicas {
-    /// Program and arguments; the program is not empty.
-    pub command: Vec<String>,
-    /// Where `command` stands in the file, for a fault that shows only when it is started.
-    pub command_span: Span,
-    /// How many; at least 1, at most 1000.
-    pub replicas: u32,
-    /// `env`: added to the environment that Phalanx has itself.
-    pub env: BTreeMap<String, String>,
-    /// `probes.startup`; default: readiness's probe, each second, 60 failures.
-    pub startup: Probe,
-    /// `probes.readiness`; default: a TCP connection that is accepted.
-    pub readiness: Probe,
-    /// `probes.liveness`; default: none.
-    pub liveness: Option<Probe>,
-    /// `back_off`
-    pub back_off: BackOff,
-    /// Time between TERM and KILL; default 30 s.
-    pub shutdown_grace: Duration,
-    /// What one replica is expected to use, and what it may use.
-    pub resources: Resources,
 }
 
 /// `[admin]`

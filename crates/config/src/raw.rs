@@ -9,6 +9,7 @@ mod auth;
 mod probes;
 mod resilience;
 mod resources;
+mod rollout;
 mod route;
 mod service;
 
@@ -23,6 +24,7 @@ pub(crate) use self::{
     probes::{BackOff, Probe, Probes},
     resilience::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Queue},
     resources::Amounts,
+    rollout::{OnStall, Rollout},
     route::{Respond, Retry, Route, Timeouts},
     service::{
         ActiveHealth, Balance, DatabaseConnections, Discover, Endpoint, PassiveHealth, Protocol, Service,

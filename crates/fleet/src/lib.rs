@@ -10,9 +10,16 @@
 
 mod balancer;
 mod cgroup;
+mod crew;
+mod dependencies;
+mod events;
 mod fleet;
+mod handle;
 mod life;
+mod lost;
+mod manager;
 mod notice;
+mod orders;
 mod output;
 mod ports;
 mod probe;
@@ -20,14 +27,22 @@ mod process;
 mod program;
 mod replica;
 mod run;
+mod service;
 mod state;
+mod template;
 mod usage;
 
 pub use self::{
     balancer::{Balancer, Withdrawal},
-    fleet::{Fleet, FleetEnded, FleetHandle, Outcome, Settings},
+    events::{EventKind, EventStream, FleetEvent, Missed},
+    fleet::{Fleet, Outcome, Settings},
+    handle::{FleetEnded, FleetHandle},
+    orders::{Accepted, OrderError, OrderOutcome},
     output::{Colours, LostLines, OutputLine, OutputRecord, OutputStream, output_queue, write_lines},
     program::{ProgramError, find_program},
-    state::{LimitsState, ProcessState, ReplicaState, ServiceState, Standing},
+    state::{
+        AutoscaleState, LimitsState, MetricState, ProcessState, ReplicaState, RevisionState, RolledBack,
+        RolloutState, RolloutStatus, ServiceState, Standing,
+    },
     usage::{Measured, Sampler, Usage},
 };

@@ -20,10 +20,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(crate) use self::back_off::Failures;
 pub(crate) use self::checks::Answer;
 pub(crate) use self::vocabulary::{Action, Event, ProbeKind, Rules, Tell};
 use self::{
-    back_off::Failures,
     checks::Checks,
     vitals::{Finding, Vitals},
 };

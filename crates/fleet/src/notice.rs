@@ -40,7 +40,7 @@ pub(crate) struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     /// What the last probe of this kind found, and what to do about it.
-    fn last_answer(
+    pub(crate) fn last_answer(
         &self,
         kind: ProbeKind,
     ) -> (Option<DisplayValue<&'a ProbeError>>, Option<DisplayValue<&'static str>>) {

@@ -19,7 +19,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::probing::{LastAnswers, Probing};
-use crate::{fleet::Template, life::Answer, process::Groups, program::ProgramError};
+use crate::{life::Answer, process::Groups, program::ProgramError, template::Template};
 
 /// What a probe needs of the replica that it asks.
 pub(crate) struct Target {

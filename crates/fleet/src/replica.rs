@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     balancer::{Balancer, Withdrawal},
     cgroup::Limits,
-    fleet::Template,
+    events::{self, EventLog},
     life::{Action, Event, Life, Tell},
     notice::{self, Facts},
     output::{LastLines, Outputs, Sink},
@@ -29,6 +29,7 @@ use crate::{
     process::Groups,
     run::{Previous, Run},
     state::{Board, ReplicaState, Standing},
+    template::Template,
     usage::Meter,
 };
 
@@ -45,9 +46,25 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn new(service: ServiceName, ordinal: u32) -> Self {
-        let instance = format!("{service}-{ordinal}").into();
+        let instance = instance(&service, ordinal);
         Self { service, instance }
     }
+}
+
+/// The name of a replica.
+pub(crate) fn instance(service: &ServiceName, ordinal: u32) -> Arc<str> {
+    format!("{service}-{ordinal}").into()
+}
+
+/// The place that a replica takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seat {
+    /// From 1; no other living replica of the service has it.
+    pub(crate) ordinal: u32,
+    /// What it runs.
+    pub(crate) revision: u64,
+    /// Starts in this place before it, if it takes over from a replica that was lost.
+    pub(crate) restarts: u32,
 }
 
 /// What all replicas of a fleet share.
@@ -55,6 +72,7 @@ pub(crate) struct Surroundings<B> {
     pub(crate) balancer: Arc<B>,
     pub(crate) board: Board,
     pub(crate) limits: Limits,
+    pub(crate) events: Arc<EventLog>,
     pub(crate) groups: Arc<Groups>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) outputs: Arc<Outputs>,
@@ -101,21 +119,23 @@ pub(crate) struct Replica<B> {
 impl<B: Balancer> Replica<B> {
     pub(crate) fn new(
         service: ServiceName,
-        ordinal: u32,
+        seat: Seat,
         template: Arc<Template>,
         surroundings: Arc<Surroundings<B>>,
         stops: Stops,
     ) -> Self {
+        let Seat { ordinal, revision, restarts } = seat;
         let identity = Identity::new(service, ordinal);
         let sink = surroundings.outputs.sink(&identity.instance);
         let life = Life::new(Arc::clone(&template.rules), ordinal);
         let state = ReplicaState {
             instance: Arc::clone(&identity.instance),
             ordinal,
+            revision,
             standing: life.standing(),
             since: clock::now(),
             process: None,
-            restarts: 0,
+            restarts,
             last_exit: None,
             last_output: Arc::default(),
         };
@@ -254,6 +274,8 @@ impl<B: Balancer> Replica<B> {
             previous: &self.previous,
         };
         notice::tell(tell, &facts);
+        let (kind, reason) = events::told(tell, &facts);
+        self.surroundings.events.record(&self.identity.service, Some(&self.identity.instance), kind, reason);
     }
 
     /// An end by force counts only where it is the end of the replica, not of one of its runs.
@@ -292,7 +314,7 @@ fn withdrawal(standing: Standing) -> Withdrawal {
 }
 
 /// Waits until the balancer has made a change, unless there is no time left for it.
-async fn acknowledged(
+pub(crate) async fn acknowledged(
     made: impl Future<Output = ()>,
     change: &'static str,
     identity: &Identity,

@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cgroup::Group,
-    fleet::Template,
     life::{Event, ProbeKind},
     output::{LastLines, OutputStream, Sink, pump},
     ports::{NoFreePort, PortLease},
@@ -19,6 +18,7 @@ use crate::{
     program::{self, ProgramError},
     replica::{Identity, Surroundings},
     state::ProcessState,
+    template::Template,
 };
 
 /// How long the output of a process that has ended is read on. Only a descendant that left its process group can hold it

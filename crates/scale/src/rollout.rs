@@ -184,6 +184,19 @@ impl<T> Rollout<T> {
         Ok(revision)
     }
 
+    /// Has the time until it stalls begin at `now`: what was ordered until here could not be begun.
+    pub fn begin_at(&mut self, now: Duration) {
+        if let Course::Underway { .. } = self.course {
+            self.course = Course::begun(Origin::Ordered, now);
+        }
+    }
+
+    /// Whether it waits for [`Self::resume`].
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.course.is_paused()
+    }
+
     /// Replaces no more replicas until [`Self::resume`].
     pub fn pause(&mut self) {
         self.course = Course::Paused;

@@ -6,14 +6,14 @@ use phalanx_config::BackOff;
 
 /// The failed runs of a replica that still count.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Failures(u32);
+pub(crate) struct Failures(u32);
 
 impl Failures {
     /// Counts a run that lasted for `ran_for`, and says how long to wait until the next.
     ///
     /// The first failure costs no pause, the second `first`, each further one twice as much, up to `longest`. A long run
     /// forgives those before it, and its own end is the first again.
-    pub(super) fn count(&mut self, ran_for: Duration, back_off: &BackOff, ordinal: u32) -> Duration {
+    pub(crate) fn count(&mut self, ran_for: Duration, back_off: &BackOff, ordinal: u32) -> Duration {
         if ran_for > back_off.forgiven_after {
             self.0 = 0;
         }

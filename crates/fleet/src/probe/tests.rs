@@ -8,7 +8,7 @@ use std::io::{Read as _, Write as _};
 use phalanx_config::{Config, Replicas, Source};
 
 use super::{http::STATUS_LINE_BYTES_MAX, *};
-use crate::life::Rules;
+use crate::fleet::Settings;
 
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -110,17 +110,8 @@ fn http(port: Option<u16>) -> Check {
 
 /// A replica at this address, with a greeting in its environment.
 fn target(address: SocketAddr) -> Target {
-    let replicas = replicas();
-    let rules = Rules {
-        startup: replicas.startup.clone(),
-        readiness: replicas.readiness.clone(),
-        liveness: None,
-        drain_deadline: PATIENCE,
-        shutdown_grace: PATIENCE,
-        back_off: replicas.back_off,
-    };
     Target {
-        template: Arc::new(Template { replicas, rules: Arc::new(rules) }),
+        template: Arc::new(Template::new(replicas(), Settings::new(PATIENCE))),
         instance: "api-1".into(),
         address,
         groups: Arc::default(),

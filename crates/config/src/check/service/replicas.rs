@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use toml::Spanned;
 
-use super::{probes, resources::resources};
+use super::{database, dependencies, probes, resources::resources, rollout};
 use crate::{
     located::At,
-    model::{Replicas, Source},
+    model::{Replicas, ReplicasLimit, Source},
     raw,
     report::Report,
     source::clipped,
@@ -15,13 +15,6 @@ use crate::{
 };
 
 const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(30);
-
-/// Where a replica finds how many connections it may open to each database server.
-const DATABASE_CONNECTIONS: &str = "DATABASE_CONNECTIONS";
-const CONNECTIONS_DEFAULT: u32 = 8;
-/// PostgreSQL's own.
-const MAX_CONNECTIONS_DEFAULT: u32 = 100;
-const RESERVE_DEFAULT: u32 = 10;
 
 /// What Phalanx puts into the environment of each replica.
 const RESERVED_VARIABLES: [&str; 2] = ["PORT", "PHALANX_INSTANCE"];
@@ -38,16 +31,22 @@ pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &m
     let probes = probes::probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
     let back_off = probes::back_off(raw.back_off.as_ref(), report);
     let replicas = raw.replicas.map_or(1, |replicas| replicas.value).into();
+    let rollout = rollout::policy(raw.rollout, report);
     let mut env = raw.env.map(|given| env(given.value, report)).unwrap_or_default();
-    if let Some(given) = raw.database {
-        let connections = database_connections(&given, replicas, report);
-        env.entry(DATABASE_CONNECTIONS.to_owned()).or_insert_with(|| connections.to_string());
-    }
+    let limit = match raw.database {
+        Some(given) => {
+            let connections = database::connections(&given, replicas, rollout.pace, report);
+            env.entry(database::CONNECTIONS.to_owned()).or_insert_with(|| connections.each.to_string());
+            ReplicasLimit::Connections(connections)
+        }
+        None => ReplicasLimit::Machine,
+    };
     let shutdown_grace = report.duration(raw.shutdown_grace.as_ref(), SHUTDOWN_GRACE_DEFAULT);
     Some(Source::Replicas(Replicas {
         command_span: command.span,
         command: program(command, "the command is empty", report)?,
         replicas,
+        limit,
         env,
         startup: probes.startup,
         readiness: probes.readiness,
@@ -55,6 +54,8 @@ pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &m
         back_off,
         shutdown_grace,
         resources,
+        rollout,
+        depends_on: dependencies::names(raw.depends_on),
     }))
 }
 
@@ -96,29 +97,4 @@ fn env(given: BTreeMap<Spanned<String>, At<String>>, report: &mut Report) -> BTr
         }
     }
     given.into_iter().map(|(name, value)| (name.into_inner(), value.value)).collect()
-}
-
-/// The connections of one replica, when those of all fit into what the database takes.
-fn database_connections(given: &At<raw::DatabaseConnections>, replicas: u32, report: &mut Report) -> u32 {
-    let At { value: raw, span } = given;
-    let number = |key: &Option<At<u32>>, default| key.as_ref().map_or(default, |given| given.value);
-    let connections = number(&raw.connections, CONNECTIONS_DEFAULT);
-    let max_connections = number(&raw.max_connections, MAX_CONNECTIONS_DEFAULT);
-    let reserve = number(&raw.reserve, RESERVE_DEFAULT);
-    let room = max_connections.saturating_sub(reserve);
-    let wanted = u64::from(replicas) * u64::from(connections);
-    // A key that was lost may have been the one that makes it fit.
-    if wanted > room.into() && !report.has_losses(*span) {
-        let message = format!(
-            "{replicas} replicas with {connections} connections each are {wanted}, and the database has {room} for them: `max_connections` {max_connections}, `reserve` {reserve}"
-        );
-        let help = match room / replicas.max(1) {
-            each @ 2.. => format!(
-                "lower `connections` to {each}, or `replicas`, or raise `max_connections` here and in PostgreSQL"
-            ),
-            _ => "lower `replicas`, or raise `max_connections` here and in PostgreSQL".to_owned(),
-        };
-        report.fault(*span, message, help);
-    }
-    connections
 }
