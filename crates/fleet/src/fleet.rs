@@ -95,6 +95,11 @@ impl<B: Balancer> Fleet<B> {
         Self { services, settings, surroundings, orders, stop_now: CancellationToken::new() }
     }
 
+    #[cfg(test)]
+    pub(crate) fn surroundings(&self) -> Arc<Surroundings<B>> {
+        Arc::clone(&self.surroundings)
+    }
+
     /// A handle to watch the fleet with, to give it orders, and to stop it at once.
     #[must_use]
     pub fn handle(&self) -> FleetHandle {

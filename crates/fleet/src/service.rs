@@ -10,6 +10,8 @@
 
 mod members;
 mod take;
+#[cfg(test)]
+mod tests;
 
 use std::{
     mem,
