@@ -94,7 +94,7 @@ fn phalanx_moves_into_a_leaf_and_passes_on_what_replicas_need() {
     assert_eq!(fs::read_to_string(group.path().join(SUBTREE)).unwrap(), "-memory");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_run_that_was_killed_for_memory_says_so() {
     let home = tempfile::tempdir().unwrap();
     let limits = Amounts { memory_bytes: NonZeroU64::new(4096), ..Amounts::default() };
