@@ -168,12 +168,13 @@ impl Tree {
         write(group, SUBTREE, &switched.join(" "))
     }
 
-    /// In the opposite order, since a group that passes controllers on takes no process.
+    /// In the opposite order: a group goes on passing on what one below it does, and one that passes controllers on takes no
+    /// process.
     fn close(&self) -> Result<(), Unenforced> {
+        let none = CONTROLLERS.map(|controller| format!("-{controller}")).join(" ");
+        write(&self.folder, SUBTREE, &none)?;
         self.switch(&self.given, '-')?;
         if self.is_moved {
-            let none = CONTROLLERS.map(|controller| format!("-{controller}")).join(" ");
-            write(&self.folder, SUBTREE, &none)?;
             write(&self.given, PROCESSES, &process::id().to_string())?;
             remove_folder(&self.folder.join(OWN_LEAF))?;
         }
@@ -200,7 +201,9 @@ fn remove_abandoned(given: &Path) {
     for item in items.flatten() {
         let name = item.file_name();
         let pid = name.to_str().and_then(|name| name.strip_prefix(FOLDER_PREFIX)?.parse::<u32>().ok());
-        let is_abandoned = pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists());
+        // In a container a Phalanx often has the id of the one before it.
+        let is_gone = |pid| pid == process::id() || !Path::new(&format!("/proc/{pid}")).exists();
+        let is_abandoned = pid.is_some_and(is_gone);
         if !is_abandoned {
             continue;
         }

@@ -73,6 +73,7 @@ fn phalanx_moves_into_a_leaf_and_passes_on_what_replicas_need() {
     let limited = limits.group("api-1", &resources).unwrap().unwrap();
     limited.enter(4711).unwrap();
     let Limits::Enforced(tree) = &limits else { panic!("the tree was opened") };
+    let passed_on = tree.folder.join(SUBTREE);
     let text = |path: &str| fs::read_to_string(tree.folder.join("api-1").join(path)).unwrap();
     for (file, expected) in [
         ("cpu.max", "150000 100000"),
@@ -88,11 +89,12 @@ fn phalanx_moves_into_a_leaf_and_passes_on_what_replicas_need() {
     assert_eq!(text("cgroup.kill"), "1");
 
     drop(limits);
+    assert_eq!(fs::read_to_string(passed_on).unwrap(), "-cpu -memory");
     assert_eq!(fs::read_to_string(group.path().join(PROCESSES)).unwrap(), process::id().to_string());
     assert_eq!(fs::read_to_string(group.path().join(SUBTREE)).unwrap(), "-memory");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_run_that_was_killed_for_memory_says_so() {
     let home = tempfile::tempdir().unwrap();
     let limits = Amounts { memory_bytes: NonZeroU64::new(4096), ..Amounts::default() };
@@ -168,4 +170,23 @@ async fn the_end_of_a_group_is_the_end_of_everybody_in_it() {
     assert!(!folder.exists());
     assert!(!leader.wait().unwrap().success());
     fs::remove_dir(parent).unwrap();
+}
+
+#[test]
+fn what_a_killed_phalanx_left_is_removed_and_what_a_living_one_has_is_not() {
+    let group = given("cpu memory\n", &ours(), "");
+    let (left, living) = (format!("phalanx-{}", u32::MAX), "phalanx-1".to_owned());
+    for name in [&left, &living, &format!("phalanx-{}", process::id()), &"phalanx-x".to_owned()] {
+        fs::create_dir(group.path().join(name)).unwrap();
+    }
+    fs::create_dir(group.path().join(&living).join("api-1")).unwrap();
+    remove_abandoned(group.path());
+    let mut names: Vec<_> = fs::read_dir(group.path())
+        .unwrap()
+        .map(|item| item.unwrap())
+        .filter(|item| item.path().is_dir() && !item.path().join("cgroup.kill").exists())
+        .map(|item| item.file_name().into_string().unwrap())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, [living.as_str(), "phalanx-x"], "the others were killed, as far as a folder can be");
 }
