@@ -1,8 +1,10 @@
 //! The checked configuration: what the rest of Phalanx works with.
 
 mod auth;
+mod probes;
 mod replicas;
 mod resilience;
+mod resources;
 
 use std::{
     collections::BTreeMap,
@@ -18,10 +20,14 @@ pub use auth::{
     Auth, KeySource, Presence, Revocation, RevocationStore, RouteAuth, Secret, StaleFeed, TokenTypes,
 };
 use ipnet::IpNet;
-pub use replicas::{EnvFile, Probe, Replicas, ReplicasLimit};
+pub use probes::{BackOff, Check, Probe};
+pub(crate) use replicas::REPLICAS_MAX;
+pub use replicas::{Connections, EnvFile, Replicas, ReplicasLimit};
 pub use resilience::{
-    AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue, Resilience, Retry, Shedding,
+    AdaptiveConcurrency, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Queue, Resilience, Retry,
+    Shedding,
 };
+pub use resources::{Amounts, Resources};
 
 use crate::source::SourceFile;
 

@@ -8,6 +8,7 @@
 mod auth;
 mod probes;
 mod resilience;
+mod resources;
 mod rollout;
 mod route;
 mod service;
@@ -20,8 +21,9 @@ use toml::Spanned;
 
 pub(crate) use self::{
     auth::{Auth, RouteAuth, StaleFeed, TokenTypes},
-    probes::{Probe, Probes},
-    resilience::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue},
+    probes::{BackOff, Probe, Probes},
+    resilience::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Queue},
+    resources::Amounts,
     rollout::{OnStall, Rollout},
     route::{Respond, Retry, Route, Timeouts},
     service::{

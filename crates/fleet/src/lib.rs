@@ -9,6 +9,7 @@
 //! Elsewhere: the balancer, which is asked through [`Balancer`] (`phalanx-gateway`); the terminal (`phalanx`).
 
 mod balancer;
+mod cgroup;
 mod crew;
 mod dependencies;
 mod events;
@@ -29,18 +30,19 @@ mod run;
 mod service;
 mod state;
 mod template;
+mod usage;
 
 pub use self::{
-    balancer::Balancer,
+    balancer::{Balancer, Withdrawal},
     events::{EventKind, EventStream, FleetEvent, Missed},
     fleet::{Fleet, Outcome, Settings},
     handle::{FleetEnded, FleetHandle},
-    life::BackOff,
     orders::{Accepted, OrderError, OrderOutcome},
-    output::{Colours, OutputLine, output_queue, write_lines},
+    output::{Colours, LostLines, OutputLine, OutputRecord, OutputStream, output_queue, write_lines},
     program::{ProgramError, find_program},
     state::{
-        AutoscaleState, MetricState, ProcessState, ReplicaState, RevisionState, RolledBack, RolloutState,
-        RolloutStatus, ServiceState, Standing,
+        AutoscaleState, LimitsState, MetricState, ProcessState, ReplicaState, RevisionState, RolledBack,
+        RolloutState, RolloutStatus, ServiceState, Standing,
     },
+    usage::{Measured, Sampler, Usage},
 };

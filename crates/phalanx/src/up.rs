@@ -192,7 +192,7 @@ async fn start(wanted: &Wanted, printing: &Printing) -> Result<Running, Failure>
         Some(auth) => verification::open(auth).await.map(|(opened, upkeep)| (Some(opened), Some(upkeep)))?,
         None => (None, None),
     };
-    let Started { gateway, workers, health, discovery } =
+    let Started { gateway, workers, health, discovery, memory } =
         Gateway::start(config, verification.as_ref(), listeners, requests.clone(), upstreams.clone())
             .context("start the gateway")
             .map_err(Failure::Runtime)?;
@@ -206,7 +206,13 @@ async fn start(wanted: &Wanted, printing: &Printing) -> Result<Running, Failure>
     let balancer = Arc::new(GatewayBalancer::new(gateway.clone(), holds.clone()));
     let fleet = Fleet::new(services, settings, balancer, printing.lines.clone());
     let fleet_handle = fleet.handle();
-    let families = Families { requests, upstreams, discovery: discovery.family(), verification };
+    let families = Families {
+        requests,
+        upstreams,
+        discovery: discovery.family(),
+        verification,
+        lost: printing.lost.clone(),
+    };
     let about = About { admin: admin_address, holds: holds.clone(), left_out: left_out.clone() };
     let overview = Arc::new(Overview::new(gateway.clone(), fleet_handle.clone(), about, families));
     let obedience = Obedience::new(gateway.clone(), fleet_handle.clone(), holds, overview.draining());
@@ -217,6 +223,11 @@ async fn start(wanted: &Wanted, printing: &Printing) -> Result<Running, Failure>
     if has_fleet {
         let stop = stop_fleet.clone();
         tasks.spawn(async { Task::Fleet(fleet.run(stop).await) });
+        let (measured, stop) = (fleet_handle.clone(), stop_rest.clone());
+        tasks.spawn(async move {
+            measured.keep_measuring(stop).await;
+            Task::Other
+        });
     }
     let stop = stop_rest.clone();
     tasks.spawn(async {
@@ -226,6 +237,11 @@ async fn start(wanted: &Wanted, printing: &Printing) -> Result<Running, Failure>
     let stop = stop_rest.clone();
     tasks.spawn(async {
         discovery.run(stop).await;
+        Task::Other
+    });
+    let stop = stop_rest.clone();
+    tasks.spawn(async {
+        memory.run(stop).await;
         Task::Other
     });
     if let Some(upkeep) = verification_upkeep {

@@ -1,11 +1,14 @@
 //! `[service.NAME]`
 
+mod database;
 mod dependencies;
 mod discover;
 mod endpoints;
 mod health;
+mod probes;
 mod replicas;
 mod resilience;
+mod resources;
 mod rollout;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -132,10 +135,13 @@ fn refuse_keys_of_command(raw: &raw::Service, report: &mut Report) {
         (raw.env_file.as_ref().map(|key| key.span), "`env_file` has no effect without `command`"),
         (raw.database.as_ref().map(|key| key.span), "`database` has no effect without `command`"),
         (raw.probes.as_ref().map(|key| key.span), "`probes` has no effect without `command`"),
+        (raw.back_off.as_ref().map(|key| key.span), "`back_off` has no effect without `command`"),
+        (raw.resources.as_ref().map(|key| key.span), "`resources` has no effect without `command`"),
         (raw.shutdown_grace.as_ref().map(|key| key.span), "`shutdown_grace` has no effect without `command`"),
         (raw.rollout.as_ref().map(|key| key.span), "`rollout` has no effect without `command`"),
         (raw.depends_on.as_ref().map(|key| key.span), "`depends_on` has no effect without `command`"),
     ] {
         report.without_effect(key, message, "remove it: Phalanx does not run these endpoints");
     }
+    resources::refuse_limits_of_command(raw, report);
 }

@@ -1,13 +1,13 @@
 //! Processes that Phalanx runs for a service.
 
-use std::{collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use phalanx_scale::rollout;
 
-use super::{ServiceName, Span};
+use super::{BackOff, Probe, Resources, ServiceName, Span};
 
 /// The most that `replicas` can say.
-const REPLICAS_MAX: u32 = 1000;
+pub(crate) const REPLICAS_MAX: u32 = 1000;
 
 /// Processes that Phalanx runs for a service.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,10 +27,16 @@ pub struct Replicas {
     pub env_files: Vec<EnvFile>,
     /// `probes.startup`; default: readiness's probe, each second, 60 failures.
     pub startup: Probe,
-    /// `probes.readiness`; default: `GET`-less, a TCP connection that is accepted.
+    /// `probes.readiness`; default: a TCP connection that is accepted.
     pub readiness: Probe,
+    /// `probes.liveness`; default: none.
+    pub liveness: Option<Probe>,
+    /// `back_off`
+    pub back_off: BackOff,
     /// Time between TERM and KILL; default 30 s.
     pub shutdown_grace: Duration,
+    /// What one replica is expected to use, and what it may use.
+    pub resources: Resources,
     /// `rollout`: how replicas are replaced by others.
     pub rollout: rollout::Policy,
     /// `depends_on`: services with a command that are complete before this one starts; without a cycle, and none twice.
@@ -53,13 +59,19 @@ pub struct EnvFile {
 pub enum ReplicasLimit {
     /// 1000: more processes are not for one machine.
     Machine,
-    /// `database`: each opens connections, of which there are so many.
-    Connections {
-        /// What one replica opens, at least one.
-        each: NonZeroU32,
-        /// What all of them may open.
-        room: u32,
-    },
+    /// `database`: each opens connections.
+    Connections(Connections),
+}
+
+/// The connections of replicas to a database server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// What one replica opens.
+    pub each: u32,
+    /// What all of them may open.
+    pub room: u32,
+    /// How many replicas find room, with those that come on top while they are replaced.
+    pub replicas_max: u32,
 }
 
 impl ReplicasLimit {
@@ -68,7 +80,7 @@ impl ReplicasLimit {
     pub fn max(self) -> u32 {
         match self {
             Self::Machine => REPLICAS_MAX,
-            Self::Connections { each, room } => (room / each).min(REPLICAS_MAX),
+            Self::Connections(connections) => connections.replicas_max,
         }
     }
 }
@@ -77,28 +89,10 @@ impl fmt::Display for ReplicasLimit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Machine => write!(formatter, "at most {REPLICAS_MAX} replicas of a service are run"),
-            Self::Connections { each, room } => write!(
+            Self::Connections(Connections { each, room, replicas_max }) => write!(
                 formatter,
-                "at most {} replicas with {each} connections each find room in the {room} that `database` leaves them",
-                self.max()
+                "at most {replicas_max} replicas with {each} connections each find room in the {room} that `database` leaves them, those included that come on top during a rollout"
             ),
         }
     }
-}
-
-/// A probe, with the rules of Kubernetes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// `path`: a `GET` that must answer 200 to 399; `None`: a TCP connection that is accepted.
-    pub path: Option<String>,
-    /// Before the first probe; default 0 s.
-    pub initial_delay: Duration,
-    /// Between two probes; default 1 s.
-    pub period: Duration,
-    /// For one probe; default 1 s.
-    pub timeout: Duration,
-    /// Good probes in a row until ready; default 1.
-    pub success: u32,
-    /// Bad probes in a row until not ready; default 3.
-    pub failure: u32,
 }

@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Probes, Queue, Rollout};
+use super::{
+    AdaptiveConcurrency, Amounts, BackOff, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Probes,
+    Queue, Rollout,
+};
 use crate::located::{AddressText, At, DnsNameText, DurationText, PathText};
 
 /// What answers: fixed `endpoints`, those that DNS gives (`discover`), or replicas of a `command` that Phalanx runs, each
@@ -71,13 +74,17 @@ pub(crate) struct Service {
     /// How long the share of requests of an endpoint grows after it begins to serve; `"0s"` switches this off.
     #[schemars(extend("default" = "0s"))]
     pub(crate) slow_start: Option<At<DurationText>>,
-    /// What one endpoint works on at a time, for all workers together.
+    /// What one endpoint works on at a time, for all workers together; and, with `command`, what one replica may use.
     #[schemars(extend("examples" = [{ "connections": 100 }]))]
     pub(crate) limits: Option<At<EndpointLimits>>,
     /// Where requests wait for which no endpoint has room; `{}` is one with the defaults. Without it they are answered 503 at
     /// once.
     #[schemars(extend("examples" = [{ "max": 100, "timeout": "1s" }]))]
     pub(crate) queue: Option<At<Queue>>,
+    /// Where requests wait while no endpoint serves, as long as the only replica starts again or none was started yet; `{}` is
+    /// with the defaults. Without it they are answered 503 at once.
+    #[schemars(extend("examples" = [{ "max": 100, "timeout": "10s" }]))]
+    pub(crate) hold: Option<At<Hold>>,
     /// Finds out how many requests at a time the service answers without getting slower, and lets no more through; `{}` is
     /// with the defaults. Without it there is no such limit.
     #[schemars(extend("examples" = [{ "min": 8, "max": 1000 }]))]
@@ -113,10 +120,16 @@ pub(crate) struct Service {
     /// that could ask for more is refused by `phalanx check`. Each replica finds its part in `DATABASE_CONNECTIONS`.
     #[schemars(extend("examples" = [{ "connections": 8, "max_connections": 200 }]))]
     pub(crate) database: Option<At<DatabaseConnections>>,
-    /// With `command`: how a replica is asked whether it is ready. Without it: whether it accepts TCP connections, which one
-    /// that hangs still does.
+    /// With `command`: how a replica is asked whether it is ready, and whether it lives. Without it: whether it accepts TCP
+    /// connections, which one that hangs still does. What follows from the answers: [fleet](fleet.md#probes).
     #[schemars(extend("examples" = [{ "readiness": { "path": "/ready" } }]))]
     pub(crate) probes: Option<At<Probes>>,
+    /// With `command`: how long a replica that failed waits for its next start, see [fleet](fleet.md#restarts).
+    #[schemars(extend("examples" = [{ "first": "1s", "longest": "60s" }]))]
+    pub(crate) back_off: Option<At<BackOff>>,
+    /// With `command`: what one replica is expected to use. The percentages of the autoscaler are of this.
+    #[schemars(extend("examples" = [{ "cpu": "500m", "memory": "512MiB" }]))]
+    pub(crate) resources: Option<At<Amounts>>,
     /// With `command`: time between TERM and KILL.
     #[schemars(extend("default" = "30s"))]
     pub(crate) shutdown_grace: Option<At<DurationText>>,
@@ -129,7 +142,8 @@ pub(crate) struct Service {
     pub(crate) depends_on: Option<At<Vec<At<String>>>>,
 }
 
-/// `replicas` × `connections` must fit into `max_connections` without `reserve`.
+/// `replicas`, with those that `rollout.max_surge` lets come on top, × `connections` must fit into `max_connections` without
+/// `reserve`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DatabaseConnections {

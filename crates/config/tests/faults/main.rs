@@ -6,6 +6,7 @@ mod auth;
 mod gateway;
 mod report;
 mod resilience;
+mod resources;
 mod rollouts;
 mod routes;
 mod sections;

@@ -1,6 +1,6 @@
 //! Replicas that end, do not start, or do not become ready.
 
-use phalanx_fleet::Standing;
+use phalanx_fleet::{Standing, Withdrawal};
 use rustix::process::Signal;
 
 use crate::{
@@ -22,6 +22,7 @@ async fn a_killed_replica_leaves_the_balancer_and_comes_back_on_another_port() {
         running.balancer.asked(),
         [Asked::Admit(first.address), Asked::Withdraw(first.address), Asked::Admit(second.address)]
     );
+    assert_eq!(running.balancer.reasons(), [Withdrawal::Ended]);
     running.log.tells(&[
         "replica exited",
         "api-1",
@@ -49,6 +50,9 @@ async fn a_replica_that_exits_at_once_is_a_crash_loop_with_its_last_words() {
     let replica = running.replica(|replica| matches!(replica.standing, Standing::CrashLoop { .. })).await;
     assert_eq!((replica.last_exit.as_deref(), replica.process), (Some("exit status: 3"), None));
     assert!(replica.restarts >= 2, "{replica:?}");
+    let mut last_output = replica.last_output.to_vec();
+    last_output.sort();
+    assert_eq!(last_output, ["no database", "starting"]);
     assert_eq!(running.balancer.asked(), []);
     running.log.tells(&[
         "WARN phalanx_fleet::notice: replica exited",

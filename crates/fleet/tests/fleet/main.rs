@@ -2,9 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect has failed")]
 
+mod depending;
 mod failing;
 mod harness;
+mod limits;
+mod lost;
+mod orders;
 mod orphans;
+mod printing;
+mod probing;
 mod recorder;
+mod rollouts;
+mod scaling;
 mod starting;
 mod stopping;
+mod usage;

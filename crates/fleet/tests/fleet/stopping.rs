@@ -5,11 +5,11 @@ use std::{
     time::Duration,
 };
 
-use phalanx_fleet::{Outcome, Standing};
+use phalanx_fleet::{Outcome, Standing, Withdrawal};
 use rustix::process::Signal;
 
 use crate::{
-    harness::{Setup, eventually, has_ended, send, shell, status_field, within},
+    harness::{Setup, Traces, eventually, has_ended, send, shell, status_field, was_left_alone, within},
     recorder::{Asked, Reaction, Recorder},
 };
 
@@ -48,6 +48,7 @@ async fn term_comes_after_the_balancer_has_let_go_and_the_requests_are_done() {
         *seen.lock().unwrap(),
         [(Asked::Withdraw(process.address), true), (Asked::Drained(process.address), true)]
     );
+    assert_eq!(running.balancer.reasons(), [Withdrawal::Stopping]);
     let replica = running.handle.state()[0].replicas[0].clone();
     assert_eq!(
         (replica.standing, replica.last_exit.as_deref()),
@@ -113,8 +114,7 @@ async fn stop_now_waits_for_nothing() {
 async fn a_fleet_stops_while_its_replicas_crash_or_start() {
     for script in ["exit 1", "exec sleep 1000"] {
         let mut setup = Setup::new(shell(script));
-        setup.settings.back_off.first = Duration::from_secs(3600);
-        setup.settings.back_off.longest = Duration::from_secs(3600);
+        setup.back_off = "{ first = '1h', longest = '1h' }";
         let mut running = setup.run();
         running
             .replica(|replica| {
@@ -128,6 +128,18 @@ async fn a_fleet_stops_while_its_replicas_crash_or_start() {
 }
 
 #[tokio::test]
+async fn a_fleet_that_is_stopped_at_once_replaces_nobody() {
+    let traces = Traces::new();
+    let mut running = Setup::new(traces.shell(r#"exec "$0""#) + "replicas = 3\n").run();
+    running.complete().await;
+    running.handle.stop_now();
+    assert_eq!(running.outcome().await, Outcome { orderly: 0, forced: 3 });
+    let happened = running.happened();
+    assert_eq!(happened.iter().filter(|happened| happened.ends_with("started")).count(), 3, "{happened:?}");
+    traces.assert_gone();
+}
+
+#[tokio::test]
 async fn a_fleet_that_is_dropped_leaves_no_process() {
     let running = Setup::new(shell(r#"exec "$0""#)).run();
     let (_, process) = running.ready().await;
@@ -137,11 +149,4 @@ async fn a_fleet_that_is_dropped_leaves_no_process() {
 
 fn hang_when(hangs: impl Fn(Asked) -> bool + Send + Sync) -> impl Fn(Asked) -> Reaction + Send + Sync {
     move |asked| if hangs(asked) { Reaction::Hang } else { Reaction::Acknowledge }
-}
-
-/// Whether this stopped process has got neither TERM nor what would let it go on.
-fn was_left_alone(pid: u32) -> bool {
-    let (state, pending) = (status_field(pid, "State").unwrap(), status_field(pid, "ShdPnd").unwrap());
-    let term_is_pending = u64::from_str_radix(&pending, 16).unwrap() & 1 << (Signal::TERM.as_raw() - 1) != 0;
-    state.starts_with('T') && !term_is_pending
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use phalanx_balance::Weight;
 use phalanx_config::{Role, ServiceName};
-use phalanx_fleet::Balancer;
+use phalanx_fleet::{Balancer, Withdrawal};
 use phalanx_gateway::Gateway;
 
 use super::holds::{Entry, Holds};
@@ -29,9 +29,14 @@ impl Balancer for GatewayBalancer {
         }
     }
 
-    async fn withdraw(&self, service: &ServiceName, address: SocketAddr) {
+    async fn withdraw(&self, service: &ServiceName, address: SocketAddr, reason: Withdrawal) {
         self.holds.withdrawn(address);
-        self.gateway.withdraw(service, address).await;
+        let reason = match reason {
+            Withdrawal::Unready => phalanx_gateway::Withdrawal::Unready,
+            Withdrawal::Stopping => phalanx_gateway::Withdrawal::Stopping,
+            Withdrawal::Ended => phalanx_gateway::Withdrawal::Ended,
+        };
+        self.gateway.withdraw(service, address, reason).await;
     }
 
     async fn drained(&self, service: &ServiceName, address: SocketAddr) {

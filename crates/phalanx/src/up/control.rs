@@ -75,14 +75,17 @@ impl Control for Obedience {
     }
 
     fn output(&self, instance: &str) -> Result<Vec<String>, Refusal> {
+        let records = self.fleet.output(instance);
         let state = self.fleet.state();
-        let replicas = || state.iter().flat_map(|service| &service.replicas);
-        let found = replicas().find(|replica| *replica.instance == *instance);
-        found.map(|_| Vec::new()).ok_or_else(|| Refusal::Unknown {
-            what: "replica",
-            name: instance.to_owned(),
-            known: replicas().map(|replica| replica.instance.to_string()).collect(),
-        })
+        let known = || state.iter().flat_map(|service| &service.replicas).map(|replica| &replica.instance);
+        if records.is_empty() && !known().any(|known| **known == *instance) {
+            return Err(Refusal::Unknown {
+                what: "replica",
+                name: instance.to_owned(),
+                known: known().map(ToString::to_string).collect(),
+            });
+        }
+        Ok(records.into_iter().map(|record| record.text).collect())
     }
 
     fn events(&self, after: Option<u64>) -> Events {

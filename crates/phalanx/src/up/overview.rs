@@ -13,12 +13,14 @@ use phalanx_admin::{
 };
 use phalanx_balance::health;
 use phalanx_config::ServiceName;
-use phalanx_fleet::{FleetHandle, ReplicaState, ServiceState, Standing};
+use phalanx_fleet::{FleetHandle, LostLines, ReplicaState, ServiceState, Standing};
 use phalanx_gateway::{EndpointState as GatewayEndpoint, Gateway, GatewayState, Verification};
 use phalanx_telemetry::{
     clock, connections,
     discovery::DiscoveryFamily,
+    overload,
     registry::Registry,
+    replica_use::{self, ReplicaUse, Uses},
     replicas::{self, ReplicaCount},
     requests::RequestFamily,
     upstream::{EndpointTotals, UpstreamFamily},
@@ -51,6 +53,8 @@ pub(super) struct Families {
     pub(super) discovery: DiscoveryFamily,
     /// Where routes ask for tokens.
     pub(super) verification: Option<Verification>,
+    /// Lines that standard output did not take.
+    pub(super) lost: LostLines,
 }
 
 /// What is fixed from the start.
@@ -76,18 +80,22 @@ pub(super) struct Overview {
 
 impl Overview {
     pub(super) fn new(gateway: Gateway, fleet: FleetHandle, about: About, families: Families) -> Self {
-        let Families { requests, upstreams, discovery, verification } = families;
+        let Families { requests, upstreams, discovery, verification, lost } = families;
         let mut registry = Registry::new();
         registry.add(requests.collector());
         registry.add(upstreams.collector());
         let counting = gateway.clone();
         registry.add(connections::collector(move || counting.connections()));
+        let watched = gateway.clone();
+        registry.add(overload::memory_collector(move || watched.is_short_of_memory()));
         discovery.register(&mut registry);
         if let Some(verification) = verification {
             verification.register(&mut registry);
         }
         let counted = fleet.clone();
         registry.add(replicas::collector(move || counted.state().iter().flat_map(replica_counts).collect()));
+        let measured = fleet.clone();
+        registry.add(replica_use::collector(move || uses(&measured, &lost)));
         Self {
             began: clock::now(),
             gateway,
@@ -188,7 +196,7 @@ impl Overview {
                     endpoints,
                     rollout: replicated.map(|service| told::rollout(&service.rollout)),
                     autoscale: replicated.and_then(|service| told::autoscale(service, seen.now)),
-                    limits_enforced: None,
+                    limits_enforced: replicated.and_then(|service| told::limits(&service.limits)),
                 }
             })
             .collect()
@@ -200,6 +208,7 @@ impl Overview {
             Some(address) => self.upstreams.totals(service.service.as_str(), address),
             None => EndpointTotals::default(),
         };
+        let measured = replica.process.and_then(|_| self.fleet.measured(&replica.instance));
         let is_taken_out = replica.process.is_some_and(|process| self.is_taken_out(process.address, seen));
         let (state, reason) = match state_of(replica.standing) {
             EndpointState::Serving if is_taken_out => (
@@ -225,9 +234,12 @@ impl Overview {
             restarts: u64::from(replica.restarts),
             since_seconds: Some(seen.now.saturating_duration_since(replica.since).as_secs()),
             revision: Some(replica.revision),
-            cpu_millicores: None,
-            memory_bytes: None,
-            last_output: Vec::new(),
+            cpu_millicores: measured.as_ref().and_then(|measured| measured.cpu_milli),
+            memory_bytes: measured.as_ref().map(|measured| measured.usage.memory_bytes),
+            last_output: match state {
+                EndpointState::BackOff | EndpointState::CrashLoop => replica.last_output.to_vec(),
+                _ => Vec::new(),
+            },
         }
     }
 
@@ -340,6 +352,24 @@ fn replica_counts(service: &ServiceState) -> Vec<ReplicaCount> {
                 as u64,
         })
         .collect()
+}
+
+fn uses(fleet: &FleetHandle, lost: &LostLines) -> Uses {
+    let state = fleet.state();
+    let replicas = state.iter().flat_map(|service| {
+        service.replicas.iter().map(|replica| {
+            let measured = fleet.measured(&replica.instance);
+            ReplicaUse {
+                service: service.service.to_string(),
+                instance: replica.instance.to_string(),
+                cpu_seconds: measured.map(|measured| measured.usage.cpu.as_secs_f64()),
+                cpu_cores: measured.and_then(|measured| Some(measured.cpu_milli? as f64 / 1000.0)),
+                memory_bytes: measured.map(|measured| measured.usage.memory_bytes),
+                dropped_lines: fleet.dropped_lines(&replica.instance),
+            }
+        })
+    });
+    Uses { replicas: replicas.collect(), lost_lines: lost.count() }
 }
 
 fn state_of(standing: Standing) -> EndpointState {

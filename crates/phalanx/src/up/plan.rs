@@ -3,10 +3,13 @@
 //! Values of the environment are left out, since some of them are secrets.
 //! Elsewhere: what can be wrong with the file and its programs, which was looked for before this.
 
-use std::{collections::BTreeSet, fmt::Write as _, thread, time::Duration};
+use std::{collections::BTreeSet, fmt::Write as _, num::NonZeroU64, thread, time::Duration};
 
 use anyhow::Context as _;
-use phalanx_config::{Config, Probe, Replicas, ServiceName, Source};
+use phalanx_admin::table;
+use phalanx_config::{Check, Config, Probe, Replicas, ReplicasLimit, Resources, ServiceName, Source};
+
+use rustix::system::sysinfo;
 
 use super::{Wanted, bind, replicated};
 use crate::{config_file::Origin, exit::Failure, terminal};
@@ -115,13 +118,31 @@ fn details(replicas: &Replicas) -> Vec<String> {
     details.push("port: a free one for each replica and start, told in PORT".to_owned());
     details.push(format!("startup: {}", probe(&replicas.startup)));
     details.push(format!("readiness: {}", probe(&replicas.readiness)));
+    if let Some(liveness) = &replicas.liveness {
+        details.push(format!("liveness: {}", probe(liveness)));
+    }
+    let Resources { requests, limits } = &replicas.resources;
+    for (what, amounts) in [("requests", requests), ("limits", limits)] {
+        let cpu = amounts.cpu_milli.map(|milli| format!("{milli}m of a core"));
+        let memory = amounts.memory_bytes.map(|bytes| table::memory(bytes.get()));
+        let amounts: Vec<_> = [cpu, memory].into_iter().flatten().collect();
+        if !amounts.is_empty() {
+            details.push(format!("{what}, each: {}", amounts.join(", ")));
+        }
+    }
+    if let ReplicasLimit::Connections(connections) = &replicas.limit {
+        let max = replicas.limit.max();
+        details.push(format!("database: {} connections each, room for {max} replicas", connections.each));
+    }
     details
 }
 
 fn probe(probe: &Probe) -> String {
-    let check = match &probe.path {
-        Some(path) => format!("GET {path}"),
-        None => "a TCP connection".to_owned(),
+    let check = match &probe.check {
+        Check::Connect { .. } => "a TCP connection".to_owned(),
+        Check::Http { path, .. } => format!("GET {path}"),
+        Check::Exec { command } => command.join(" "),
+        Check::Grpc { .. } => "a health check by gRPC".to_owned(),
     };
     let Probe { period, timeout, failure, .. } = probe;
     format!("{check} every {}, {} each, {failure} failures count", shown(*period), shown(*timeout))
@@ -135,7 +156,25 @@ fn cores() -> usize {
     thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
 
-/// What can run, and will not run well on this machine.
-fn warnings(_config: &Config, _left_out: &BTreeSet<ServiceName>) -> Vec<String> {
-    Vec::new()
+/// What can run, and will not run well on this machine: more is asked for than it has.
+fn warnings(config: &Config, left_out: &BTreeSet<ServiceName>) -> Vec<String> {
+    let (mut milli, mut bytes) = (0_u64, 0_u64);
+    for (_, replicas) in replicated(config).filter(|(name, _)| !left_out.contains(*name)) {
+        let (count, requests) = (u64::from(replicas.replicas), replicas.resources.requests);
+        milli += count * requests.cpu_milli.map_or(0, |milli| u64::from(milli.get()));
+        bytes += count * requests.memory_bytes.map_or(0, NonZeroU64::get);
+    }
+    let mut warnings = Vec::new();
+    let cores = cores() as u64;
+    if milli > cores * 1000 {
+        warnings
+            .push(format!("the replicas request {milli}m of processors, and this machine has {cores}000m"));
+    }
+    let machine = sysinfo();
+    let all = machine.totalram * u64::from(machine.mem_unit);
+    if bytes > all {
+        let (wanted, all) = (table::memory(bytes), table::memory(all));
+        warnings.push(format!("the replicas request {wanted} of memory, and this machine has {all}"));
+    }
+    warnings
 }

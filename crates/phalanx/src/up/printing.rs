@@ -4,14 +4,16 @@
 //! Elsewhere: how a terminal is drawn (`super::live`); which lines are dropped where nobody takes them (`phalanx-fleet`).
 
 use std::{
+    fs::File,
     io::{self, IsTerminal as _, Write},
+    os::fd::AsFd as _,
     thread,
     time::Duration,
 };
 
 use anyhow::Context as _;
 use phalanx_config::{Log, LogFormat, LogLevel};
-use phalanx_fleet::{Colours, OutputLine};
+use phalanx_fleet::{Colours, LostLines, OutputLine};
 use phalanx_telemetry::logs::{self, LogWriter};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -26,6 +28,8 @@ pub(super) struct Printing {
     pub(super) lines: mpsc::Sender<OutputLine>,
     /// What a terminal shows at the bottom; `None` where lines are all.
     pub(super) views: Option<watch::Sender<Option<View>>>,
+    /// Counts the lines that standard output did not take.
+    pub(super) lost: LostLines,
     printed: oneshot::Receiver<()>,
     log: LogWriter,
 }
@@ -33,12 +37,14 @@ pub(super) struct Printing {
 /// Starts to print; on a terminal with a live view unless it is to be `plain`.
 pub(super) fn start(log: &Log, plain: bool) -> Result<Printing, Failure> {
     let (lines, queue) = phalanx_fleet::output_queue();
+    let lost = LostLines::default();
     let colours = if terminal::takes_colours() { Colours::Keep } else { Colours::Strip };
     if plain || !live::is_possible() {
         let log = start_log(io::stderr(), log)?;
-        let printed =
-            write_lines(queue, colours).context("start the output thread").map_err(Failure::Runtime)?;
-        return Ok(Printing { lines, views: None, printed, log });
+        let printed = write_lines(queue, colours, lost.clone())
+            .context("start the output thread")
+            .map_err(Failure::Runtime)?;
+        return Ok(Printing { lines, views: None, lost, printed, log });
     }
     // What went past the thread that draws would be drawn over.
     let log = match io::stderr().is_terminal() {
@@ -48,13 +54,13 @@ pub(super) fn start(log: &Log, plain: bool) -> Result<Printing, Failure> {
     let (views, shown) = watch::channel(None);
     let printed =
         live::start(queue, shown, colours).context("start the output thread").map_err(Failure::Runtime)?;
-    Ok(Printing { lines, views: Some(views), printed, log })
+    Ok(Printing { lines, views: Some(views), lost, printed, log })
 }
 
 impl Printing {
     /// Writes what is left, unless nobody takes it. Everybody else who prints has ended.
     pub(super) async fn finish(self) {
-        let Self { lines, views, printed, log } = self;
+        let Self { lines, views, printed, log, .. } = self;
         drop((lines, views, log));
         let _ = tokio::time::timeout(LAST_OUTPUT_MAX, printed).await;
     }
@@ -92,11 +98,17 @@ impl Write for LogLines {
 }
 
 /// Starts the thread that writes plain lines to standard output; what it returns comes when everything has been written.
-fn write_lines(lines: mpsc::Receiver<OutputLine>, colours: Colours) -> io::Result<oneshot::Receiver<()>> {
+fn write_lines(
+    lines: mpsc::Receiver<OutputLine>,
+    colours: Colours,
+    lost: LostLines,
+) -> io::Result<oneshot::Receiver<()>> {
+    // Without the buffer of the standard library, which would keep what a full disk did not take.
+    let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let (printed, all_printed) = oneshot::channel();
     thread::Builder::new().name("output".to_owned()).spawn(move || {
-        // A closed pipe is nobody's fault, and nobody waits any more where the program ends without it.
-        let _ = phalanx_fleet::write_lines(lines, io::stdout(), colours);
+        phalanx_fleet::write_lines(lines, stdout, colours, &lost);
+        // Nobody waits any more where the program ends without it.
         let _ = printed.send(());
     })?;
     Ok(all_printed)

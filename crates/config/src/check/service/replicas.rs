@@ -1,13 +1,13 @@
 //! `command` of a service, and the keys that go with it.
 
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use toml::Spanned;
 
-use super::{dependencies, rollout};
+use super::{database, dependencies, probes, resources::resources, rollout};
 use crate::{
     located::At,
-    model::{EnvFile, Probe, Replicas, ReplicasLimit, Source},
+    model::{EnvFile, Replicas, ReplicasLimit, Source},
     raw,
     report::Report,
     source::clipped,
@@ -16,57 +16,59 @@ use crate::{
 
 const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(30);
 
-/// Where a replica finds how many connections it may open to each database server.
-const DATABASE_CONNECTIONS: &str = "DATABASE_CONNECTIONS";
-const CONNECTIONS_DEFAULT: u32 = 8;
-/// PostgreSQL's own.
-const MAX_CONNECTIONS_DEFAULT: u32 = 100;
-const RESERVE_DEFAULT: u32 = 10;
-
 /// What Phalanx puts into the environment of each replica.
 const RESERVED_VARIABLES: [&str; 2] = ["PORT", "PHALANX_INSTANCE"];
 
 /// Checks the keys of a service that Phalanx runs.
 pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &mut Report) -> Option<Source> {
+    let resources = resources(&raw, report);
     for (key, message) in [
         (raw.passive_health.map(|key| key.span), "`passive_health` has no effect beside `command`"),
         (raw.active_health.map(|key| key.span), "`active_health` has no effect beside `command`"),
     ] {
         report.without_effect(key, message, "remove it: replicas have `probes`");
     }
-    let (startup, readiness) = probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
+    let probes = probes::probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
+    let back_off = probes::back_off(raw.back_off.as_ref(), report);
     let replicas = raw.replicas.map_or(1, |replicas| replicas.value).into();
-    let mut limit = ReplicasLimit::Machine;
+    let rollout = rollout::policy(raw.rollout, report);
     let env_files = raw.env_file.map(|given| env_files(given.value, report)).unwrap_or_default();
     let mut env = raw.env.map(|given| env(given.value, report)).unwrap_or_default();
-    if let Some(given) = raw.database {
-        let (connections, room) = database_connections(&given, replicas, report);
-        limit = NonZeroU32::new(connections).map_or(limit, |each| ReplicasLimit::Connections { each, room });
-        env.entry(DATABASE_CONNECTIONS.to_owned()).or_insert_with(|| connections.to_string());
-    }
+    let limit = match raw.database {
+        Some(given) => {
+            let connections = database::connections(&given, replicas, rollout.pace, report);
+            env.entry(database::CONNECTIONS.to_owned()).or_insert_with(|| connections.each.to_string());
+            ReplicasLimit::Connections(connections)
+        }
+        None => ReplicasLimit::Machine,
+    };
     let shutdown_grace = report.duration(raw.shutdown_grace.as_ref(), SHUTDOWN_GRACE_DEFAULT);
     Some(Source::Replicas(Box::new(Replicas {
         command_span: command.span,
-        command: program(command, report)?,
+        command: program(command, "the command is empty", report)?,
         replicas,
         limit,
         env,
         env_files,
-        startup,
-        readiness,
+        startup: probes.startup,
+        readiness: probes.readiness,
+        liveness: probes.liveness,
+        back_off,
         shutdown_grace,
-        rollout: rollout::policy(raw.rollout, report),
+        resources,
+        rollout,
         depends_on: dependencies::names(raw.depends_on),
     })))
 }
 
-fn program(given: At<Vec<At<String>>>, report: &mut Report) -> Option<Vec<String>> {
+/// A program and its arguments; `empty` is told where there are none.
+pub(super) fn program(
+    given: At<Vec<At<String>>>,
+    empty: &'static str,
+    report: &mut Report,
+) -> Option<Vec<String>> {
     let Some(program) = given.value.first() else {
-        report.missing(
-            given.span,
-            "the command is empty",
-            "write the program and its arguments: [\"node\", \"server.js\"]",
-        );
+        report.missing(given.span, empty, "write the program and its arguments: [\"node\", \"server.js\"]");
         return None;
     };
     if program.value.is_empty() {
@@ -113,61 +115,4 @@ fn env(given: BTreeMap<Spanned<String>, At<String>>, report: &mut Report) -> BTr
         }
     }
     given.into_iter().map(|(name, value)| (name.into_inner(), value.value)).collect()
-}
-
-/// The connections of one replica, when those of all fit into what the database takes, and what that is.
-fn database_connections(
-    given: &At<raw::DatabaseConnections>,
-    replicas: u32,
-    report: &mut Report,
-) -> (u32, u32) {
-    let At { value: raw, span } = given;
-    let number = |key: &Option<At<u32>>, default| key.as_ref().map_or(default, |given| given.value);
-    let connections = number(&raw.connections, CONNECTIONS_DEFAULT);
-    let max_connections = number(&raw.max_connections, MAX_CONNECTIONS_DEFAULT);
-    let reserve = number(&raw.reserve, RESERVE_DEFAULT);
-    let room = max_connections.saturating_sub(reserve);
-    let wanted = u64::from(replicas) * u64::from(connections);
-    // A key that was lost may have been the one that makes it fit.
-    if wanted > room.into() && !report.has_losses(*span) {
-        let message = format!(
-            "{replicas} replicas with {connections} connections each are {wanted}, and the database has {room} for them: `max_connections` {max_connections}, `reserve` {reserve}"
-        );
-        let help = match room / replicas.max(1) {
-            each @ 2.. => format!(
-                "lower `connections` to {each}, or `replicas`, or raise `max_connections` here and in PostgreSQL"
-            ),
-            _ => "lower `replicas`, or raise `max_connections` here and in PostgreSQL".to_owned(),
-        };
-        report.fault(*span, message, help);
-    }
-    (connections, room)
-}
-
-/// Startup and readiness.
-fn probes(raw: raw::Probes, report: &mut Report) -> (Probe, Probe) {
-    let second = Duration::from_secs(1);
-    let default = Probe {
-        path: None,
-        initial_delay: Duration::ZERO,
-        period: second,
-        timeout: second,
-        success: 1,
-        failure: 3,
-    };
-    let readiness = probe(raw.readiness, default, report);
-    let startup_default = Probe { period: second, success: 1, failure: 60, ..readiness.clone() };
-    (probe(raw.startup, startup_default, report), readiness)
-}
-
-fn probe(given: Option<raw::Probe>, default: Probe, report: &mut Report) -> Probe {
-    let Some(raw) = given else { return default };
-    Probe {
-        path: raw.path.map_or(default.path, |path| report.path(&path)),
-        initial_delay: report.duration(raw.initial_delay.as_ref(), default.initial_delay),
-        period: report.duration_above_zero(raw.period.as_ref(), default.period),
-        timeout: report.duration_above_zero(raw.timeout.as_ref(), default.timeout),
-        success: raw.success.unwrap_or(default.success),
-        failure: raw.failure.unwrap_or(default.failure),
-    }
 }

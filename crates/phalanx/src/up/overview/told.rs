@@ -3,7 +3,7 @@
 use std::time::{Instant, UNIX_EPOCH};
 
 use phalanx_admin::state::{Autoscale, AutoscaleMetric, Event, Revision, Rollout};
-use phalanx_fleet::{FleetEvent, RevisionState, RolloutState, ServiceState};
+use phalanx_fleet::{FleetEvent, LimitsState, RevisionState, RolloutState, ServiceState};
 
 pub(in crate::up) fn event(happened: &FleetEvent) -> Event {
     let since = happened.at.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -61,4 +61,13 @@ pub(super) fn autoscale(service: &ServiceState, now: Instant) -> Option<Autoscal
         age_seconds: now.saturating_duration_since(decided.at).as_secs(),
         metrics: metrics.collect(),
     })
+}
+
+/// Whether the kernel holds replicas to their limits; `None` where there are none.
+pub(super) fn limits(limits: &LimitsState) -> Option<bool> {
+    match limits {
+        LimitsState::None => None,
+        LimitsState::Enforced => Some(true),
+        LimitsState::NotEnforced { .. } => Some(false),
+    }
 }
