@@ -1,7 +1,7 @@
 //! What is written, and to whom: pipes that close, terminals with and without colours, narrow ones.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead, BufReader},
     sync::Arc,
 };
 
@@ -26,9 +26,7 @@ fn a_closed_pipe_ends_the_reading_and_nothing_else() {
     let mut up = command(&home, &["up"]);
     let mut child = up.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
     drop(up);
-    let mut first_line = String::new();
-    BufReader::new(reader).read_line(&mut first_line).unwrap();
-    let (gateway, admin) = addresses(first_line.trim_end());
+    let (gateway, admin) = addresses(&line_of_addresses(&mut BufReader::new(reader)));
 
     let is_ready = || (http::get(admin, "/readyz").status == 200).then_some(());
     eventually("a replica serves", is_ready);
@@ -45,6 +43,11 @@ fn a_closed_pipe_ends_the_reading_and_nothing_else() {
     home.assert_empty();
 }
 
+/// The line with the addresses, where standard output and error go the same way: the log may come first.
+fn line_of_addresses(reader: &mut impl BufRead) -> String {
+    reader.lines().map(Result::unwrap).find(|line| line.contains(" starts ")).unwrap()
+}
+
 #[test]
 fn a_terminal_that_stands_still_holds_nobody_up() {
     let home = Arc::new(Home::new());
@@ -55,9 +58,7 @@ fn a_terminal_that_stands_still_holds_nobody_up() {
     let mut child = up.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
     drop(up);
     let mut reader = BufReader::new(reader);
-    let mut first_line = String::new();
-    reader.read_line(&mut first_line).unwrap();
-    let (gateway, admin) = addresses(first_line.trim_end());
+    let (gateway, admin) = addresses(&line_of_addresses(&mut reader));
 
     let is_ready = || (http::get(admin, "/readyz").status == 200).then_some(());
     eventually("a replica serves", is_ready);

@@ -10,7 +10,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::problem::Problem;
+use crate::{problem::Problem, state::Outcome};
 
 /// Every order is a few words.
 pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -23,11 +23,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !is_json(&request) {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "Not JSON",
-                "Send the body as JSON, with Content-Type: application/json.",
-            ));
+            let detail = "Send the body as JSON, with Content-Type: application/json.";
+            return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Not JSON", detail));
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
             let error = match rejection.status() {
@@ -35,10 +32,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                 _ => "Body not received",
             };
             let detail = format!("The body could not be read; it may have {BODY_BYTES_MAX} bytes.");
-            Problem::new(rejection.status(), error, detail)
+            refused(rejection.status(), error, detail)
         })?;
         read(&bytes).map(Self)
     }
+}
+
+/// Only orders have a body.
+fn refused(status: StatusCode, error: &'static str, detail: impl Into<String>) -> Problem {
+    Problem::new(status, error, detail).with_outcome(Outcome::Refused, None)
 }
 
 fn is_json(request: &Request) -> bool {
@@ -62,11 +64,11 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let (path, cause) = (error.path().to_string(), error.into_inner());
         // At the top there is no field to name; the cause does where it has one: "missing field `replicas`".
         let detail = if path == "." { cause.to_string() } else { format!("`{path}`: {cause}") };
-        Problem::new(StatusCode::BAD_REQUEST, "Invalid body", detail)
+        refused(StatusCode::BAD_REQUEST, "Invalid body", detail)
     })?;
     match json.end() {
         Ok(()) => Ok(value),
-        Err(error) => Err(Problem::new(StatusCode::BAD_REQUEST, "Invalid body", error.to_string())),
+        Err(error) => Err(refused(StatusCode::BAD_REQUEST, "Invalid body", error.to_string())),
     }
 }
 

@@ -101,7 +101,8 @@ pub(crate) async fn rollout(
 ) -> Result<Response, Problem> {
     if revision.is_some() && action != RolloutAction::Undo {
         let detail = "`revision` goes with the action `undo` only.";
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "Invalid body", detail));
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid body", detail);
+        return Err(problem.with_outcome(Outcome::Refused, None));
     }
     let order = match action {
         RolloutAction::Restart => Order::Restart,
@@ -146,7 +147,7 @@ async fn change_endpoint(
 ) -> Result<Response, Problem> {
     let address: SocketAddr = address.parse().map_err(|_| {
         let detail = format!("`{address}` is no address: one looks like 127.0.0.1:3000.");
-        Problem::new(StatusCode::BAD_REQUEST, "Invalid address", detail)
+        Problem::new(StatusCode::BAD_REQUEST, "Invalid address", detail).with_outcome(Outcome::Refused, None)
     })?;
     let placed = admin.control.drain(address, order).await.map_err(Problem::from)?;
     follow(admin, None, placed, wait).await

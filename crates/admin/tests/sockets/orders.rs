@@ -114,6 +114,7 @@ fn what_cannot_be_done_is_refused_with_its_reason() {
         let (answered, problem) = admin.post(path, body);
         assert_eq!(answered, status, "{path} {body}: {problem}");
         assert!(problem["detail"].as_str().unwrap().contains(detail), "{path} {body}: {problem}");
+        assert_eq!(problem["outcome"], "refused", "{path} {body}: {problem}");
     }
     assert_eq!(orders(&admin), []);
     assert_eq!(*admin.telling.drains.lock().unwrap(), []);

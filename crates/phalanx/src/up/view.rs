@@ -229,22 +229,28 @@ mod tests {
 
     #[test]
     fn a_wide_terminal_shows_why() {
-        check(99, expect![[r#"
+        check(
+            99,
+            expect![[r#"
             ────────────────────────
             shop     1/2 ready  progressing 1/2  621 req/s  cpu 840m  420MiB  revision 4: waits for shop-3; pr…
             api      1/2 ready  621 req/s  cpu 840m  420MiB  held at 2: cooling down for 12s
             gateway  621 req/s  p50 0.7ms  p99 41ms  5 in flight  48 connections
-            last     shop-1 ready: after 1.2s, and \u{1b}[2J nothing of it steers the terminal"#]]);
+            last     shop-1 ready: after 1.2s, and \u{1b}[2J nothing of it steers the terminal"#]],
+        );
     }
 
     #[test]
     fn a_narrow_terminal_shows_what_counts() {
-        check(39, expect![[r#"
+        check(
+            39,
+            expect![[r#"
             ────────────────────────
             shop     1/2 ready  progressing 1/2
             api      1/2 ready  621 req/s  cpu 840m
             gateway  621 req/s  p50 0.7ms  p99 41ms
-            last     shop-1 ready: after 1.2s, and…"#]]);
+            last     shop-1 ready: after 1.2s, and…"#]],
+        );
     }
 
     #[test]
