@@ -48,8 +48,11 @@ pub fn decide(policy: &Policy, state: &mut State, observed: &Observed, now: Dura
     let (min, max) = (policy.wanted().min, policy.wanted().max);
     let from = observed.replicas;
     state.log(from, now);
-    let decision =
-        |to, metrics, course| Decision { replicas: to, reasons: Reasons { from, to, metrics, course, now } };
+    let host_limit = policy.host_limit();
+    let decision = |to, metrics, course| Decision {
+        replicas: to,
+        reasons: Reasons { from, to, metrics, course, host_limit, now },
+    };
     if from == 0 && min != 0 {
         return decision(0, Vec::new(), Course::Paused);
     }

@@ -11,6 +11,7 @@ pub mod behavior;
 pub mod decide;
 pub mod events;
 pub mod group;
+pub mod host;
 pub mod metric;
 mod number;
 pub mod pod;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::{
     behavior::Rate,
     events::EventLog,
+    host::HostLimit,
     metric::{Metric, MetricError},
     proposal::Proposal,
     stabilize::Stabilized,
@@ -25,6 +26,8 @@ pub struct Reasons {
     pub metrics: Vec<MetricReason>,
     /// The way to the number.
     pub course: Course,
+    /// What lowered `max`, if anything did.
+    pub host_limit: Option<HostLimit>,
     /// When it was decided.
     pub now: Duration,
 }
