@@ -85,6 +85,10 @@ impl<'a> Fit<'a> {
                 Verdict::Keep
             }
             (Shape::Text(_), DeValue::String(text)) => self.text(span, text),
+            (Shape::Text(TextKind::Cores), value) if let Some(spelling) = decimal(value) => {
+                *value = DeValue::String(spelling.into());
+                Verdict::Keep
+            }
             (Shape::Choice(choices), DeValue::String(text)) => match self.text(span, text) {
                 Verdict::Keep if choices.iter().any(|choice| choice == text) => Verdict::Keep,
                 Verdict::Keep => self.no_choice(path, span, text, choices),
@@ -215,6 +219,15 @@ fn number(value: &DeValue<'_>) -> Option<f64> {
         // No range goes beyond 32 bits, and each of these has its own decimal number.
         DeValue::Integer(number) => i32::from_str_radix(number.as_str(), number.radix()).ok().map(f64::from),
         DeValue::Float(number) => number.as_str().parse().ok(),
+        _ => None,
+    }
+}
+
+/// A number as it is written, unless it is in hexadecimal or the like.
+fn decimal(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
         _ => None,
     }
 }

@@ -56,6 +56,15 @@ pub(crate) struct PathText(pub(crate) String);
 #[schemars(title = "size", extend("pattern" = r"^(.*\$\{.*|[0-9]+(B|KB|KiB|MB|MiB|GB|GiB))$"))]
 pub(crate) struct SizeText(pub(crate) String);
 
+/// A TOML number is taken by its spelling, see `fit`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(
+    title = "cores",
+    extend("type" = ["string", "number"], "pattern" = r"^(.*\$\{.*|[0-9]+(\.[0-9]+)?|[0-9]+m)$")
+)]
+pub(crate) struct CoresText(pub(crate) String);
+
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(title = "byte rate", extend("pattern" = r"^(.*\$\{.*|[0-9]+(B|KB|KiB|MB|MiB|GB|GiB)/s)$"))]

@@ -2,6 +2,7 @@
 
 mod auth;
 mod resilience;
+mod resources;
 
 use std::{
     collections::BTreeMap,
@@ -20,6 +21,7 @@ use ipnet::IpNet;
 pub use resilience::{
     AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue, Resilience, Retry, Shedding,
 };
+pub use resources::{Amounts, Resources};
 
 use crate::source::SourceFile;
 
@@ -363,6 +365,8 @@ pub struct Replicas {
     pub readiness: Probe,
     /// Time between TERM and KILL; default 30 s.
     pub shutdown_grace: Duration,
+    /// What one replica is expected to use, and what it may use.
+    pub resources: Resources,
 }
 
 /// A probe, with the rules of Kubernetes.

@@ -8,6 +8,7 @@
 mod auth;
 mod probes;
 mod resilience;
+mod resources;
 mod route;
 mod service;
 
@@ -21,6 +22,7 @@ pub(crate) use self::{
     auth::{Auth, RouteAuth, StaleFeed, TokenTypes},
     probes::{Probe, Probes},
     resilience::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue},
+    resources::Amounts,
     route::{Respond, Retry, Route, Timeouts},
     service::{
         ActiveHealth, Balance, DatabaseConnections, Discover, Endpoint, PassiveHealth, Protocol, Service,

@@ -93,6 +93,8 @@ pub(crate) enum TextKind {
     Duration,
     Size,
     ByteRate,
+    /// Also written as a number.
+    Cores,
     Other,
 }
 
@@ -125,6 +127,9 @@ impl Shape {
     fn of(schema: &Value) -> Self {
         let inside = |key: &str| Box::new(Key::of(&schema[key]));
         let bound = |key: &str, otherwise| schema.get(key).and_then(Value::as_i64).unwrap_or(otherwise);
+        if schema["title"] == "cores" {
+            return Self::Text(TextKind::Cores);
+        }
         match (schema["type"].as_str(), schema.get("properties"), schema.get("enum")) {
             (Some("object"), Some(Value::Object(keys)), _) => {
                 Self::Table(keys.iter().map(|(name, schema)| (name.clone(), Key::of(schema))).collect())
@@ -155,6 +160,7 @@ impl Shape {
             Self::Text(TextKind::Duration) => "a duration",
             Self::Text(TextKind::Size) => "a size",
             Self::Text(TextKind::ByteRate) => "a rate",
+            Self::Text(TextKind::Cores) => "an amount of CPU",
             Self::Text(TextKind::Other) | Self::Choice(_) => "text",
             Self::Integer(_) => "a whole number",
             Self::Number(_) => "a number",

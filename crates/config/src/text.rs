@@ -1,6 +1,7 @@
 //! Texts with a form of their own: each module reads one kind and says why another text is none.
 
 pub(crate) mod address;
+pub(crate) mod cores;
 pub(crate) mod dns_name;
 pub(crate) mod duration;
 pub(crate) mod hash_key;

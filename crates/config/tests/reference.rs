@@ -33,6 +33,8 @@ Phalanx reads one file, `phalanx.toml`, in [TOML](https://toml.io). `phalanx che
 * **Networks** are an IP address and the length of a prefix, `\"10.0.0.0/8\"`; an address alone is a network of one.
 * **Sizes** are whole numbers with a unit, `B`, `KB`, `KiB`, `MB`, `MiB`, `GB` or `GiB`: `\"512MiB\"`. **Byte rates** are a
   size for each second: `\"16B/s\"`.
+* **Cores** are an amount of CPU time: a number of cores, `1` or `\"0.5\"`, or thousandths of one, `\"500m\"`; a thousandth is the
+  least.
 * **Decimal numbers** can be written as whole ones: `1` is `1.0`.
 * **DNS names** are labels of 1 to 63 letters, digits, `-` and `_`, with dots between them. One that ends with a dot is looked
   up as it is, without the search list of `/etc/resolv.conf`.
@@ -128,6 +130,9 @@ fn rows(page: &mut String, prefix: &str, table: &Value) {
 
 /// What a key takes, in words.
 fn takes(schema: &Value) -> String {
+    if schema["title"] == "cores" {
+        return "cores".to_owned();
+    }
     match (text(&schema["type"]), schema.get("title"), schema.get("enum")) {
         ("string", Some(title), _) => text(title).to_owned(),
         ("string", None, Some(choices)) => {

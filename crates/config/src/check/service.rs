@@ -5,6 +5,7 @@ mod endpoints;
 mod health;
 mod replicas;
 mod resilience;
+mod resources;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -126,8 +127,10 @@ fn refuse_keys_of_command(raw: &raw::Service, report: &mut Report) {
         (raw.env.as_ref().map(|key| key.span), "`env` has no effect without `command`"),
         (raw.database.as_ref().map(|key| key.span), "`database` has no effect without `command`"),
         (raw.probes.as_ref().map(|key| key.span), "`probes` has no effect without `command`"),
+        (raw.resources.as_ref().map(|key| key.span), "`resources` has no effect without `command`"),
         (raw.shutdown_grace.as_ref().map(|key| key.span), "`shutdown_grace` has no effect without `command`"),
     ] {
         report.without_effect(key, message, "remove it: Phalanx does not run these endpoints");
     }
+    resources::refuse_limits_of_command(raw, report);
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::located::{At, DurationText};
+use crate::located::{At, CoresText, DurationText, SizeText};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -16,6 +16,13 @@ pub(crate) struct EndpointLimits {
     /// Requests that wait at a time for a connection to an endpoint to stand. Without it: no limit.
     #[schemars(range(min = 1, max = 1_000_000), extend("examples" = [20]))]
     pub(crate) pending: Option<NonZeroU32>,
+    /// With `command`: CPU time that a replica may use, cores as `1` or `0.5` or thousandths of one; it is slowed down there. At
+    /// least that of `resources`. Without it: no limit.
+    #[schemars(extend("examples" = ["1500m"]))]
+    pub(crate) cpu: Option<At<CoresText>>,
+    /// With `command`: memory that a replica may use; it is killed beyond. At least that of `resources`. Without it: no limit.
+    #[schemars(extend("examples" = ["1GiB"]))]
+    pub(crate) memory: Option<At<SizeText>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

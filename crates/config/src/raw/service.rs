@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Probes, Queue};
+use super::{AdaptiveConcurrency, Amounts, CircuitBreaker, EndpointLimits, OutlierEjection, Probes, Queue};
 use crate::located::{AddressText, At, DnsNameText, DurationText, PathText};
 
 /// What answers: fixed `endpoints`, those that DNS gives (`discover`), or replicas of a `command` that Phalanx runs, each
@@ -71,7 +71,7 @@ pub(crate) struct Service {
     /// How long the share of requests of an endpoint grows after it begins to serve; `"0s"` switches this off.
     #[schemars(extend("default" = "0s"))]
     pub(crate) slow_start: Option<At<DurationText>>,
-    /// What one endpoint works on at a time, for all workers together.
+    /// What one endpoint works on at a time, for all workers together; and, with `command`, what one replica may use.
     #[schemars(extend("examples" = [{ "connections": 100 }]))]
     pub(crate) limits: Option<At<EndpointLimits>>,
     /// Where requests wait for which no endpoint has room; `{}` is one with the defaults. Without it they are answered 503 at
@@ -111,6 +111,9 @@ pub(crate) struct Service {
     /// that hangs still does.
     #[schemars(extend("examples" = [{ "readiness": { "path": "/ready" } }]))]
     pub(crate) probes: Option<At<Probes>>,
+    /// With `command`: what one replica is expected to use. The percentages of the autoscaler are of this.
+    #[schemars(extend("examples" = [{ "cpu": "500m", "memory": "512MiB" }]))]
+    pub(crate) resources: Option<At<Amounts>>,
     /// With `command`: time between TERM and KILL.
     #[schemars(extend("default" = "30s"))]
     pub(crate) shutdown_grace: Option<At<DurationText>>,

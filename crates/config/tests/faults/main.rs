@@ -6,6 +6,7 @@ mod auth;
 mod gateway;
 mod report;
 mod resilience;
+mod resources;
 mod routes;
 mod sections;
 mod services;

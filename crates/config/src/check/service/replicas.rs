@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use toml::Spanned;
 
+use super::resources::resources;
 use crate::{
     located::At,
     model::{Probe, Replicas, Source},
@@ -27,6 +28,7 @@ const RESERVED_VARIABLES: [&str; 2] = ["PORT", "PHALANX_INSTANCE"];
 
 /// Checks the keys of a service that Phalanx runs.
 pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &mut Report) -> Option<Source> {
+    let resources = resources(&raw, report);
     for (key, message) in [
         (raw.passive_health.map(|key| key.span), "`passive_health` has no effect beside `command`"),
         (raw.active_health.map(|key| key.span), "`active_health` has no effect beside `command`"),
@@ -49,6 +51,7 @@ pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &m
         startup,
         readiness,
         shutdown_grace,
+        resources,
     }))
 }
 
