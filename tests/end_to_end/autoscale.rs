@@ -135,7 +135,7 @@ fn what_cannot_be_simulated_is_told_with_its_place() {
     simulate(&["--trace", "missing.csv", "--capacity", "1"]).with_code(3).complains(&["missing.csv"]);
     simulate(&["--trace", "good.csv", "--capacity", "1", "--policy", "policy.toml"])
         .with_code(3)
-        .complains(&["policy.toml", "line 2", "maxx"]);
+        .complains(&["policy.toml:2:1", "maxx"]);
     simulate(&["--trace", "good.csv", "--capacity", "0"]).with_code(2).complains(&["--capacity"]);
     simulate(&["--trace", "good.csv", "--capacity", "1", "--max", "10001"])
         .with_code(3)

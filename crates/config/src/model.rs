@@ -1,6 +1,7 @@
 //! The checked configuration: what the rest of Phalanx works with.
 
 mod auth;
+mod autoscale;
 mod resilience;
 mod resources;
 
@@ -17,6 +18,7 @@ use std::{
 pub use auth::{
     Auth, KeySource, Presence, Revocation, RevocationStore, RouteAuth, Secret, StaleFeed, TokenTypes,
 };
+pub use autoscale::Autoscale;
 use ipnet::IpNet;
 pub use resilience::{
     AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue, Resilience, Retry, Shedding,
@@ -261,7 +263,7 @@ pub enum Source {
         active_health: Option<ActiveHealth>,
     },
     /// `command`: processes that Phalanx runs.
-    Replicas(Replicas),
+    Replicas(Box<Replicas>),
 }
 
 /// `discover`
@@ -367,6 +369,8 @@ pub struct Replicas {
     pub shutdown_grace: Duration,
     /// What one replica is expected to use, and what it may use.
     pub resources: Resources,
+    /// Decides how many there are; then `replicas` is where it begins.
+    pub autoscale: Option<Autoscale>,
 }
 
 /// A probe, with the rules of Kubernetes.

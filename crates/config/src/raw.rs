@@ -6,6 +6,7 @@
 //! The doc comments are read by users: they tell of the file, not of the code.
 
 mod auth;
+mod autoscale;
 mod probes;
 mod resilience;
 mod resources;
@@ -20,6 +21,7 @@ use toml::Spanned;
 
 pub(crate) use self::{
     auth::{Auth, RouteAuth, StaleFeed, TokenTypes},
+    autoscale::{Autoscale, AutoscaleMetric, AutoscaleMode, ScalePolicy, ScaleRules, ScaleSelect},
     probes::{Probe, Probes},
     resilience::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue},
     resources::Amounts,

@@ -1,5 +1,6 @@
 //! `[service.NAME]`
 
+mod autoscale;
 mod discover;
 mod endpoints;
 mod health;
@@ -93,7 +94,7 @@ fn source(mut raw: raw::Service, service: Span, report: &mut Report) -> Option<S
     match (raw.endpoints.take(), raw.discover.take(), raw.command.take()) {
         (Some(given), None, None) => endpoints::source(given, raw, report),
         (None, Some(given), None) => discover::source(given, raw, report),
-        (None, None, Some(given)) => replicas::source(given, raw, report),
+        (None, None, Some(given)) => replicas::source(given, raw, service, report),
         (None, None, None) => {
             let help = "add `endpoints = [{ address = \"127.0.0.1:3000\" }]`, `discover = { dns = \"api.internal:3000\" }` or `command = [\"node\", \"server.js\"]`";
             report.missing(service, "this service has neither `endpoints`, `discover` nor a `command`", help);
@@ -127,6 +128,7 @@ fn refuse_keys_of_command(raw: &raw::Service, report: &mut Report) {
         (raw.env.as_ref().map(|key| key.span), "`env` has no effect without `command`"),
         (raw.database.as_ref().map(|key| key.span), "`database` has no effect without `command`"),
         (raw.probes.as_ref().map(|key| key.span), "`probes` has no effect without `command`"),
+        (raw.autoscale.as_ref().map(|key| key.span), "`autoscale` has no effect without `command`"),
         (raw.resources.as_ref().map(|key| key.span), "`resources` has no effect without `command`"),
         (raw.shutdown_grace.as_ref().map(|key| key.span), "`shutdown_grace` has no effect without `command`"),
     ] {

@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{AdaptiveConcurrency, Amounts, CircuitBreaker, EndpointLimits, OutlierEjection, Probes, Queue};
+use super::{
+    AdaptiveConcurrency, Amounts, Autoscale, CircuitBreaker, EndpointLimits, OutlierEjection, Probes, Queue,
+};
 use crate::located::{AddressText, At, DnsNameText, DurationText, PathText};
 
 /// What answers: fixed `endpoints`, those that DNS gives (`discover`), or replicas of a `command` that Phalanx runs, each
@@ -19,6 +21,12 @@ use crate::located::{AddressText, At, DnsNameText, DurationText, PathText};
 /// replicas = 3
 /// env = { NODE_ENV = "production" }
 /// probes.readiness = { path = "/ready", initial_delay = "2s", period = "5s" }
+///
+/// [service.api.autoscale]
+/// min = 2
+/// max = 10
+/// metrics = [{ requests_per_second = 100 }, { in_flight = 20 }]
+/// scale_down = { stabilization = "300s", policies = [{ percent = 10, period = "60s" }] }
 ///
 /// [service.legacy]
 /// endpoints = [{ address = "10.0.1.10:3000", weight = 3 }, { address = "10.0.1.11:3000" }]
@@ -114,6 +122,10 @@ pub(crate) struct Service {
     /// With `command`: what one replica is expected to use. The percentages of the autoscaler are of this.
     #[schemars(extend("examples" = [{ "cpu": "500m", "memory": "512MiB" }]))]
     pub(crate) resources: Option<At<Amounts>>,
+    /// With `command`: decides how many replicas there are, between `min` and `max`. `replicas` then says how many there are at
+    /// the start, which without it is `min`, and at least one.
+    #[schemars(extend("examples" = [{ "max": 10 }]))]
+    pub(crate) autoscale: Option<At<Autoscale>>,
     /// With `command`: time between TERM and KILL.
     #[schemars(extend("default" = "30s"))]
     pub(crate) shutdown_grace: Option<At<DurationText>>,

@@ -122,7 +122,7 @@ pub(crate) fn service(keys: &str) -> (ServiceName, Replicas) {
         Config::parse("phalanx.toml", &file, &|_| None).unwrap_or_else(|faults| panic!("{faults:?}\n{file}"));
     let (name, service) = config.services.into_iter().next().unwrap();
     match service.source {
-        Source::Replicas(replicas) => (name, replicas),
+        Source::Replicas(replicas) => (name, *replicas),
         Source::Endpoints { .. } | Source::Discovered { .. } => panic!("no command"),
     }
 }

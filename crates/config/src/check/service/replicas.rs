@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use toml::Spanned;
 
-use super::resources::resources;
+use super::{autoscale::scaling, resources::resources};
 use crate::{
     located::At,
-    model::{Probe, Replicas, Source},
+    model::{Probe, Replicas, Source, Span},
     raw,
     report::Report,
     source::clipped,
@@ -27,8 +27,14 @@ const RESERVE_DEFAULT: u32 = 10;
 const RESERVED_VARIABLES: [&str; 2] = ["PORT", "PHALANX_INSTANCE"];
 
 /// Checks the keys of a service that Phalanx runs.
-pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &mut Report) -> Option<Source> {
+pub(super) fn source(
+    command: At<Vec<At<String>>>,
+    raw: raw::Service,
+    service: Span,
+    report: &mut Report,
+) -> Option<Source> {
     let resources = resources(&raw, report);
+    let (autoscale, extent) = scaling(&raw, service, report);
     for (key, message) in [
         (raw.passive_health.map(|key| key.span), "`passive_health` has no effect beside `command`"),
         (raw.active_health.map(|key| key.span), "`active_health` has no effect beside `command`"),
@@ -36,23 +42,23 @@ pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &m
         report.without_effect(key, message, "remove it: replicas have `probes`");
     }
     let (startup, readiness) = probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
-    let replicas = raw.replicas.map_or(1, |replicas| replicas.value).into();
     let mut env = raw.env.map(|given| env(given.value, report)).unwrap_or_default();
     if let Some(given) = raw.database {
-        let connections = database_connections(&given, replicas, report);
+        let connections = database_connections(&given, extent.most, report);
         env.entry(DATABASE_CONNECTIONS.to_owned()).or_insert_with(|| connections.to_string());
     }
     let shutdown_grace = report.duration(raw.shutdown_grace.as_ref(), SHUTDOWN_GRACE_DEFAULT);
-    Some(Source::Replicas(Replicas {
+    Some(Source::Replicas(Box::new(Replicas {
         command_span: command.span,
         command: program(command, report)?,
-        replicas,
+        replicas: extent.start,
         env,
         startup,
         readiness,
         shutdown_grace,
         resources,
-    }))
+        autoscale,
+    })))
 }
 
 fn program(given: At<Vec<At<String>>>, report: &mut Report) -> Option<Vec<String>> {
