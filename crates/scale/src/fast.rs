@@ -43,6 +43,8 @@ pub struct Observed {
     pub replicas: u32,
     /// Those that take requests.
     pub ready: u32,
+    /// Those of the replicas asked for that fail again and again: no capacity, and none that may be hoped for.
+    pub crashing: u32,
     /// The value of the whole service for each of the policy's aims, in thousandths; nothing where it could not be read.
     pub readings: Vec<Option<i64>>,
     /// Whether anybody asks for the service.
@@ -113,7 +115,8 @@ pub fn decide(policy: &Policy, state: &mut State, observed: &Observed, now: Dura
     };
     let panic_until = state.panicked.map(|at| at.saturating_add(wanted.stable_window));
     let host_limit = policy.host_limit();
-    let reasons = Reasons { from, to, metrics, course, panic_until, host_limit, now };
+    let crashing = observed.crashing;
+    let reasons = Reasons { from, to, metrics, crashing, course, panic_until, host_limit, now };
     Decision { replicas: to, reasons }
 }
 
@@ -153,8 +156,8 @@ impl State {
             let window = self.windows.get(index)?;
             let stable_milli = window.mean(wanted.stable_window, now)?;
             let burst_milli = window.mean(wanted.panic_window, now)?.max(newest);
-            let (stable, burst) =
-                (replicas_for(stable_milli, aim.milli), replicas_for(burst_milli, aim.milli));
+            let asks = |milli| number::beside_crashing(replicas_for(milli, aim.milli), observed.crashing);
+            let (stable, burst) = (asks(stable_milli), asks(burst_milli));
             Some(Proposal { stable_milli, burst_milli, stable, burst })
         };
         let reason = |(index, aim): (usize, &Aim)| MetricReason { aim: *aim, proposal: proposal(index, aim) };

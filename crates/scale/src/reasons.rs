@@ -24,6 +24,8 @@ pub struct Reasons {
     pub to: u32,
     /// What each metric said, in the order of the policy; nothing if none was asked.
     pub metrics: Vec<MetricReason>,
+    /// The replicas that crashed again and again, and were not counted on.
+    pub crashing: u32,
     /// The way to the number.
     pub course: Course,
     /// What lowered `max`, if anything did.

@@ -18,6 +18,8 @@ pub struct Reasons {
     pub to: u32,
     /// What each metric said, in the order of the policy.
     pub metrics: Vec<MetricReason>,
+    /// The replicas that crashed again and again, and were not counted on.
+    pub crashing: u32,
     /// The way to the number.
     pub course: Course,
     /// Until when there is a panic, if there is one and no further reason for it comes.
@@ -115,6 +117,9 @@ impl Display for Reasons {
         for (index, reason) in self.metrics.iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };
             write!(formatter, "{separator}{reason}")?;
+        }
+        if self.crashing > 0 {
+            write!(formatter, "; {} not counted, crashing", self.crashing)?;
         }
         if let Some(until) = self.panic_until {
             write!(formatter, "; panic, so never down for {:?}", self.left(until))?;

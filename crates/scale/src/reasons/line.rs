@@ -40,6 +40,9 @@ impl Reasons {
             let separator = if index == 0 { "" } else { ", " };
             write!(formatter, "{separator}{reason}")?;
         }
+        if self.crashing > 0 {
+            write!(formatter, "; {} not counted, crashing", self.crashing)?;
+        }
         Ok(())
     }
 

@@ -94,6 +94,7 @@ impl<'a> Fleet<'a> {
         Observed {
             replicas: self.replicas(),
             replicas_existing: self.replicas(),
+            crashing: 0,
             pods: pods.map(|(index, started)| self.pod(index, *started, at)).collect(),
             readings: policy.wanted().metrics.iter().map(|metric| reading(&metric.target)).collect(),
         }
@@ -110,6 +111,7 @@ impl<'a> Fleet<'a> {
         fast::Observed {
             replicas: self.replicas(),
             ready: self.ready(at),
+            crashing: 0,
             readings: policy.wanted().aims.iter().map(reading).collect(),
             traffic: if load_milli > 0 { fast::Traffic::Some } else { fast::Traffic::None },
         }

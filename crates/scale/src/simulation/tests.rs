@@ -184,6 +184,26 @@ fn under_capacity(plan: &Plan, service: Service, interval: u64, before: i64, aft
 }
 
 proptest! {
+    /// A load that goes up and down by a tenth, within a stabilization window, makes at most one change in any such window.
+    #[test]
+    fn a_load_that_oscillates_changes_the_number_once(
+        replicas in 1_u32..30, load in 50_i64..3_000, half_period in 7_u64..280,
+    ) {
+        let points: Vec<_> = (0..60)
+            .map(|turn| (turn * half_period, if turn % 2 == 0 { load * 11 / 10 } else { load * 9 / 10 }))
+            .collect();
+        let service = Service { replicas, ..SERVICE };
+        let policy = Policy::try_from(kubernetes_wanted(1, 200, 80_000)).unwrap();
+        let plan = Plan::new(Mode::Kubernetes(policy), Duration::from_secs(15)).unwrap();
+        let changes = simulate(&plan, &service, &trace(&points)).changes;
+        // The first changes go to where the load is; what there is at the beginning says nothing about it.
+        let settled = changes.iter().skip_while(|change| change.at < Duration::from_secs(300));
+        let times: Vec<_> = settled.map(|change| change.at).collect();
+        prop_assert!(
+            times.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_secs(300)), "{changes:?}"
+        );
+    }
+
     /// What a step needs is there within the time of a start and one interval, where the policy leaves room for the step: the
     /// threshold of a panic times the target is no more than a replica can do, and `max` is enough.
     #[test]

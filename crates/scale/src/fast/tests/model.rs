@@ -10,6 +10,7 @@ struct Step {
     after: u64,
     milli: Option<i64>,
     ready_share: u32,
+    crashing: u32,
     traffic: Traffic,
 }
 
@@ -23,12 +24,16 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<i64>().prop_map(Some),
     ];
     let traffic = prop_oneof![Just(Traffic::Some), Just(Traffic::None), Just(Traffic::Unknown)];
-    (1_u64..5, milli, 0_u32..=4, traffic).prop_map(|(after, milli, ready_share, traffic)| Step {
-        after,
-        milli,
-        ready_share,
-        traffic,
-    })
+    let crashing = prop_oneof![4 => Just(0), 1 => 0_u32..4];
+    (1_u64..5, milli, 0_u32..=4, crashing, traffic).prop_map(
+        |(after, milli, ready_share, crashing, traffic)| Step {
+            after,
+            milli,
+            ready_share,
+            crashing,
+            traffic,
+        },
+    )
 }
 
 fn short_windows(min: u32) -> Wanted {
@@ -72,8 +77,11 @@ impl Naive {
             let wakes = replicas == 0 && step.traffic == Traffic::Some;
             return if wakes { 1 } else { replicas }.clamp(wanted.min, wanted.max);
         };
-        let stable = Self::asks(self.mean(10, now).unwrap());
-        let burst = Self::asks(self.mean(3, now).unwrap().max(newest));
+        // Of those that crash as many are asked for again as are needed.
+        let beside = |needed: u32| (u64::from(needed) + u64::from(step.crashing.min(needed))).min(1 << 30);
+        let asks = |milli| u32::try_from(beside(Self::asks(milli))).unwrap();
+        let stable = asks(self.mean(10, now).unwrap());
+        let burst = asks(self.mean(3, now).unwrap().max(newest));
         if u64::from(burst) >= 2 * u64::from(ready.max(1)) {
             self.panicked = Some(now);
         } else if self.panicked.is_some_and(|panicked| now > panicked + 10) {
@@ -130,7 +138,7 @@ proptest! {
         for step in &steps {
             now += step.after;
             let ready = ready(replicas, step.ready_share);
-            let observed = Observed { replicas, ready, readings: vec![step.milli], traffic: step.traffic };
+            let observed = Observed { replicas, ready, crashing: step.crashing, readings: vec![step.milli], traffic: step.traffic };
             let decision = decide(&policy, &mut state, &observed, at(now));
             let expected = naive.decide(&wanted, replicas, ready, step, now);
             prop_assert_eq!(decision.replicas, expected, "at {}: {}", now, decision.reasons);
@@ -150,7 +158,7 @@ proptest! {
         for step in &steps {
             now += step.after;
             let ready = ready(replicas, step.ready_share);
-            let observed = Observed { replicas, ready, readings: vec![step.milli], traffic: step.traffic };
+            let observed = Observed { replicas, ready, crashing: step.crashing, readings: vec![step.milli], traffic: step.traffic };
             let decision = decide(&policy, &mut state, &observed, at(now));
             if step.traffic != Traffic::None {
                 last_request = Some(now);

@@ -39,6 +39,7 @@ impl World {
             let observed = Observed {
                 replicas: self.replicas,
                 ready: ready.unwrap_or(self.replicas),
+                crashing: 0,
                 readings: vec![reading.map(|value| value * 1_000)],
                 traffic,
             };
@@ -145,7 +146,8 @@ fn the_last_replica_ends_after_a_while_and_comes_back_for_who_waits() {
 fn somebody_who_waits_brings_a_replica_though_nothing_can_be_measured() {
     let mut state = State::default();
     let policy = policy(wanted(0));
-    let mut observed = Observed { replicas: 0, ready: 0, readings: vec![None], traffic: Traffic::Some };
+    let mut observed =
+        Observed { replicas: 0, ready: 0, crashing: 0, readings: vec![None], traffic: Traffic::Some };
     let decision = decide(&policy, &mut state, &observed, at(1));
     expect!["0 → 1: in_flight is missing; a request waits for the first replica"]
         .assert_eq(&decision.reasons.to_string());
@@ -190,7 +192,7 @@ fn the_metric_that_asks_for_most_wins_and_a_missing_one_only_holds() {
         (4, vec![None, None]),
         (6, Vec::new()),
     ] {
-        let observed = Observed { replicas: 2, ready: 2, readings, traffic: Traffic::Some };
+        let observed = Observed { replicas: 2, ready: 2, crashing: 0, readings, traffic: Traffic::Some };
         let decision = decide(&policy, &mut state, &observed, at(second));
         told.push_str(&format!("{second}s {}\n", decision.reasons));
     }
@@ -220,7 +222,7 @@ fn every_state_and_every_event() {
             let mut memory = State::default();
             let mut observe = |reading: Option<i64>, traffic, second| {
                 let readings = vec![reading.map(|value| value * 1_000)];
-                let observed = Observed { replicas, ready: replicas, readings, traffic };
+                let observed = Observed { replicas, ready: replicas, crashing: 0, readings, traffic };
                 decide(&policy, &mut memory, &observed, at(second)).replicas
             };
             let before = match state {
