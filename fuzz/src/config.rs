@@ -92,7 +92,8 @@ fn is_usable_source(service: &Service) {
         }
         Source::Discovered { discovery, .. } => is_the_same_when_written(discovery),
         Source::Replicas(replicas) => {
-            assert!(!replicas.command[0].is_empty() && replicas.replicas > 0, "{replicas:?}");
+            assert!(!replicas.command[0].is_empty(), "{replicas:?}");
+            assert!(replicas.replicas <= replicas.limit.max(), "{replicas:?}");
         }
     }
 }

@@ -14,11 +14,11 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
     located::{At, ByteRateText, DurationText, PathText, SizeText},
-    model::{Config, Span},
+    model::{Config, ServiceName, Span},
     raw,
     report::Report,
     source::SourceFile,
-    text,
+    suggest, text,
 };
 
 /// Where the parser places the top of the file.
@@ -41,7 +41,8 @@ pub(crate) fn config(file: raw::File, source: Arc<SourceFile>, report: &mut Repo
         gateway::listeners(file.gateway.unwrap_or_default(), file.admin.unwrap_or_default(), report);
     let log = gateway::log(&file.log.unwrap_or_default());
     let routes = route::routes(file.route.map(|routes| routes.value).unwrap_or_default(), &known, report);
-    let services = service::services(file.service.map(|services| services.value).unwrap_or_default(), report);
+    let services = file.service.map(|services| services.value).unwrap_or_default();
+    let services = service::services(services, &known.services, report);
     // Without a configuration after a fault: nobody asks then whether there was an `[auth]`.
     let auth = file.auth.and_then(|auth| auth::auth(auth, report));
     Some(Config { gateway, routes: routes?, services: services?, auth, admin, log, source })
@@ -75,6 +76,28 @@ struct KnownServices {
     names: BTreeSet<String>,
     /// Whether others stand in the file, but were dropped with a fault of their own.
     is_incomplete: bool,
+}
+
+impl KnownServices {
+    /// The service that a key names.
+    fn find(&self, given: &At<String>, report: &mut Report) -> Option<ServiceName> {
+        if self.names.contains(&given.value) {
+            return Some(ServiceName(Arc::from(given.value.as_str())));
+        }
+        if self.is_incomplete {
+            return None;
+        }
+        let names = self.names.iter().map(String::as_str);
+        let help = match suggest::nearest(&given.value, names.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if self.names.is_empty() => {
+                "add a `[service.NAME]` with `endpoints`, `discover` or a `command`".to_owned()
+            }
+            None => format!("services of this file: {}", suggest::list(names)),
+        };
+        report.fault(given.span, format!("there is no service {}", report.source().quote(given.span)), help);
+        None
+    }
 }
 
 fn known_services(file: &raw::File, report: &Report) -> KnownServices {

@@ -84,7 +84,7 @@ impl<'a> Fit<'a> {
                 *list = kept.collect();
                 Verdict::Keep
             }
-            (Shape::Text(_), DeValue::String(text)) => self.text(span, text),
+            (Shape::Text(_) | Shape::IntegerOrText(_), DeValue::String(text)) => self.text(span, text),
             (Shape::Text(TextKind::Cores), value) if let Some(spelling) = decimal(value) => {
                 *value = DeValue::String(spelling.into());
                 Verdict::Keep
@@ -94,7 +94,7 @@ impl<'a> Fit<'a> {
                 Verdict::Keep => self.no_choice(path, span, text, choices),
                 Verdict::Drop => Verdict::Drop,
             },
-            (Shape::Integer(range), DeValue::Integer(number)) => {
+            (Shape::Integer(range) | Shape::IntegerOrText(range), DeValue::Integer(number)) => {
                 let value = i64::from_str_radix(number.as_str(), number.radix());
                 if value.is_ok_and(|value| range.contains(&value)) {
                     return Verdict::Keep;

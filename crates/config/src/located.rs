@@ -1,9 +1,9 @@
 //! Values of the file that know where they stand, and the kinds of text that have a form of their own.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Deserializer};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
 use crate::model::Span;
@@ -43,6 +43,11 @@ pub(crate) struct DurationText(pub(crate) String);
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(title = "duration or `never`", extend("pattern" = r"^(.*\$\{.*|never|([0-9]+(ms|s|m|h))+)$"))]
+pub(crate) struct DeadlineText(pub(crate) String);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
 #[schemars(title = "address")]
 pub(crate) struct AddressText(pub(crate) String);
 
@@ -79,3 +84,54 @@ pub(crate) struct NetworkText(pub(crate) String);
 #[serde(transparent)]
 #[schemars(title = "DNS name")]
 pub(crate) struct DnsNameText(pub(crate) String);
+
+/// An amount of replicas: a number, or a text that says one.
+#[derive(Debug)]
+pub(crate) enum Amount {
+    Number(u32),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AmountVisitor)
+    }
+}
+
+struct AmountVisitor;
+
+impl de::Visitor<'_> for AmountVisitor {
+    type Value = Amount;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a number or a text")
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Amount, E> {
+        u32::try_from(number).map(Amount::Number).map_err(E::custom)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Amount, E> {
+        Ok(Amount::Text(text.to_owned()))
+    }
+}
+
+impl JsonSchema for Amount {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "amount".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["integer", "string"],
+            "title": "amount",
+            "minimum": 0,
+            "maximum": 1000,
+            "pattern": r"^(.*\$\{.*|[0-9]+%?)$",
+        })
+    }
+}

@@ -2,6 +2,7 @@
 
 mod auth;
 mod autoscale;
+mod replicas;
 mod resilience;
 mod resources;
 
@@ -20,6 +21,7 @@ pub use auth::{
 };
 pub use autoscale::Autoscale;
 use ipnet::IpNet;
+pub use replicas::{Probe, Replicas, ReplicasLimit};
 pub use resilience::{
     AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue, Resilience, Retry, Shedding,
 };
@@ -348,46 +350,6 @@ pub struct ActiveHealth {
     pub healthy: u32,
     /// Bad checks in a row until it is taken out; default 3.
     pub unhealthy: u32,
-}
-
-/// Processes that Phalanx runs for a service.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Replicas {
-    /// Program and arguments; the program is not empty.
-    pub command: Vec<String>,
-    /// Where `command` stands in the file, for a fault that shows only when it is started.
-    pub command_span: Span,
-    /// How many; at least 1, at most 1000.
-    pub replicas: u32,
-    /// `env`: added to the environment that Phalanx has itself.
-    pub env: BTreeMap<String, String>,
-    /// `probes.startup`; default: readiness's probe, each second, 60 failures.
-    pub startup: Probe,
-    /// `probes.readiness`; default: `GET`-less, a TCP connection that is accepted.
-    pub readiness: Probe,
-    /// Time between TERM and KILL; default 30 s.
-    pub shutdown_grace: Duration,
-    /// What one replica is expected to use, and what it may use.
-    pub resources: Resources,
-    /// Decides how many there are; then `replicas` is where it begins.
-    pub autoscale: Option<Autoscale>,
-}
-
-/// A probe, with the rules of Kubernetes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// `path`: a `GET` that must answer 200 to 399; `None`: a TCP connection that is accepted.
-    pub path: Option<String>,
-    /// Before the first probe; default 0 s.
-    pub initial_delay: Duration,
-    /// Between two probes; default 1 s.
-    pub period: Duration,
-    /// For one probe; default 1 s.
-    pub timeout: Duration,
-    /// Good probes in a row until ready; default 1.
-    pub success: u32,
-    /// Bad probes in a row until not ready; default 3.
-    pub failure: u32,
 }
 
 /// `[admin]`

@@ -10,6 +10,7 @@ mod autoscale;
 mod probes;
 mod resilience;
 mod resources;
+mod rollout;
 mod route;
 mod service;
 
@@ -25,6 +26,7 @@ pub(crate) use self::{
     probes::{Probe, Probes},
     resilience::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue},
     resources::Amounts,
+    rollout::{OnStall, Rollout},
     route::{Respond, Retry, Route, Timeouts},
     service::{
         ActiveHealth, Balance, DatabaseConnections, Discover, Endpoint, PassiveHealth, Protocol, Service,

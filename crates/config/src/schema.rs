@@ -11,7 +11,7 @@ use std::{
 };
 
 use schemars::{Schema, generate::SchemaSettings, transform::RecursiveTransform};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::raw;
 
@@ -52,6 +52,8 @@ pub(crate) enum Shape {
     Text(TextKind),
     Choice(Vec<String>),
     Integer(RangeInclusive<i64>),
+    /// A whole number of this range, or a text.
+    IntegerOrText(RangeInclusive<i64>),
     Number(NumberRange),
     Boolean,
 }
@@ -136,13 +138,15 @@ impl Shape {
         if schema["title"] == "cores" {
             return Self::Text(TextKind::Cores);
         }
+        let range = || bound("minimum", i64::MIN)..=bound("maximum", i64::MAX);
         match (schema["type"].as_str(), schema.get("properties"), schema.get("enum")) {
             (Some("object"), Some(Value::Object(keys)), _) => {
                 Self::Table(keys.iter().map(|(name, schema)| (name.clone(), Key::of(schema))).collect())
             }
             (Some("object"), ..) => Self::Map(inside("additionalProperties")),
             (Some("array"), ..) => Self::List(inside("items")),
-            (Some("integer"), ..) => Self::Integer(bound("minimum", i64::MIN)..=bound("maximum", i64::MAX)),
+            (Some("integer"), ..) => Self::Integer(range()),
+            (None, ..) if schema["type"] == json!(["integer", "string"]) => Self::IntegerOrText(range()),
             (Some("string"), _, Some(Value::Array(choices))) => {
                 Self::Choice(choices.iter().filter_map(Value::as_str).map(str::to_owned).collect())
             }
@@ -169,6 +173,7 @@ impl Shape {
             Self::Text(TextKind::Cores) => "an amount of CPU",
             Self::Text(TextKind::Other) | Self::Choice(_) => "text",
             Self::Integer(_) => "a whole number",
+            Self::IntegerOrText(_) => "a whole number or text",
             Self::Number(_) => "a number",
             Self::Boolean => "true or false",
         }

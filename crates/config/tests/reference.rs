@@ -35,6 +35,7 @@ Phalanx reads one file, `phalanx.toml`, in [TOML](https://toml.io). `phalanx che
   size for each second: `\"16B/s\"`.
 * **Cores** are an amount of CPU time: a number of cores, `1` or `\"0.5\"`, or thousandths of one, `\"500m\"`; a thousandth is the
   least.
+* **Amounts** of replicas are a number, `2`, or a percentage of those that should be, `\"25%\"`.
 * **Decimal numbers** can be written as whole ones: `1` is `1.0`.
 * **DNS names** are labels of 1 to 63 letters, digits, `-` and `_`, with dots between them. One that ends with a dot is looked
   up as it is, without the search list of `/etc/resolv.conf`.
@@ -134,7 +135,8 @@ fn takes(schema: &Value) -> String {
         return "cores".to_owned();
     }
     match (text(&schema["type"]), schema.get("title"), schema.get("enum")) {
-        ("string", Some(title), _) => text(title).to_owned(),
+        // Of a number or a text there is no one type.
+        ("" | "string", Some(title), _) => text(title).to_owned(),
         ("string", None, Some(choices)) => {
             let choices: Vec<_> =
                 choices.as_array().unwrap().iter().map(|choice| format!("`{choice}`")).collect();

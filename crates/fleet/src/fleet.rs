@@ -1,26 +1,29 @@
 //! All replicas of all services, from the first start to the last end.
 //!
 //! Invariant: no replica outlives [`Fleet::run`], nor the thread that polls it.
-//! Elsewhere: the life of one replica (`crate::life`, `crate::replica`). Which replicas there are, and from which
-//! [`Template`], is laid down here once; a rollout or an autoscaler changes it by starting and stopping replicas in the loop of
-//! [`Fleet::run`], each of which has a stop of its own.
+//! Elsewhere: the loop (`crate::manager`), which brings each service further (`crate::service`); the life of one replica
+//! (`crate::life`, `crate::replica`); what others do with a fleet (`crate::handle`).
 
 use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use phalanx_config::{Replicas, ServiceName};
-use tokio::{
-    sync::{Semaphore, mpsc, watch},
-    task::JoinSet,
-};
+use phalanx_telemetry::clock;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     balancer::Balancer,
-    life::{BackOff, Rules},
+    crew::Crew,
+    dependencies::Dependencies,
+    events::EventLog,
+    handle::FleetHandle,
+    life::BackOff,
+    manager::Manager,
+    orders::{ORDERS_QUEUED_MAX, Order},
     output::OutputLine,
     ports::Ports,
-    process::Groups,
-    replica::{Ending, Replica, Stops, Surroundings},
+    replica::Surroundings,
+    service::Service,
     state::{Board, ServiceState},
 };
 
@@ -48,12 +51,6 @@ impl Settings {
     }
 }
 
-/// What the replicas of a service are started from.
-pub(crate) struct Template {
-    pub(crate) replicas: Replicas,
-    pub(crate) rules: Arc<Rules>,
-}
-
 /// How many replicas there were at the end, and how they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -65,8 +62,10 @@ pub struct Outcome {
 
 /// All replicas of all services. Nothing is started before [`Fleet::run`].
 pub struct Fleet<B> {
-    services: Vec<(ServiceName, Arc<Template>)>,
+    services: Vec<(ServiceName, Replicas)>,
+    settings: Settings,
     surroundings: Arc<Surroundings<B>>,
+    orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
     stop_now: CancellationToken,
 }
 
@@ -78,120 +77,63 @@ impl<B: Balancer> Fleet<B> {
         balancer: Arc<B>,
         output: mpsc::Sender<OutputLine>,
     ) -> Self {
-        let services: Vec<_> = services
-            .into_iter()
-            .map(|(name, replicas)| (name, Arc::new(Template::new(replicas, settings))))
-            .collect();
-        let states = services.iter().map(|(service, template)| ServiceState {
-            service: service.clone(),
-            desired: template.replicas.replicas,
-            replicas: Vec::new(),
-        });
+        let services: Vec<_> = services.into_iter().collect();
+        let states = services.iter().map(|(service, replicas)| ServiceState::before(service, replicas));
         let surroundings = Surroundings {
             balancer,
             board: Board::new(states.collect()),
+            events: Arc::new(EventLog::new()),
             groups: Arc::default(),
             output,
             places: Arc::new(Semaphore::new(settings.starts_max.get())),
             ports: Arc::new(Ports::of_this_machine()),
         };
-        Self { services, surroundings: Arc::new(surroundings), stop_now: CancellationToken::new() }
+        let (surroundings, orders) = (Arc::new(surroundings), mpsc::channel(ORDERS_QUEUED_MAX));
+        Self { services, settings, surroundings, orders, stop_now: CancellationToken::new() }
     }
 
-    /// A handle to watch the fleet with, and to stop it at once.
+    /// A handle to watch the fleet with, to give it orders, and to stop it at once.
     #[must_use]
     pub fn handle(&self) -> FleetHandle {
         FleetHandle {
             board: self.surroundings.board.subscribe(),
+            orders: self.orders.0.clone(),
+            events: Arc::clone(&self.surroundings.events),
             groups: Arc::clone(&self.surroundings.groups),
             stop_now: self.stop_now.clone(),
         }
     }
 
     /// Starts the replicas and keeps them running until `stop`, then stops them in order: each leaves the balancer, drains,
-    /// gets TERM, and after its grace KILL. Returns when the last one has ended.
+    /// gets TERM, and after its grace KILL; services before those that they depend on. Returns when the last one has ended.
     ///
     /// To be polled on the thread that ends last in this process, by a `current_thread` runtime: the kernel kills a replica
     /// when the thread that started it ends. Dropped before it returns, it kills all replicas.
     pub async fn run(self, stop: CancellationToken) -> Outcome {
-        let mut replicas = JoinSet::new();
-        for (service, template) in &self.services {
-            for ordinal in 1..=template.replicas.replicas {
-                let (template, surroundings) = (Arc::clone(template), Arc::clone(&self.surroundings));
-                let stops = Stops { stop: stop.child_token(), stop_now: self.stop_now.clone() };
-                replicas.spawn(Replica::new(service.clone(), ordinal, template, surroundings, stops).live());
-            }
-        }
-        let mut outcome = Outcome::default();
-        while let Some(ended) = replicas.join_next().await {
-            match ended {
-                Ok(Ending::Orderly) => outcome.orderly += 1,
-                Ok(Ending::Forced) => outcome.forced += 1,
-                // Its process was killed as its task unwound; the other replicas are worth going on for.
-                Err(error) => {
-                    tracing::error!(%error, "a replica is lost to a fault in phalanx");
-                    outcome.forced += 1;
-                }
-            }
-        }
-        outcome
-    }
-}
-
-impl Template {
-    fn new(replicas: Replicas, settings: Settings) -> Self {
-        let rules = Rules {
-            startup: replicas.startup.clone(),
-            readiness: replicas.readiness.clone(),
-            drain_deadline: settings.drain_deadline,
-            shutdown_grace: replicas.shutdown_grace,
-            back_off: settings.back_off,
+        let Self { services, settings, surroundings, orders: (_, orders), stop_now } = self;
+        let _closing = Closing(Arc::clone(&surroundings.events));
+        let dependencies = Dependencies::new(&services);
+        let now = clock::now();
+        let services = services.into_iter().enumerate();
+        let services =
+            services.map(|(index, (name, replicas))| Service::new(index, name, replicas, settings, now));
+        let manager = Manager {
+            services: services.collect(),
+            dependencies,
+            board: surroundings.board.subscribe(),
+            orders,
+            stop_now: stop_now.clone(),
+            crew: Crew::new(surroundings, stop_now),
         };
-        Self { replicas, rules: Arc::new(rules) }
+        manager.run(stop).await
     }
 }
 
-/// The fleet has ended, and what was waited for will not come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the fleet has ended")]
-pub struct FleetEnded;
+/// Closes the events as it goes, however the fleet ends.
+struct Closing(Arc<EventLog>);
 
-/// Watches a fleet, and stops it at once.
-#[derive(Clone, Debug)]
-pub struct FleetHandle {
-    board: watch::Receiver<Vec<ServiceState>>,
-    groups: Arc<Groups>,
-    stop_now: CancellationToken,
-}
-
-impl FleetHandle {
-    /// Every service and its replicas.
-    #[must_use]
-    pub fn state(&self) -> Vec<ServiceState> {
-        self.board.borrow().clone()
-    }
-
-    /// Waits until the fleet is in a state that `level` is content with.
-    ///
-    /// # Errors
-    /// When the fleet has ended and was not.
-    pub async fn wait_until(&self, mut level: impl FnMut(&[ServiceState]) -> bool) -> Result<(), FleetEnded> {
-        let reached = self.board.clone().wait_for(|services| level(services)).await.map(|_| ());
-        reached.map_err(|_| FleetEnded)
-    }
-
-    /// Waits until every replica that should be there takes requests.
-    ///
-    /// # Errors
-    /// When the fleet has ended before.
-    pub async fn all_ready(&self) -> Result<(), FleetEnded> {
-        self.wait_until(|services| services.iter().all(ServiceState::is_complete)).await
-    }
-
-    /// KILL to every process of every replica, in this call; nothing is started afterwards, and [`Fleet::run`] returns soon.
-    pub fn stop_now(&self) {
-        // First, or a replica whose process is seen to end would be taken for one that crashed.
-        self.stop_now.cancel();
-        self.groups.kill_all();
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }

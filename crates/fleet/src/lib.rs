@@ -9,9 +9,16 @@
 //! Elsewhere: the balancer, which is asked through [`Balancer`] (`phalanx-gateway`); the terminal (`phalanx`).
 
 mod balancer;
+mod crew;
+mod dependencies;
+mod events;
 mod fleet;
+mod handle;
 mod life;
+mod lost;
+mod manager;
 mod notice;
+mod orders;
 mod output;
 mod ports;
 mod probe;
@@ -19,13 +26,21 @@ mod process;
 mod program;
 mod replica;
 mod run;
+mod service;
 mod state;
+mod template;
 
 pub use self::{
     balancer::Balancer,
-    fleet::{Fleet, FleetEnded, FleetHandle, Outcome, Settings},
+    events::{EventKind, EventStream, FleetEvent, Missed},
+    fleet::{Fleet, Outcome, Settings},
+    handle::{FleetEnded, FleetHandle},
     life::BackOff,
+    orders::{Accepted, OrderError, OrderOutcome},
     output::{Colours, OutputLine, output_queue, write_lines},
     program::{ProgramError, find_program},
-    state::{ProcessState, ReplicaState, ServiceState, Standing},
+    state::{
+        AutoscaleState, MetricState, ProcessState, ReplicaState, RevisionState, RolledBack, RolloutState,
+        RolloutStatus, ServiceState, Standing,
+    },
 };

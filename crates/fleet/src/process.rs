@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
 };
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 use tokio::{io::unix::AsyncFd, net::unix::pipe};
 
 use self::groups::Group;
@@ -30,6 +30,16 @@ pub(crate) struct Process {
     child: Child,
     /// Becomes readable when the leader ends.
     leader: AsyncFd<OwnedFd>,
+}
+
+/// Reaps a process of ours whose [`Process`] was dropped and killed it. Until then nobody else has its id.
+pub(crate) async fn reap(pid: u32) {
+    let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    // It was killed, so this takes no longer than the kernel does; and where it cannot be watched, it stays a zombie.
+    let Ok(leader) = sys::observe_end(id) else { return };
+    if leader.readable().await.is_ok() {
+        let _ = waitpid(Some(id), WaitOptions::NOHANG);
+    }
 }
 
 /// What a started process prints.

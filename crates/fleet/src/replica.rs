@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     balancer::Balancer,
-    fleet::Template,
+    events::{self, EventLog},
     life::{Action, Event, Life, Tell},
     notice::{self, Facts},
     output::{LastLines, OutputLine},
@@ -28,6 +28,7 @@ use crate::{
     process::Groups,
     run::{Previous, Run},
     state::{Board, ReplicaState},
+    template::Template,
 };
 
 /// How long the workers of the balancer may take to note a change. They take microseconds; one that hangs must not keep a
@@ -43,15 +44,32 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn new(service: ServiceName, ordinal: u32) -> Self {
-        let instance = format!("{service}-{ordinal}").into();
+        let instance = instance(&service, ordinal);
         Self { service, instance }
     }
+}
+
+/// The name of a replica.
+pub(crate) fn instance(service: &ServiceName, ordinal: u32) -> Arc<str> {
+    format!("{service}-{ordinal}").into()
+}
+
+/// The place that a replica takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seat {
+    /// From 1; no other living replica of the service has it.
+    pub(crate) ordinal: u32,
+    /// What it runs.
+    pub(crate) revision: u64,
+    /// Starts in this place before it, if it takes over from a replica that was lost.
+    pub(crate) restarts: u32,
 }
 
 /// What all replicas of a fleet share.
 pub(crate) struct Surroundings<B> {
     pub(crate) balancer: Arc<B>,
     pub(crate) board: Board,
+    pub(crate) events: Arc<EventLog>,
     pub(crate) groups: Arc<Groups>,
     pub(crate) output: mpsc::Sender<OutputLine>,
     /// How many may boot at once.
@@ -96,20 +114,22 @@ pub(crate) struct Replica<B> {
 impl<B: Balancer> Replica<B> {
     pub(crate) fn new(
         service: ServiceName,
-        ordinal: u32,
+        seat: Seat,
         template: Arc<Template>,
         surroundings: Arc<Surroundings<B>>,
         stops: Stops,
     ) -> Self {
+        let Seat { ordinal, revision, restarts } = seat;
         let identity = Identity::new(service, ordinal);
         let life = Life::new(Arc::clone(&template.rules), ordinal);
         let state = ReplicaState {
             instance: Arc::clone(&identity.instance),
             ordinal,
+            revision,
             standing: life.standing(),
             since: clock::now(),
             process: None,
-            restarts: 0,
+            restarts,
             last_exit: None,
         };
         Self {
@@ -244,6 +264,8 @@ impl<B: Balancer> Replica<B> {
             previous: &self.previous,
         };
         notice::tell(tell, &facts);
+        let (kind, reason) = events::told(tell, &facts);
+        self.surroundings.events.record(&self.identity.service, Some(&self.identity.instance), kind, reason);
     }
 
     /// An end by force counts only where it is the end of the replica, not of one of its runs.
@@ -268,7 +290,7 @@ impl<B: Balancer> Replica<B> {
 }
 
 /// Waits until the balancer has made a change, unless there is no time left for it.
-async fn acknowledged(
+pub(crate) async fn acknowledged(
     made: impl Future<Output = ()>,
     change: &'static str,
     identity: &Identity,

@@ -16,7 +16,6 @@ use std::{
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
-    fleet::Template,
     life::{Answer, Event, Gate},
     output::{LastLines, pump},
     ports::{NoFreePort, PortLease},
@@ -25,6 +24,7 @@ use crate::{
     program::{ProgramError, find_program},
     replica::{Identity, Surroundings},
     state::ProcessState,
+    template::Template,
 };
 
 /// How long the output of a process that has ended is read on. Only a descendant that left its process group can hold it

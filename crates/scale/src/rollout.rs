@@ -184,6 +184,13 @@ impl<T> Rollout<T> {
         Ok(revision)
     }
 
+    /// Has the time until it stalls begin at `now`: what was ordered until here could not be begun.
+    pub fn begin_at(&mut self, now: Duration) {
+        if let Course::Underway { .. } = self.course {
+            self.course = Course::begun(Origin::Ordered, now);
+        }
+    }
+
     /// Replaces no more replicas until [`Self::resume`].
     pub fn pause(&mut self) {
         self.course = Course::Paused;

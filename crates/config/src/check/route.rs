@@ -3,19 +3,15 @@
 mod auth;
 mod policy;
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::collections::{HashMap, hash_map::Entry};
 
 use super::{Known, KnownServices};
 use crate::{
     located::At,
-    model::{Action, HostPattern, PathPattern, Route, ServiceName, Span},
+    model::{Action, HostPattern, PathPattern, Route, Span},
     raw,
     report::Report,
     source::clipped,
-    suggest,
     text::{Refusal, host, path},
 };
 
@@ -141,7 +137,7 @@ fn action(mut raw: raw::Route, route: Span, services: &KnownServices, report: &m
     match (raw.service.take(), raw.respond.take()) {
         (Some(service), None) => {
             let policy = policy::forward(&raw, report);
-            Some(Action::Forward { service: service_name(&service, services, report)?, policy })
+            Some(Action::Forward { service: services.find(&service, report)?, policy })
         }
         (None, Some(respond)) => {
             policy::refuse_all(&raw, report);
@@ -162,25 +158,6 @@ fn action(mut raw: raw::Route, route: Span, services: &KnownServices, report: &m
             None
         }
     }
-}
-
-fn service_name(given: &At<String>, services: &KnownServices, report: &mut Report) -> Option<ServiceName> {
-    if services.names.contains(&given.value) {
-        return Some(ServiceName(Arc::from(given.value.as_str())));
-    }
-    if services.is_incomplete {
-        return None;
-    }
-    let names = services.names.iter().map(String::as_str);
-    let help = match suggest::nearest(&given.value, names.clone()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if services.names.is_empty() => {
-            "add a `[service.NAME]` with `endpoints`, `discover` or a `command`".to_owned()
-        }
-        None => format!("services of this file: {}", suggest::list(names)),
-    };
-    report.fault(given.span, format!("there is no service {}", report.source().quote(given.span)), help);
-    None
 }
 
 fn respond(given: At<raw::Respond>, report: &mut Report) -> Option<Action> {

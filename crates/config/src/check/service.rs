@@ -1,17 +1,20 @@
 //! `[service.NAME]`
 
 mod autoscale;
+mod dependencies;
 mod discover;
 mod endpoints;
 mod health;
 mod replicas;
 mod resilience;
 mod resources;
+mod rollout;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use toml::Spanned;
 
+use super::KnownServices;
 use crate::{
     located::At,
     model::{Balance, HashKey, Protocol, Service, ServiceName, Source, Span},
@@ -30,8 +33,10 @@ type Services = BTreeMap<ServiceName, Service>;
 /// Checks all services.
 pub(super) fn services(
     raw: BTreeMap<Spanned<String>, At<raw::Service>>,
+    known: &KnownServices,
     report: &mut Report,
 ) -> Option<Services> {
+    dependencies::check(&raw, known, report);
     // All are checked before the first missing one counts, so that each can report its faults.
     let services: Vec<_> =
         raw.into_iter().map(|(name, raw)| (self::name(&name, report), service(raw, report))).collect();
@@ -131,6 +136,8 @@ fn refuse_keys_of_command(raw: &raw::Service, report: &mut Report) {
         (raw.autoscale.as_ref().map(|key| key.span), "`autoscale` has no effect without `command`"),
         (raw.resources.as_ref().map(|key| key.span), "`resources` has no effect without `command`"),
         (raw.shutdown_grace.as_ref().map(|key| key.span), "`shutdown_grace` has no effect without `command`"),
+        (raw.rollout.as_ref().map(|key| key.span), "`rollout` has no effect without `command`"),
+        (raw.depends_on.as_ref().map(|key| key.span), "`depends_on` has no effect without `command`"),
     ] {
         report.without_effect(key, message, "remove it: Phalanx does not run these endpoints");
     }

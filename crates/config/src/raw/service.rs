@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use super::{
     AdaptiveConcurrency, Amounts, Autoscale, CircuitBreaker, EndpointLimits, OutlierEjection, Probes, Queue,
+    Rollout,
 };
 use crate::located::{AddressText, At, DnsNameText, DurationText, PathText};
 
@@ -102,8 +103,8 @@ pub(crate) struct Service {
     /// listens on 127.0.0.1 and the port in `PORT`.
     #[schemars(extend("examples" = [["node", "server.js"]]))]
     pub(crate) command: Option<At<Vec<At<String>>>>,
-    /// With `command`: how many are run.
-    #[schemars(range(min = 1, max = 1000), extend("default" = 1))]
+    /// With `command`: how many are run. 0 runs none until they are asked for.
+    #[schemars(range(min = 0, max = 1000), extend("default" = 1))]
     pub(crate) replicas: Option<At<u16>>,
     /// With `command`: added to the environment that Phalanx has itself.
     #[schemars(
@@ -129,6 +130,13 @@ pub(crate) struct Service {
     /// With `command`: time between TERM and KILL.
     #[schemars(extend("default" = "30s"))]
     pub(crate) shutdown_grace: Option<At<DurationText>>,
+    /// With `command`: how replicas are replaced by others.
+    #[schemars(extend("examples" = [{ "max_surge": 1, "min_ready": "5s" }]))]
+    pub(crate) rollout: Option<At<Rollout>>,
+    /// With `command`: services of this file with a command that must be complete, which is to have every replica ready, before the
+    /// first replica of this one is started. They stop after it.
+    #[schemars(extend("default" = [], "examples" = [["database"]]))]
+    pub(crate) depends_on: Option<At<Vec<At<String>>>>,
 }
 
 /// `replicas` × `connections` must fit into `max_connections` without `reserve`.

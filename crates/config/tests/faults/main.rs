@@ -8,6 +8,7 @@ mod gateway;
 mod report;
 mod resilience;
 mod resources;
+mod rollouts;
 mod routes;
 mod sections;
 mod services;

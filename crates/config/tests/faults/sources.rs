@@ -30,10 +30,10 @@ fn replicas() {
         "#]],
     );
     check_brief(
-        "[service.api]\ncommand = [\"a\"]\nreplicas = 0\nactive_health = { path = \"/\" }",
+        "[service.api]\ncommand = [\"a\"]\nreplicas = 1001\nactive_health = { path = \"/\" }",
         &expect![[r#"
-            3:12 0 is out of range for `replicas`
-              write a number from 1 to 1000
+            3:12 1001 is out of range for `replicas`
+              write a number from 0 to 1000
             4:17 `active_health` has no effect beside `command`
               remove it: replicas have `probes`
         "#]],

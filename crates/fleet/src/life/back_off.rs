@@ -23,7 +23,7 @@ impl BackOff {
 
     /// The pause after `failures` failed runs in a row, at least one; up to a fifth shorter, by ordinal, so that replicas
     /// that fall together do not come back together. Not by chance: what a test or a person saw once happens again.
-    pub(super) fn pause(self, failures: u32, ordinal: u32) -> Duration {
+    pub(crate) fn pause(self, failures: u32, ordinal: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(u32::BITS - 1);
         let pause = self.first.saturating_mul(1 << doublings).min(self.longest);
         // Steps of the golden ratio fall far from each other, however many replicas there are.

@@ -1,13 +1,13 @@
 //! `command` of a service, and the keys that go with it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use toml::Spanned;
 
-use super::{autoscale::scaling, resources::resources};
+use super::{autoscale::scaling, dependencies, resources::resources, rollout};
 use crate::{
     located::At,
-    model::{Probe, Replicas, Source, Span},
+    model::{Probe, Replicas, ReplicasLimit, Source, Span},
     raw,
     report::Report,
     source::clipped,
@@ -42,9 +42,11 @@ pub(super) fn source(
         report.without_effect(key, message, "remove it: replicas have `probes`");
     }
     let (startup, readiness) = probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
+    let mut limit = ReplicasLimit::Machine;
     let mut env = raw.env.map(|given| env(given.value, report)).unwrap_or_default();
     if let Some(given) = raw.database {
-        let connections = database_connections(&given, extent.most, report);
+        let (connections, room) = database_connections(&given, extent.most, report);
+        limit = NonZeroU32::new(connections).map_or(limit, |each| ReplicasLimit::Connections { each, room });
         env.entry(DATABASE_CONNECTIONS.to_owned()).or_insert_with(|| connections.to_string());
     }
     let shutdown_grace = report.duration(raw.shutdown_grace.as_ref(), SHUTDOWN_GRACE_DEFAULT);
@@ -52,10 +54,13 @@ pub(super) fn source(
         command_span: command.span,
         command: program(command, report)?,
         replicas: extent.start,
+        limit,
         env,
         startup,
         readiness,
         shutdown_grace,
+        rollout: rollout::policy(raw.rollout, report),
+        depends_on: dependencies::names(raw.depends_on),
         resources,
         autoscale,
     })))
@@ -100,8 +105,12 @@ fn env(given: BTreeMap<Spanned<String>, At<String>>, report: &mut Report) -> BTr
     given.into_iter().map(|(name, value)| (name.into_inner(), value.value)).collect()
 }
 
-/// The connections of one replica, when those of all fit into what the database takes.
-fn database_connections(given: &At<raw::DatabaseConnections>, replicas: u32, report: &mut Report) -> u32 {
+/// The connections of one replica, when those of all fit into what the database takes, and what that is.
+fn database_connections(
+    given: &At<raw::DatabaseConnections>,
+    replicas: u32,
+    report: &mut Report,
+) -> (u32, u32) {
     let At { value: raw, span } = given;
     let number = |key: &Option<At<u32>>, default| key.as_ref().map_or(default, |given| given.value);
     let connections = number(&raw.connections, CONNECTIONS_DEFAULT);
@@ -122,7 +131,7 @@ fn database_connections(given: &At<raw::DatabaseConnections>, replicas: u32, rep
         };
         report.fault(*span, message, help);
     }
-    connections
+    (connections, room)
 }
 
 /// Startup and readiness.

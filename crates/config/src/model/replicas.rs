@@ -1,0 +1,94 @@
+//! Processes that Phalanx runs for a service.
+
+use std::{collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
+
+use phalanx_scale::rollout;
+
+use super::{Autoscale, Resources, ServiceName, Span};
+
+/// The most that `replicas` can say.
+const REPLICAS_MAX: u32 = 1000;
+
+/// Processes that Phalanx runs for a service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replicas {
+    /// Program and arguments; the program is not empty.
+    pub command: Vec<String>,
+    /// Where `command` stands in the file, for a fault that shows only when it is started.
+    pub command_span: Span,
+    /// How many there are at first; within [`Self::limit`].
+    pub replicas: u32,
+    /// How many there may be.
+    pub limit: ReplicasLimit,
+    /// `env`: added to the environment that Phalanx has itself.
+    pub env: BTreeMap<String, String>,
+    /// `probes.startup`; default: readiness's probe, each second, 60 failures.
+    pub startup: Probe,
+    /// `probes.readiness`; default: `GET`-less, a TCP connection that is accepted.
+    pub readiness: Probe,
+    /// Time between TERM and KILL; default 30 s.
+    pub shutdown_grace: Duration,
+    /// `rollout`: how replicas are replaced by others.
+    pub rollout: rollout::Policy,
+    /// `depends_on`: services with a command that are complete before this one starts; without a cycle, and none twice.
+    pub depends_on: Vec<ServiceName>,
+    /// What one replica is expected to use, and what it may use.
+    pub resources: Resources,
+    /// Decides how many there are; then `replicas` is where it begins.
+    pub autoscale: Option<Autoscale>,
+}
+
+/// How many replicas of a service there may be, and why no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplicasLimit {
+    /// 1000: more processes are not for one machine.
+    Machine,
+    /// `database`: each opens connections, of which there are so many.
+    Connections {
+        /// What one replica opens, at least one.
+        each: NonZeroU32,
+        /// What all of them may open.
+        room: u32,
+    },
+}
+
+impl ReplicasLimit {
+    /// The number.
+    #[must_use]
+    pub fn max(self) -> u32 {
+        match self {
+            Self::Machine => REPLICAS_MAX,
+            Self::Connections { each, room } => (room / each).min(REPLICAS_MAX),
+        }
+    }
+}
+
+impl fmt::Display for ReplicasLimit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Machine => write!(formatter, "at most {REPLICAS_MAX} replicas of a service are run"),
+            Self::Connections { each, room } => write!(
+                formatter,
+                "at most {} replicas with {each} connections each find room in the {room} that `database` leaves them",
+                self.max()
+            ),
+        }
+    }
+}
+
+/// A probe, with the rules of Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// `path`: a `GET` that must answer 200 to 399; `None`: a TCP connection that is accepted.
+    pub path: Option<String>,
+    /// Before the first probe; default 0 s.
+    pub initial_delay: Duration,
+    /// Between two probes; default 1 s.
+    pub period: Duration,
+    /// For one probe; default 1 s.
+    pub timeout: Duration,
+    /// Good probes in a row until ready; default 1.
+    pub success: u32,
+    /// Bad probes in a row until not ready; default 3.
+    pub failure: u32,
+}
