@@ -18,7 +18,8 @@ pub use auth::{
 };
 use ipnet::IpNet;
 pub use resilience::{
-    AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue, Resilience, Retry, Shedding,
+    AdaptiveConcurrency, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Queue, Resilience, Retry,
+    Shedding,
 };
 
 use crate::source::SourceFile;

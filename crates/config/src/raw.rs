@@ -20,7 +20,7 @@ use toml::Spanned;
 pub(crate) use self::{
     auth::{Auth, RouteAuth, StaleFeed, TokenTypes},
     probes::{Probe, Probes},
-    resilience::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue},
+    resilience::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Queue},
     route::{Respond, Retry, Route, Timeouts},
     service::{
         ActiveHealth, Balance, DatabaseConnections, Discover, Endpoint, PassiveHealth, Protocol, Service,
