@@ -22,7 +22,7 @@ mod run;
 mod state;
 
 pub use self::{
-    balancer::Balancer,
+    balancer::{Balancer, Withdrawal},
     fleet::{Fleet, FleetEnded, FleetHandle, Outcome, Settings},
     life::BackOff,
     output::{Colours, OutputLine, output_queue, write_lines},

@@ -72,6 +72,17 @@ struct Shared {
     stop: CancellationToken,
 }
 
+/// Why an endpoint is withdrawn, which decides about the requests that wait for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// It is not ready, and may hang: those that may be sent a second time go to another endpoint, within the retry budget.
+    Unready,
+    /// It is to stop once it has answered them.
+    Stopping,
+    /// It has ended, and their connections with it.
+    Ended,
+}
+
 /// An address that is no endpoint of any service.
 #[derive(Debug, thiserror::Error)]
 #[error("{address} is no endpoint of any service")]
@@ -176,8 +187,14 @@ impl Gateway {
     }
 
     /// Takes `address` out for good; returns when no worker will begin another request to it.
-    pub async fn withdraw(&self, service: &ServiceName, address: SocketAddr) {
-        let generation = self.publish(|members| members.withdraw(service, address));
+    ///
+    /// A request counts as in flight from the moment in which its endpoint is chosen, with no wait of its worker in between, and
+    /// a worker says that it has the next table between two such moments. So whatever was chosen by an earlier table is counted
+    /// when this returns, the count only falls from there on, and [`Self::drained`] can trust a zero. Idle connections are
+    /// closed before a worker says so, and one that is in use is closed when its request ends, before that is counted out: whoever
+    /// stops an endpoint that has drained closes nothing that anybody uses.
+    pub async fn withdraw(&self, service: &ServiceName, address: SocketAddr, reason: Withdrawal) {
+        let generation = self.publish(|members| members.withdraw(service, address, reason));
         self.in_force(generation).await;
     }
 
@@ -191,8 +208,9 @@ impl Gateway {
 
     /// Takes these addresses out for good; returns when no worker will begin another request to them.
     pub(crate) async fn withdraw_all(&self, service: &ServiceName, addresses: &[SocketAddr]) {
-        let generation =
-            self.publish(|members| addresses.iter().for_each(|address| members.withdraw(service, *address)));
+        let generation = self.publish(|members| {
+            addresses.iter().for_each(|address| members.withdraw(service, *address, Withdrawal::Stopping));
+        });
         self.in_force(generation).await;
     }
 

@@ -12,6 +12,7 @@ use phalanx_config::{
 };
 use phalanx_telemetry::upstream::{ServiceCounters, UpstreamFamily};
 
+use super::Withdrawal;
 use crate::table::{Endpoint, EndpointSettings, Gate, Reports, Routes, Service, Table};
 
 /// All endpoints, those that get no requests included.
@@ -82,11 +83,14 @@ impl Members {
     }
 
     /// Removes an endpoint, if it is there.
-    pub(super) fn withdraw(&mut self, service: &ServiceName, address: SocketAddr) {
+    pub(super) fn withdraw(&mut self, service: &ServiceName, address: SocketAddr, reason: Withdrawal) {
         let Some(known) = self.services.iter_mut().find(|known| known.name == *service) else { return };
-        let before = known.members.len();
-        known.members.retain(|member| member.endpoint.address != address);
-        if known.members.len() < before {
+        let leaving: Vec<_> =
+            known.members.extract_if(.., |member| member.endpoint.address == address).collect();
+        for member in &leaving {
+            if reason == Withdrawal::Unready {
+                member.endpoint.lose_readiness();
+            }
             let generation = self.generation + 1;
             self.leaving.push(Leaving { service: service.clone(), address, generation });
         }

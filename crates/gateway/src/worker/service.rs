@@ -129,6 +129,11 @@ impl LocalService {
         self.budget.clone()
     }
 
+    /// Whether the budget holds a retry.
+    pub(crate) fn affords_retry(&self, now: Duration) -> bool {
+        self.budget.borrow_mut().affords(now)
+    }
+
     /// Takes one retry out of the budget.
     pub(crate) fn spend_retry(&self, now: Duration) -> Withdrawal {
         self.budget.borrow_mut().withdraw(now)

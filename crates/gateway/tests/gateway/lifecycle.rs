@@ -2,7 +2,9 @@
 
 mod counting;
 mod pooling;
+mod rolling;
 mod stopping;
+mod unready;
 mod withdrawing;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";

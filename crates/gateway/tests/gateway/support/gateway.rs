@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use phalanx_auth::{RemoteKeysSettings, Revocations};
 use phalanx_balance::{Weight, health::Standing};
 use phalanx_config::{Config, Role, ServiceName};
-use phalanx_gateway::{EndpointState, Gateway, GatewayState, Listeners, Started, Verification, Workers};
+use phalanx_gateway::{
+    EndpointState, Gateway, GatewayState, Listeners, Started, Verification, Withdrawal, Workers,
+};
 use phalanx_telemetry::{
     connections,
     discovery::DiscoveryFamily,
@@ -168,6 +170,21 @@ impl TestGateway {
     pub(crate) async fn admit(&self, endpoint: SocketAddr) {
         let admitted = self.gateway.admit(&self.service, endpoint, Weight::ONE, Role::Primary);
         within("all workers to know", admitted).await;
+    }
+
+    /// Withdraws an endpoint that is to stop.
+    pub(crate) async fn withdraw(&self, endpoint: SocketAddr) {
+        self.withdraw_as(endpoint, Withdrawal::Stopping).await;
+    }
+
+    /// Withdraws an endpoint for this reason.
+    pub(crate) async fn withdraw_as(&self, endpoint: SocketAddr, reason: Withdrawal) {
+        within("all workers to know", self.gateway.withdraw(&self.service, endpoint, reason)).await;
+    }
+
+    /// Returns when a withdrawn endpoint has answered all it had.
+    pub(crate) async fn drained(&self, endpoint: SocketAddr) {
+        within("its last response", self.gateway.drained(&self.service, endpoint)).await;
     }
 
     /// One request on a connection of its own.
