@@ -59,15 +59,11 @@ pub(crate) async fn forward(
     request: &mut Request,
     forward: &mut Forward,
 ) -> After {
-    let Admitted { pass, mut slot } = match room::find(worker, client, forward).await {
+    let Admitted { pass, mut slot } = match room::find(worker, client, request, forward).await {
         Ok(admitted) => admitted,
         Err(NotAdmitted::TurnedAway(answer)) => return respond(worker, client, request, &answer).await,
         Err(NotAdmitted::ClientGone) => return After::Abandon,
     };
-    if pass.is_some() {
-        // It may have waited for room, which is not the endpoint's time.
-        request.attempt_begins();
-    }
     let sending = Sending::of(request, client.input.filled());
     let repeatable = match sending {
         Sending::Whole(_) => request.repeatable,

@@ -1,5 +1,6 @@
 //! The control side: starts the workers, publishes tables, and waits until they are in force.
 
+mod load;
 mod members;
 mod workers;
 
@@ -9,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+pub use load::{EndpointLoad, ServiceLoad};
 use members::Members;
 use phalanx_balance::{
     Weight,
@@ -62,6 +64,8 @@ pub struct Gateway {
 struct Shared {
     members: Mutex<Members>,
     tables: watch::Sender<Arc<Table>>,
+    /// How often a service got its first request that is held.
+    demand: watch::Sender<u64>,
     /// The generation that each worker works with.
     applied: Vec<watch::Receiver<u64>>,
     client_places: Arc<ClientPlaces>,
@@ -140,7 +144,8 @@ impl Gateway {
         requests: RequestFamily,
         upstreams: UpstreamFamily,
     ) -> Result<Started, StartError> {
-        let mut members = Members::new(config, &upstreams);
+        let (demand, _) = watch::channel(0);
+        let mut members = Members::new(config, &upstreams, &demand);
         let (tables, _) = watch::channel(Arc::new(members.table()));
         let (attempts, attempts_queue) = mpsc::channel(ATTEMPTS_MAX);
         let (orders, orders_queue) = mpsc::channel(ORDERS_MAX);
@@ -172,8 +177,18 @@ impl Gateway {
             workers.start(seat)?;
         }
         let members = Mutex::new(members);
-        let shared =
-            Shared { members, tables, applied, client_places, addresses, requests, upstreams, orders, stop };
+        let shared = Shared {
+            members,
+            tables,
+            demand,
+            applied,
+            client_places,
+            addresses,
+            requests,
+            upstreams,
+            orders,
+            stop,
+        };
         let gateway = Self { shared: Arc::new(shared) };
         let health = HealthLoop::new(config, gateway.clone(), attempts_queue, orders_queue);
         let discovery = DiscoveryLoop::new(config, &gateway);
@@ -294,6 +309,13 @@ impl Gateway {
         self.shared.client_places.counts()
     }
 
+    /// Changes whenever a service gets its first request that is held. It is told as a level: whoever is woken looks at
+    /// [`Self::load`].
+    #[must_use]
+    pub fn demand(&self) -> watch::Receiver<u64> {
+        self.shared.demand.subscribe()
+    }
+
     /// The endpoints of a service.
     pub(crate) fn endpoints(&self, service: &ServiceName) -> Vec<Arc<Endpoint>> {
         let members = self.members();
@@ -343,7 +365,6 @@ impl Gateway {
         members.generation += 1;
         // Under the lock: tables are published in the order of their generations.
         self.shared.tables.send_replace(Arc::new(members.table()));
-        members.let_the_waiting_look();
         members.generation
     }
 

@@ -29,8 +29,8 @@ mod worker;
 
 pub use discovery::DiscoveryLoop;
 pub use gateway::{
-    EndpointState, Gateway, GatewayState, StartError, Started, UnknownEndpoint, Withdrawal, WorkerError,
-    Workers,
+    EndpointLoad, EndpointState, Gateway, GatewayState, ServiceLoad, StartError, Started, UnknownEndpoint,
+    Withdrawal, WorkerError, Workers,
 };
 pub use guard::{Verification, VerificationError, VerificationUpkeep};
 pub use health::HealthLoop;

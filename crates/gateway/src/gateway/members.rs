@@ -11,9 +11,10 @@ use phalanx_config::{
     self as config, Balance, Config, PassiveHealth, Protocol, Resilience, Role, ServiceName, Source,
 };
 use phalanx_telemetry::upstream::{ServiceCounters, UpstreamFamily};
+use tokio::sync::watch;
 
 use super::Withdrawal;
-use crate::table::{Endpoint, EndpointSettings, Gate, Reports, Routes, Service, Table};
+use crate::table::{Endpoint, EndpointSettings, Gate, Hold, Reports, Routes, Service, Table};
 
 /// All endpoints, those that get no requests included.
 pub(super) struct Members {
@@ -38,8 +39,9 @@ pub(super) struct ServiceMembers {
     keepalive: usize,
     resilience: Resilience,
     reports: Reports,
-    counters: Arc<ServiceCounters>,
+    pub(super) counters: Arc<ServiceCounters>,
     pub(super) gate: Option<Arc<Gate>>,
+    hold: Option<Arc<Hold>>,
     pub(super) members: Vec<Member>,
     /// How the endpoints of the last table were selected.
     mode: Mode,
@@ -51,10 +53,12 @@ pub(super) struct Member {
 }
 
 impl Members {
-    pub(super) fn new(config: &Config, upstreams: &UpstreamFamily) -> Self {
+    pub(super) fn new(config: &Config, upstreams: &UpstreamFamily, demand: &watch::Sender<u64>) -> Self {
         let indices: HashMap<ServiceName, usize> = config.services.keys().cloned().zip(0..).collect();
-        let services =
-            config.services.iter().map(|(name, service)| ServiceMembers::new(name, service, upstreams));
+        let services = config
+            .services
+            .iter()
+            .map(|(name, service)| ServiceMembers::new(name, service, upstreams, demand));
         Self {
             generation: 1,
             routes: Arc::new(Routes::new(&config.routes, &indices)),
@@ -110,15 +114,13 @@ impl Members {
         });
     }
 
-    pub(super) fn service(&self, name: &ServiceName) -> Option<&ServiceMembers> {
-        self.services.iter().find(|service| service.name == *name)
+    /// Where the endpoints of a service listen that were withdrawn and may have requests in flight.
+    pub(super) fn leaving(&self, service: &ServiceName) -> impl Iterator<Item = SocketAddr> {
+        self.leaving.iter().filter(move |left| left.service == *service).map(|left| left.address)
     }
 
-    /// Wakes the requests that wait for room: there may be other endpoints.
-    pub(super) fn let_the_waiting_look(&self) {
-        for gate in self.services.iter().filter_map(|service| service.gate.as_ref()) {
-            gate.make_room();
-        }
+    pub(super) fn service(&self, name: &ServiceName) -> Option<&ServiceMembers> {
+        self.services.iter().find(|service| service.name == *name)
     }
 
     /// The table that follows.
@@ -129,7 +131,12 @@ impl Members {
 }
 
 impl ServiceMembers {
-    fn new(name: &ServiceName, service: &config::Service, upstreams: &UpstreamFamily) -> Self {
+    fn new(
+        name: &ServiceName,
+        service: &config::Service,
+        upstreams: &UpstreamFamily,
+        demand: &watch::Sender<u64>,
+    ) -> Self {
         let counters = upstreams.service(name.as_str());
         let mut members = Self {
             name: name.clone(),
@@ -145,6 +152,10 @@ impl ServiceMembers {
                 Source::Replicas(_) => Reports::Nothing,
             },
             gate: Gate::of(&service.resilience, counters.clone()),
+            hold: service
+                .resilience
+                .hold
+                .map(|hold| Arc::new(Hold::new(hold, counters.clone(), demand.clone()))),
             counters,
             members: Vec::new(),
             mode: Mode::Normal,
@@ -189,6 +200,7 @@ impl ServiceMembers {
             keepalive: self.keepalive,
             counters: self.counters.clone(),
             gate: self.gate.clone(),
+            hold: self.hold.clone(),
             endpoints: endpoints.collect(),
         }
     }

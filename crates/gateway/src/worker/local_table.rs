@@ -68,6 +68,23 @@ impl LocalTable {
         }
     }
 
+    /// Wakes the requests that wait for an endpoint, or for room at one: there may be others than before.
+    pub(crate) fn let_the_waiting_look(&self) {
+        for service in &self.services {
+            if let Some(gate) = &service.gate {
+                gate.make_room();
+            }
+            if let Some(hold) = &service.hold {
+                hold.let_the_first_look();
+            }
+        }
+    }
+
+    /// Wakes all requests that are held, whoever comes first.
+    pub(crate) fn let_all_held_look(&self) {
+        self.services.iter().filter_map(|service| service.hold.as_ref()).for_each(|hold| hold.let_all_look());
+    }
+
     fn upstreams(&self) -> impl Iterator<Item = &Rc<Upstream>> {
         self.services.iter().flat_map(|service| &service.upstreams)
     }

@@ -1,6 +1,8 @@
 //! A gateway over its life: endpoints come and go, connections are kept, requests are counted, and it ends.
 
 mod counting;
+mod holding;
+mod load;
 mod pooling;
 mod rolling;
 mod stopping;

@@ -6,7 +6,7 @@ use phalanx_auth::{RemoteKeysSettings, Revocations};
 use phalanx_balance::{Weight, health::Standing};
 use phalanx_config::{Config, Role, ServiceName};
 use phalanx_gateway::{
-    EndpointState, Gateway, GatewayState, Listeners, Started, Verification, Withdrawal, Workers,
+    EndpointState, Gateway, GatewayState, Listeners, ServiceLoad, Started, Verification, Withdrawal, Workers,
 };
 use phalanx_telemetry::{
     connections,
@@ -185,6 +185,11 @@ impl TestGateway {
     /// Returns when a withdrawn endpoint has answered all it had.
     pub(crate) async fn drained(&self, endpoint: SocketAddr) {
         within("its last response", self.gateway.drained(&self.service, endpoint)).await;
+    }
+
+    /// What the service behind `/` has to do.
+    pub(crate) fn load(&self) -> ServiceLoad {
+        self.gateway.load(&self.service)
     }
 
     /// One request on a connection of its own.
