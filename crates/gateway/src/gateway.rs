@@ -32,7 +32,8 @@ use crate::{
     guard::Verification,
     health::{HealthLoop, Order},
     listen::Listeners,
-    table::{Endpoint, Gate, Table},
+    memory::MemoryLoop,
+    table::{Endpoint, Gate, Memory, Table},
     worker::Seat,
 };
 
@@ -53,6 +54,8 @@ pub struct Started {
     pub health: HealthLoop,
     /// Finds the endpoints of services that are discovered; to be run as long as the gateway.
     pub discovery: DiscoveryLoop,
+    /// Has it turn requests away when memory runs out; to be run as long as the gateway.
+    pub memory: MemoryLoop,
 }
 
 /// A handle to a running gateway.
@@ -192,7 +195,8 @@ impl Gateway {
         let gateway = Self { shared: Arc::new(shared) };
         let health = HealthLoop::new(config, gateway.clone(), attempts_queue, orders_queue);
         let discovery = DiscoveryLoop::new(config, &gateway);
-        Ok(Started { gateway, workers, health, discovery })
+        let memory = MemoryLoop::new(gateway.clone());
+        Ok(Started { gateway, workers, health, discovery, memory })
     }
 
     /// Lets requests go to `address`; returns when every worker knows. An endpoint that is there already stays as it is.
@@ -314,6 +318,16 @@ impl Gateway {
     #[must_use]
     pub fn demand(&self) -> watch::Receiver<u64> {
         self.shared.demand.subscribe()
+    }
+
+    /// Whether requests are turned away because memory runs out.
+    #[must_use]
+    pub fn is_short_of_memory(&self) -> bool {
+        self.members().memory == Memory::Short
+    }
+
+    pub(crate) fn set_memory(&self, memory: Memory) {
+        self.publish(|members| members.memory = memory);
     }
 
     /// The endpoints of a service.

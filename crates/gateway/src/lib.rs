@@ -24,6 +24,7 @@ mod gateway;
 mod guard;
 mod health;
 mod listen;
+mod memory;
 mod table;
 mod worker;
 
@@ -35,3 +36,4 @@ pub use gateway::{
 pub use guard::{Verification, VerificationError, VerificationUpkeep};
 pub use health::HealthLoop;
 pub use listen::{BindError, Listeners};
+pub use memory::{MemoryFiles, MemoryLoop};

@@ -29,6 +29,15 @@ pub(crate) struct Table {
     pub(crate) routes: Arc<Routes>,
     /// In the order that [`Action::Forward`] counts in.
     pub(crate) services: Vec<Service>,
+    pub(crate) memory: Memory,
+}
+
+/// Whether this process has the memory for what it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    Ample,
+    /// Requests are turned away, but for those of probers.
+    Short,
 }
 
 /// The endpoints of a service that may get requests.

@@ -262,7 +262,12 @@ impl Worker {
     /// A worker that nobody runs, with these routes and no services: time passes for it when a test sweeps its deadlines.
     pub(crate) fn at_rest(routes: &[phalanx_config::Route], now: Instant) -> Rc<Self> {
         let routes = Arc::new(crate::table::Routes::new(routes, &std::collections::HashMap::new()));
-        let table = Arc::new(Table { generation: 1, routes, services: Vec::new() });
+        let table = Arc::new(Table {
+            generation: 1,
+            routes,
+            services: Vec::new(),
+            memory: crate::table::Memory::Ample,
+        });
         let seat = Seat {
             index: 0,
             workers: 1,

@@ -14,7 +14,7 @@ use phalanx_telemetry::upstream::{ServiceCounters, UpstreamFamily};
 use tokio::sync::watch;
 
 use super::Withdrawal;
-use crate::table::{Endpoint, EndpointSettings, Gate, Hold, Reports, Routes, Service, Table};
+use crate::table::{Endpoint, EndpointSettings, Gate, Hold, Memory, Reports, Routes, Service, Table};
 
 /// All endpoints, those that get no requests included.
 pub(super) struct Members {
@@ -23,6 +23,7 @@ pub(super) struct Members {
     pub(super) services: Vec<ServiceMembers>,
     /// Endpoints that were withdrawn, until the last request to them has ended: so long they have series.
     leaving: Vec<Leaving>,
+    pub(super) memory: Memory,
 }
 
 struct Leaving {
@@ -64,6 +65,7 @@ impl Members {
             routes: Arc::new(Routes::new(&config.routes, &indices)),
             services: services.collect(),
             leaving: Vec::new(),
+            memory: Memory::Ample,
         }
     }
 
@@ -126,7 +128,7 @@ impl Members {
     /// The table that follows.
     pub(super) fn table(&mut self) -> Table {
         let services = self.services.iter_mut().map(ServiceMembers::service).collect();
-        Table { generation: self.generation, routes: self.routes.clone(), services }
+        Table { generation: self.generation, routes: self.routes.clone(), services, memory: self.memory }
     }
 }
 

@@ -7,7 +7,7 @@ use phalanx_config::ServiceName;
 use phalanx_telemetry::requests::RequestSeries;
 
 use super::{LocalService, Seat, Upstream, service};
-use crate::table::{Action, Routes, Service, Table};
+use crate::table::{Action, Memory, Routes, Service, Table};
 
 /// The service and route labels of a request that no route takes.
 const NO_ROUTE: &str = "none";
@@ -23,6 +23,7 @@ pub(crate) struct LocalTable {
     series: Rc<[Arc<RequestSeries>]>,
     no_route: Arc<RequestSeries>,
     pub(crate) services: Vec<Rc<LocalService>>,
+    pub(crate) memory: Memory,
 }
 
 impl LocalTable {
@@ -42,6 +43,7 @@ impl LocalTable {
             no_route: kept
                 .map_or_else(|| seat.requests.series(NO_ROUTE, NO_ROUTE), |kept| kept.no_route.clone()),
             services,
+            memory: table.memory,
         };
         for gone in previous.iter().flat_map(|previous| previous.upstreams()) {
             if !next.upstreams().any(|stays| Rc::ptr_eq(stays, gone)) {
