@@ -6,7 +6,9 @@
 //! Elsewhere: counting what is in flight and waking who waited (`phalanx-gateway`); endpoints and retries (`phalanx-balance`).
 
 pub mod gradient_limit;
+pub mod pressure;
 pub mod queue;
 
 pub use gradient_limit::GradientLimit;
+pub use pressure::Pressure;
 pub use queue::Queue;

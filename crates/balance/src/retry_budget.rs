@@ -56,12 +56,17 @@ impl RetryBudget {
 
     /// Asks for one retry.
     pub fn withdraw(&mut self, now: Duration) -> Withdrawal {
-        self.turn_to(now);
-        if self.balance < RETRY {
+        if !self.affords(now) {
             return Withdrawal::Refused;
         }
         self.book(-RETRY, now);
         Withdrawal::Granted
+    }
+
+    /// Whether one retry would be granted.
+    pub fn affords(&mut self, now: Duration) -> bool {
+        self.turn_to(now);
+        self.balance >= RETRY
     }
 
     fn book(&mut self, amount: i64, now: Duration) {

@@ -23,7 +23,8 @@ pub use autoscale::Autoscale;
 use ipnet::IpNet;
 pub use replicas::{Probe, Replicas, ReplicasLimit};
 pub use resilience::{
-    AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue, Resilience, Retry, Shedding,
+    AdaptiveConcurrency, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Queue, Resilience, Retry,
+    Shedding,
 };
 pub use resources::{Amounts, Resources};
 

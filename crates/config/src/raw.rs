@@ -24,7 +24,7 @@ pub(crate) use self::{
     auth::{Auth, RouteAuth, StaleFeed, TokenTypes},
     autoscale::{Autoscale, AutoscaleMetric, AutoscaleMode, ScalePolicy, ScaleRules, ScaleSelect},
     probes::{Probe, Probes},
-    resilience::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue},
+    resilience::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Queue},
     resources::Amounts,
     rollout::{OnStall, Rollout},
     route::{Respond, Retry, Route, Timeouts},

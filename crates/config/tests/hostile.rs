@@ -33,6 +33,7 @@ active_health = { path = "/ready" }
 panic_threshold = 0.5
 limits = { connections = 100, pending = 10 }
 queue = { max = 100, timeout = "1s" }
+hold = { max = 1000, timeout = "30s" }
 adaptive_concurrency = { min = 8, max = 1000, tolerance = 1.5 }
 [service.found]
 discover = { dns = "api.internal:3000", resolver = "127.0.0.1:53" }

@@ -3,7 +3,7 @@
 use std::{env, error::Error, fs, io, net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use phalanx_config::{Config, ServiceName, Source};
-use phalanx_fleet::{Balancer, Colours, Fleet, Settings, output_queue, write_lines};
+use phalanx_fleet::{Balancer, Colours, Fleet, Settings, Withdrawal, output_queue, write_lines};
 use tokio_util::sync::CancellationToken;
 
 /// Sends nobody any requests.
@@ -14,8 +14,8 @@ impl Balancer for Nobody {
         println!("{instance} is ready on {address}");
     }
 
-    async fn withdraw(&self, _: &ServiceName, address: SocketAddr) {
-        println!("{address} gets no more requests");
+    async fn withdraw(&self, _: &ServiceName, address: SocketAddr, reason: Withdrawal) {
+        println!("{address} gets no more requests: {reason:?}");
     }
 
     async fn drained(&self, _: &ServiceName, _: SocketAddr) {}

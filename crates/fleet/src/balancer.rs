@@ -4,6 +4,17 @@ use std::{future::Future, net::SocketAddr};
 
 use phalanx_config::ServiceName;
 
+/// Why no more requests are to go to a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// It is not ready, or does not live, and may hang: those who wait for its answers may wait in vain.
+    Unready,
+    /// It is to stop once it has answered.
+    Stopping,
+    /// Its process has ended.
+    Ended,
+}
+
 /// The balancer in front of the replicas: in Phalanx the gateway, in the same process, so that it can acknowledge.
 ///
 /// For one address the fleet has at most one of these calls under way, and each call that returned is a fact to build on.
@@ -18,7 +29,12 @@ pub trait Balancer: Send + Sync + 'static {
     ) -> impl Future<Output = ()> + Send;
 
     /// Returns when no worker will send another request to `address`; does nothing where none would have.
-    fn withdraw(&self, service: &ServiceName, address: SocketAddr) -> impl Future<Output = ()> + Send;
+    fn withdraw(
+        &self,
+        service: &ServiceName,
+        address: SocketAddr,
+        reason: Withdrawal,
+    ) -> impl Future<Output = ()> + Send;
 
     /// Returns when no request is in flight to `address`, which was withdrawn before. The fleet drops the future at its
     /// own deadline, and may ask again.

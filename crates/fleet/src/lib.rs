@@ -31,7 +31,7 @@ mod state;
 mod template;
 
 pub use self::{
-    balancer::Balancer,
+    balancer::{Balancer, Withdrawal},
     events::{EventKind, EventStream, FleetEvent, Missed},
     fleet::{Fleet, Outcome, Settings},
     handle::{FleetEnded, FleetHandle},

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    balancer::Balancer,
+    balancer::{Balancer, Withdrawal},
     events::{self, EventLog},
     life::{Action, Event, Life, Tell},
     notice::{self, Facts},
@@ -27,7 +27,7 @@ use crate::{
     ports::Ports,
     process::Groups,
     run::{Previous, Run},
-    state::{Board, ReplicaState},
+    state::{Board, ReplicaState, Standing},
     template::Template,
 };
 
@@ -239,7 +239,11 @@ impl<B: Balancer> Replica<B> {
 
     async fn withdraw(&mut self) {
         let address = self.running().address();
-        let withdrawn = self.surroundings.balancer.withdraw(&self.identity.service, address);
+        let withdrawn = self.surroundings.balancer.withdraw(
+            &self.identity.service,
+            address,
+            withdrawal(self.life.standing()),
+        );
         acknowledged(withdrawn, "withdraw", &self.identity, &self.stops).await;
     }
 
@@ -286,6 +290,20 @@ impl<B: Balancer> Replica<B> {
         self.state.standing = standing;
         self.state.process = process;
         self.surroundings.board.put(&self.identity.service, self.state.clone());
+    }
+}
+
+/// Why a replica that stands so has been withdrawn.
+fn withdrawal(standing: Standing) -> Withdrawal {
+    match standing {
+        // One that is told to end without having drained was found to hang.
+        Standing::NotReady | Standing::Stopping => Withdrawal::Unready,
+        Standing::Draining => Withdrawal::Stopping,
+        Standing::Starting
+        | Standing::Ready
+        | Standing::BackingOff { .. }
+        | Standing::CrashLoop { .. }
+        | Standing::Stopped => Withdrawal::Ended,
     }
 }
 

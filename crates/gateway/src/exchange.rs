@@ -4,8 +4,8 @@
 //! endpoint, whatever its method. Where the endpoint says over HTTP/2 that it has not processed it, it is sent again, whatever
 //! its method, as long as its body is here: on another connection after GOAWAY, else to another endpoint. Where not one byte
 //! came back, it is repeated if its method is idempotent and its body is still here: on another connection if this one had been
-//! idle (its peer may just have closed it), else to another endpoint. Where something was sent, another endpoint gets it within
-//! the budget of retries ([`retries`]).
+//! idle (its peer may just have closed it), else to another endpoint; that includes one that waits at an endpoint which has stopped
+//! being ready. Where something was sent, another endpoint gets it within the budget of retries ([`retries`]).
 
 mod attempt;
 mod chunks;
@@ -59,24 +59,20 @@ pub(crate) async fn forward(
     request: &mut Request,
     forward: &mut Forward,
 ) -> After {
-    let Admitted { pass, mut slot } = match room::find(worker, client, forward).await {
+    let Admitted { pass, mut slot } = match room::find(worker, client, request, forward).await {
         Ok(admitted) => admitted,
         Err(NotAdmitted::TurnedAway(answer)) => return respond(worker, client, request, &answer).await,
         Err(NotAdmitted::ClientGone) => return After::Abandon,
     };
-    if pass.is_some() {
-        // It may have waited for room, which is not the endpoint's time.
-        request.attempt_begins();
-    }
     let sending = Sending::of(request, client.input.filled());
     let repeatable = match sending {
         Sending::Whole(_) => request.repeatable,
         Sending::Stream => Repeatable::No,
     };
     let mut connections = Connections::IdleOrFresh(repeatable);
-    let mut retries = Retries::new(worker, forward);
+    let retries = Retries::new(worker, forward, repeatable);
     loop {
-        let attempt = Attempt { worker, client, request, forward, slot: &slot, sending };
+        let attempt = Attempt { worker, client, request, forward, slot: &slot, sending, retries: &retries };
         let failure = match attempt.run(connections).await {
             Ok(Attempted::Over(after)) => {
                 conclude(request, pass);
@@ -101,7 +97,7 @@ pub(crate) async fn forward(
             connections = Connections::Fresh;
             continue;
         }
-        let Some(other) = retries.other(forward, slot, &failure, repeatable) else {
+        let Some(other) = retries.other(slot, &failure) else {
             if matches!(failure, Failure::TooManyPending) {
                 forward.service.counters.shed(Shed::Full);
             }

@@ -1,5 +1,6 @@
 //! The control side: starts the workers, publishes tables, and waits until they are in force.
 
+mod load;
 mod members;
 mod workers;
 
@@ -9,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+pub use load::{EndpointLoad, ServiceLoad};
 use members::Members;
 use phalanx_balance::{
     Weight,
@@ -30,7 +32,8 @@ use crate::{
     guard::Verification,
     health::{HealthLoop, Order},
     listen::Listeners,
-    table::{Endpoint, Gate, Table},
+    memory::MemoryLoop,
+    table::{Endpoint, Gate, Memory, Table},
     worker::Seat,
 };
 
@@ -51,6 +54,8 @@ pub struct Started {
     pub health: HealthLoop,
     /// Finds the endpoints of services that are discovered; to be run as long as the gateway.
     pub discovery: DiscoveryLoop,
+    /// Has it turn requests away when memory runs out; to be run as long as the gateway.
+    pub memory: MemoryLoop,
 }
 
 /// A handle to a running gateway.
@@ -62,6 +67,8 @@ pub struct Gateway {
 struct Shared {
     members: Mutex<Members>,
     tables: watch::Sender<Arc<Table>>,
+    /// How often a service got its first request that is held.
+    demand: watch::Sender<u64>,
     /// The generation that each worker works with.
     applied: Vec<watch::Receiver<u64>>,
     client_places: Arc<ClientPlaces>,
@@ -70,6 +77,17 @@ struct Shared {
     upstreams: UpstreamFamily,
     orders: mpsc::Sender<Order>,
     stop: CancellationToken,
+}
+
+/// Why an endpoint is withdrawn, which decides about the requests that wait for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// It is not ready, and may hang: those that may be sent a second time go to another endpoint, within the retry budget.
+    Unready,
+    /// It is to stop once it has answered them.
+    Stopping,
+    /// It has ended, and their connections with it.
+    Ended,
 }
 
 /// An address that is no endpoint of any service.
@@ -129,7 +147,8 @@ impl Gateway {
         requests: RequestFamily,
         upstreams: UpstreamFamily,
     ) -> Result<Started, StartError> {
-        let mut members = Members::new(config, &upstreams);
+        let (demand, _) = watch::channel(0);
+        let mut members = Members::new(config, &upstreams, &demand);
         let (tables, _) = watch::channel(Arc::new(members.table()));
         let (attempts, attempts_queue) = mpsc::channel(ATTEMPTS_MAX);
         let (orders, orders_queue) = mpsc::channel(ORDERS_MAX);
@@ -161,12 +180,23 @@ impl Gateway {
             workers.start(seat)?;
         }
         let members = Mutex::new(members);
-        let shared =
-            Shared { members, tables, applied, client_places, addresses, requests, upstreams, orders, stop };
+        let shared = Shared {
+            members,
+            tables,
+            demand,
+            applied,
+            client_places,
+            addresses,
+            requests,
+            upstreams,
+            orders,
+            stop,
+        };
         let gateway = Self { shared: Arc::new(shared) };
         let health = HealthLoop::new(config, gateway.clone(), attempts_queue, orders_queue);
         let discovery = DiscoveryLoop::new(config, &gateway);
-        Ok(Started { gateway, workers, health, discovery })
+        let memory = MemoryLoop::new(gateway.clone());
+        Ok(Started { gateway, workers, health, discovery, memory })
     }
 
     /// Lets requests go to `address`; returns when every worker knows. An endpoint that is there already stays as it is.
@@ -176,8 +206,14 @@ impl Gateway {
     }
 
     /// Takes `address` out for good; returns when no worker will begin another request to it.
-    pub async fn withdraw(&self, service: &ServiceName, address: SocketAddr) {
-        let generation = self.publish(|members| members.withdraw(service, address));
+    ///
+    /// A request counts as in flight from the moment in which its endpoint is chosen, with no wait of its worker in between, and
+    /// a worker says that it has the next table between two such moments. So whatever was chosen by an earlier table is counted
+    /// when this returns, the count only falls from there on, and [`Self::drained`] can trust a zero. Idle connections are
+    /// closed before a worker says so, and one that is in use is closed when its request ends, before that is counted out: whoever
+    /// stops an endpoint that has drained closes nothing that anybody uses.
+    pub async fn withdraw(&self, service: &ServiceName, address: SocketAddr, reason: Withdrawal) {
+        let generation = self.publish(|members| members.withdraw(service, address, reason));
         self.in_force(generation).await;
     }
 
@@ -191,8 +227,9 @@ impl Gateway {
 
     /// Takes these addresses out for good; returns when no worker will begin another request to them.
     pub(crate) async fn withdraw_all(&self, service: &ServiceName, addresses: &[SocketAddr]) {
-        let generation =
-            self.publish(|members| addresses.iter().for_each(|address| members.withdraw(service, *address)));
+        let generation = self.publish(|members| {
+            addresses.iter().for_each(|address| members.withdraw(service, *address, Withdrawal::Stopping));
+        });
         self.in_force(generation).await;
     }
 
@@ -276,6 +313,23 @@ impl Gateway {
         self.shared.client_places.counts()
     }
 
+    /// Changes whenever a service gets its first request that is held. It is told as a level: whoever is woken looks at
+    /// [`Self::load`].
+    #[must_use]
+    pub fn demand(&self) -> watch::Receiver<u64> {
+        self.shared.demand.subscribe()
+    }
+
+    /// Whether requests are turned away because memory runs out.
+    #[must_use]
+    pub fn is_short_of_memory(&self) -> bool {
+        self.members().memory == Memory::Short
+    }
+
+    pub(crate) fn set_memory(&self, memory: Memory) {
+        self.publish(|members| members.memory = memory);
+    }
+
     /// The endpoints of a service.
     pub(crate) fn endpoints(&self, service: &ServiceName) -> Vec<Arc<Endpoint>> {
         let members = self.members();
@@ -325,7 +379,6 @@ impl Gateway {
         members.generation += 1;
         // Under the lock: tables are published in the order of their generations.
         self.shared.tables.send_replace(Arc::new(members.table()));
-        members.let_the_waiting_look();
         members.generation
     }
 

@@ -24,13 +24,16 @@ mod gateway;
 mod guard;
 mod health;
 mod listen;
+mod memory;
 mod table;
 mod worker;
 
 pub use discovery::DiscoveryLoop;
 pub use gateway::{
-    EndpointState, Gateway, GatewayState, StartError, Started, UnknownEndpoint, WorkerError, Workers,
+    EndpointLoad, EndpointState, Gateway, GatewayState, ServiceLoad, StartError, Started, UnknownEndpoint,
+    Withdrawal, WorkerError, Workers,
 };
 pub use guard::{Verification, VerificationError, VerificationUpkeep};
 pub use health::HealthLoop;
 pub use listen::{BindError, Listeners};
+pub use memory::{MemoryFiles, MemoryLoop};

@@ -6,18 +6,22 @@
 mod access;
 mod endpoint;
 mod gate;
+mod hold;
 mod learned;
 mod routes;
+mod waiting;
 
 use std::sync::Arc;
 
 pub(crate) use access::{Access, Preflights};
 pub(crate) use endpoint::{Begun, Bound, Endpoint, EndpointSettings, Reports};
-pub(crate) use gate::{Gate, Observed, Pass, Waiting};
+pub(crate) use gate::{Gate, Observed, Pass};
+pub(crate) use hold::Hold;
 pub(crate) use learned::{Learned, Look, Spoken};
 use phalanx_config::{Balance, Protocol, ServiceName};
 use phalanx_telemetry::upstream::ServiceCounters;
 pub(crate) use routes::{Action, METHODS, Refused, Routes};
+pub(crate) use waiting::Place;
 
 /// One snapshot.
 pub(crate) struct Table {
@@ -25,6 +29,15 @@ pub(crate) struct Table {
     pub(crate) routes: Arc<Routes>,
     /// In the order that [`Action::Forward`] counts in.
     pub(crate) services: Vec<Service>,
+    pub(crate) memory: Memory,
+}
+
+/// Whether this process has the memory for what it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    Ample,
+    /// Requests are turned away, but for those of probers.
+    Short,
 }
 
 /// The endpoints of a service that may get requests.
@@ -37,5 +50,7 @@ pub(crate) struct Service {
     pub(crate) counters: Arc<ServiceCounters>,
     /// Limits of the service as a whole, if it has any.
     pub(crate) gate: Option<Arc<Gate>>,
+    /// Where requests wait while no endpoint serves, if they may.
+    pub(crate) hold: Option<Arc<Hold>>,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
 }

@@ -216,6 +216,7 @@ impl Worker {
                 self.table.replace(Rc::new(next));
                 // Only now does no request of this worker begin with the previous table.
                 seat.applied.send_replace(generation);
+                self.table().let_the_waiting_look();
             }
             Upkeep::Tick => {
                 self.deadlines.sweep(clock::now());
@@ -233,6 +234,8 @@ impl Worker {
     async fn drain(&self, connections: &mut JoinSet<()>, mut ticks: tokio::time::Interval, seat: &mut Seat) {
         self.is_draining.set(true);
         self.deadlines.begin_draining();
+        // No endpoint comes any more.
+        self.table().let_all_held_look();
         let mut deadline = std::pin::pin!(tokio::time::sleep(seat.drain_deadline));
         while !connections.is_empty() {
             let upkeep = tokio::select! {
@@ -259,7 +262,12 @@ impl Worker {
     /// A worker that nobody runs, with these routes and no services: time passes for it when a test sweeps its deadlines.
     pub(crate) fn at_rest(routes: &[phalanx_config::Route], now: Instant) -> Rc<Self> {
         let routes = Arc::new(crate::table::Routes::new(routes, &std::collections::HashMap::new()));
-        let table = Arc::new(Table { generation: 1, routes, services: Vec::new() });
+        let table = Arc::new(Table {
+            generation: 1,
+            routes,
+            services: Vec::new(),
+            memory: crate::table::Memory::Ample,
+        });
         let seat = Seat {
             index: 0,
             workers: 1,

@@ -195,7 +195,7 @@ async fn start(config: &Config, output: mpsc::Sender<OutputLine>) -> Result<Runn
         Some(auth) => verification::open(auth).await.map(|(opened, upkeep)| (Some(opened), Some(upkeep)))?,
         None => (None, None),
     };
-    let Started { gateway, workers, health, discovery } =
+    let Started { gateway, workers, health, discovery, memory } =
         Gateway::start(config, verification.as_ref(), listeners, requests.clone(), upstreams.clone())
             .context("start the gateway")
             .map_err(Failure::Runtime)?;
@@ -223,6 +223,11 @@ async fn start(config: &Config, output: mpsc::Sender<OutputLine>) -> Result<Runn
     let stop = stop_rest.clone();
     tasks.spawn(async {
         discovery.run(stop).await;
+        Task::Other
+    });
+    let stop = stop_rest.clone();
+    tasks.spawn(async {
+        memory.run(stop).await;
         Task::Other
     });
     if let Some(upkeep) = verification_upkeep {

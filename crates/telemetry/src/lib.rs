@@ -14,6 +14,7 @@ mod exposition;
 pub mod guard;
 pub mod host;
 pub mod logs;
+pub mod overload;
 pub mod registry;
 pub mod replicas;
 pub mod requests;

@@ -8,7 +8,7 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -33,7 +33,8 @@ pub use labels::MethodLabel;
 /// The request series of one route, as one writer counts them.
 pub struct RequestSeries {
     cells: Box<[OnceLock<Box<Durations>>]>,
-    in_flight: AtomicI64,
+    begun: AtomicU64,
+    ended: AtomicU64,
 }
 
 impl Default for RequestSeries {
@@ -47,24 +48,26 @@ impl RequestSeries {
     #[must_use]
     pub fn new() -> Self {
         let cells = (0..labels::CELLS).map(|_| OnceLock::new()).collect();
-        Self { cells, in_flight: AtomicI64::new(0) }
+        Self { cells, begun: AtomicU64::new(0), ended: AtomicU64::new(0) }
     }
 
     /// Counts a request that begins; it stays in flight until [`Self::ended`].
     pub fn begun(&self) {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.begun.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts the end of a request that [`Self::begun`] counted. A status outside 100..=599 counts as 500.
     pub fn ended(&self, method: MethodLabel, status: u16, elapsed: Duration) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.ended.fetch_add(1, Ordering::Relaxed);
         self.cells[labels::cell(method, status)].get_or_init(Box::default).observe(elapsed);
     }
 
     /// Requests begun and not ended.
     #[must_use]
     pub fn in_flight(&self) -> i64 {
-        self.in_flight.load(Ordering::Relaxed)
+        // In this order: what ends in between counts as in flight.
+        let ended = self.ended.load(Ordering::Relaxed);
+        self.begun.load(Ordering::Relaxed).saturating_sub(ended).cast_signed()
     }
 }
 
@@ -95,6 +98,16 @@ impl RequestFamily {
             .iter()
             .map(|(_, count)| count)
             .sum()
+    }
+
+    /// Requests begun on all routes of a service, by all writers. It never falls.
+    #[must_use]
+    pub fn begun(&self, service: &str) -> u64 {
+        let begun = |writers: &[Arc<RequestSeries>]| {
+            writers.iter().map(|series| series.begun.load(Ordering::Relaxed)).sum::<u64>()
+        };
+        let routes = self.writers.totals(begun);
+        routes.iter().filter(|((known, _), _)| &**known == service).map(|(_, count)| count).sum()
     }
 
     /// What exposes this family in a [`Registry`](crate::registry::Registry).

@@ -34,6 +34,8 @@ pub struct Resilience {
     pub limits: EndpointLimits,
     /// `queue`: where requests wait that no endpoint has room for; without it they are answered 503.
     pub queue: Option<Queue>,
+    /// `hold`: where requests wait while no endpoint serves; without it they are answered 503.
+    pub hold: Option<Hold>,
     /// `adaptive_concurrency`; default off.
     pub adaptive_concurrency: Option<AdaptiveConcurrency>,
     /// `circuit_breaker`; default off.
@@ -52,6 +54,7 @@ impl Default for Resilience {
         Self {
             limits: EndpointLimits::default(),
             queue: None,
+            hold: None,
             adaptive_concurrency: None,
             circuit_breaker: None,
             outlier_ejection: None,
@@ -82,6 +85,21 @@ pub struct Queue {
 impl Default for Queue {
     fn default() -> Self {
         Self { max: NonZeroU32::MIN.saturating_add(99), timeout: Duration::from_secs(1) }
+    }
+}
+
+/// `hold`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// `max`: requests that are held, over all workers; default 1000.
+    pub max: NonZeroU32,
+    /// `timeout`: after which one is answered 503; default 30 s.
+    pub timeout: Duration,
+}
+
+impl Default for Hold {
+    fn default() -> Self {
+        Self { max: NonZeroU32::MIN.saturating_add(999), timeout: Duration::from_secs(30) }
     }
 }
 

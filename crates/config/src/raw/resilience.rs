@@ -38,6 +38,17 @@ pub(crate) struct Queue {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct Hold {
+    /// Requests that are held, those of all workers together; one more is answered 503.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 1000))]
+    pub(crate) max: Option<NonZeroU32>,
+    /// How long one is held; then it is answered 503.
+    #[schemars(extend("default" = "30s"))]
+    pub(crate) timeout: Option<At<DurationText>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct AdaptiveConcurrency {
     /// Never fewer requests at a time than this, those of all workers together; at most `max`.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = 8))]

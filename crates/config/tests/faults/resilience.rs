@@ -32,6 +32,32 @@ fn limits() {
 }
 
 #[test]
+fn holds() {
+    check_service(
+        "hold = {}",
+        &expect![[r#"
+        no fault
+    "#]],
+    );
+    check_service(
+        r#"hold = { max = 0, timeout = "0s" }"#,
+        &expect![[r#"
+        3:16 0 is out of range for `max`
+          write a number from 1 to 1000000
+        3:29 "0s" leaves no time at all
+          write a duration above zero
+    "#]],
+    );
+    check_service(
+        "hold = true",
+        &expect![[r#"
+        3:8 `hold` takes a table, not true or false
+          for example `hold = { max = 100, timeout = "10s" }`
+    "#]],
+    );
+}
+
+#[test]
 fn queues() {
     check_service(
         "queue = {}",
@@ -265,19 +291,19 @@ fn panic_threshold() {
 #[test]
 fn every_source_can_have_them() {
     check_service(
-        "limits = {}\nqueue = {}\nadaptive_concurrency = {}\ncircuit_breaker = {}\noutlier_ejection = {}\nslow_start = \"1s\"",
+        "limits = {}\nqueue = {}\nhold = {}\nadaptive_concurrency = {}\ncircuit_breaker = {}\noutlier_ejection = {}\nslow_start = \"1s\"",
         &expect![[r#"
             no fault
         "#]],
     );
     check_brief(
-        "[service.api]\ndiscover = { dns = \"api:80\" }\nlimits = {}\nqueue = {}\nadaptive_concurrency = {}\ncircuit_breaker = {}\noutlier_ejection = {}\nslow_start = \"1s\"",
+        "[service.api]\ndiscover = { dns = \"api:80\" }\nlimits = {}\nqueue = {}\nhold = {}\nadaptive_concurrency = {}\ncircuit_breaker = {}\noutlier_ejection = {}\nslow_start = \"1s\"",
         &expect![[r#"
             no fault
         "#]],
     );
     check_brief(
-        "[service.api]\ncommand = [\"a\"]\nlimits = {}\nqueue = {}\nadaptive_concurrency = {}\ncircuit_breaker = {}\noutlier_ejection = {}\nslow_start = \"1s\"",
+        "[service.api]\ncommand = [\"a\"]\nlimits = {}\nqueue = {}\nhold = {}\nadaptive_concurrency = {}\ncircuit_breaker = {}\noutlier_ejection = {}\nslow_start = \"1s\"",
         &expect![[r#"
             no fault
         "#]],

@@ -1,6 +1,6 @@
 //! Replicas that end, do not start, or do not become ready.
 
-use phalanx_fleet::Standing;
+use phalanx_fleet::{Standing, Withdrawal};
 use rustix::process::Signal;
 
 use crate::{
@@ -22,6 +22,7 @@ async fn a_killed_replica_leaves_the_balancer_and_comes_back_on_another_port() {
         running.balancer.asked(),
         [Asked::Admit(first.address), Asked::Withdraw(first.address), Asked::Admit(second.address)]
     );
+    assert_eq!(running.balancer.reasons(), [Withdrawal::Ended]);
     running.log.tells(&[
         "replica exited",
         "api-1",

@@ -3,7 +3,7 @@
 use std::{future, net::SocketAddr, sync::Mutex};
 
 use phalanx_config::ServiceName;
-use phalanx_fleet::Balancer;
+use phalanx_fleet::{Balancer, Withdrawal};
 
 /// What was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,16 +24,22 @@ type OnAsked = Box<dyn Fn(Asked) -> Reaction + Send + Sync>;
 
 pub(crate) struct Recorder {
     asked: Mutex<Vec<Asked>>,
+    reasons: Mutex<Vec<Withdrawal>>,
     on_asked: OnAsked,
 }
 
 impl Recorder {
     pub(crate) fn new(on_asked: impl Fn(Asked) -> Reaction + Send + Sync + 'static) -> Self {
-        Self { asked: Mutex::default(), on_asked: Box::new(on_asked) }
+        Self { asked: Mutex::default(), reasons: Mutex::default(), on_asked: Box::new(on_asked) }
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
+    }
+
+    /// Why endpoints were withdrawn, in the order in which they were.
+    pub(crate) fn reasons(&self) -> Vec<Withdrawal> {
+        self.reasons.lock().unwrap().clone()
     }
 
     fn write_down(&self, asked: Asked) {
@@ -59,7 +65,8 @@ impl Balancer for Recorder {
         self.record(Asked::Admit(address)).await;
     }
 
-    async fn withdraw(&self, _: &ServiceName, address: SocketAddr) {
+    async fn withdraw(&self, _: &ServiceName, address: SocketAddr, reason: Withdrawal) {
+        self.reasons.lock().unwrap().push(reason);
         self.record(Asked::Withdraw(address)).await;
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, num::NonZeroUsize};
 
-use phalanx_fleet::Standing;
+use phalanx_fleet::{Standing, Withdrawal};
 
 use crate::{
     harness::{Setup, connects, env_of, ready_file, shell, within},
@@ -70,6 +70,7 @@ async fn requests_come_only_while_the_probe_succeeds() {
     fs::remove_file(&file).unwrap();
     running.replica(|replica| replica.standing == Standing::NotReady).await;
     assert_eq!(running.balancer.asked(), [admit, withdraw]);
+    assert_eq!(running.balancer.reasons(), [Withdrawal::Unready]);
 
     fs::write(&file, "").unwrap();
     let (replica, same_process) = running.ready().await;

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use phalanx_fleet::{Outcome, Standing};
+use phalanx_fleet::{Outcome, Standing, Withdrawal};
 use rustix::process::Signal;
 
 use crate::{
@@ -48,6 +48,7 @@ async fn term_comes_after_the_balancer_has_let_go_and_the_requests_are_done() {
         *seen.lock().unwrap(),
         [(Asked::Withdraw(process.address), true), (Asked::Drained(process.address), true)]
     );
+    assert_eq!(running.balancer.reasons(), [Withdrawal::Stopping]);
     let replica = running.handle.state()[0].replicas[0].clone();
     assert_eq!(
         (replica.standing, replica.last_exit.as_deref()),

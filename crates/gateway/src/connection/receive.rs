@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use phalanx_config::{ForwardPolicy, Protocol};
+use phalanx_config::{ForwardPolicy, Protocol, Shedding};
 use phalanx_http1::{
     FieldSlots, HeadLimits, HeadScan, RequestFault, Target, Upgrade, Version,
     request::{self, RequestBody, RequestHead},
@@ -20,6 +20,7 @@ use phalanx_http1::{
 use phalanx_telemetry::{
     clock,
     requests::{MethodLabel, RequestSeries},
+    upstream::Shed,
 };
 
 use super::{
@@ -28,8 +29,8 @@ use super::{
     sender::{Peer, Sender},
 };
 use crate::{
-    answer::Answer,
-    table::{Action, METHODS, Refused},
+    answer::{Answer, RETRY_AFTER},
+    table::{Action, METHODS, Memory, Refused},
     worker::{Elapsed, LocalService, LocalTable, Output, Repeatable, Worker},
 };
 
@@ -275,6 +276,12 @@ fn route(
     let take = || match &route.action {
         Action::Respond { status, body } => {
             Plan::Answer(Answer::Text { status: *status, body: body.clone() })
+        }
+        Action::Forward { service, policy }
+            if table.memory == Memory::Short && policy.shedding == Shedding::Sheds =>
+        {
+            table.services[*service].counters.shed(Shed::Memory);
+            Plan::Answer(Answer::unavailable("the gateway is short of memory", RETRY_AFTER))
         }
         Action::Forward { service, policy } => {
             let service = table.services[*service].clone();

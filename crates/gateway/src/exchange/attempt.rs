@@ -10,6 +10,7 @@ use super::{
     download::{Broken, Delivered, Download, Relayed},
     failure::Failure,
     multiplexed,
+    retries::Retries,
     room::bound,
     tunnel::Tunnel,
     upload::{self, Upload, UploadState},
@@ -54,6 +55,7 @@ pub(super) struct Attempt<'a> {
     pub(super) forward: &'a Forward,
     pub(super) slot: &'a Slot,
     pub(super) sending: Sending,
+    pub(super) retries: &'a Retries<'a>,
 }
 
 impl Attempt<'_> {
@@ -174,6 +176,7 @@ impl Attempt<'_> {
             worker: self.worker,
             request: self.request,
             slot: self.slot,
+            retries: self.retries,
             presence,
             deadline: writing,
             read_timeout: self.forward.policy.timeouts.read,
@@ -206,6 +209,7 @@ impl Attempt<'_> {
                 worker: self.worker,
                 request: self.request,
                 slot: self.slot,
+                retries: self.retries,
                 presence,
                 deadline: writing,
                 read_timeout: self.forward.policy.timeouts.read,

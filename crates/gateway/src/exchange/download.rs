@@ -12,7 +12,7 @@ use phalanx_http1::{
 use relay::Pipe;
 pub(super) use relay::{COPIED_BYTES_MAX, RelayError};
 
-use super::{failure::Failure, upload::UploadState};
+use super::{failure::Failure, retries::Retries, upload::UploadState};
 use crate::{
     connection::{Presence, Request},
     health::Outcome,
@@ -54,6 +54,8 @@ pub(super) struct Download<'a> {
     pub(super) worker: &'a Worker,
     pub(super) request: &'a Request,
     pub(super) slot: &'a Slot,
+    /// Whether the request goes elsewhere before it is answered.
+    pub(super) retries: &'a Retries<'a>,
     /// Whether the client still waits.
     pub(super) presence: &'a Presence,
     pub(super) deadline: &'a Deadline,
@@ -124,7 +126,8 @@ impl Download<'_> {
             match parsed.map_err(|fault| RelayError::Endpoint(Failure::Malformed(fault)))? {
                 None => {
                     let has_answered = interim_responses > 0 || !pipe.input.filled().is_empty();
-                    pipe.read().await.map_err(|error| match error {
+                    let leaves = || !has_answered && self.retries.leaves(self.slot);
+                    pipe.read_unless(leaves).await.map_err(|error| match error {
                         // It may have done what was asked.
                         RelayError::Endpoint(Failure::Closed | Failure::Reset(_)) if has_answered => {
                             RelayError::Endpoint(Failure::HeadTruncated)

@@ -42,6 +42,9 @@ pub(super) enum Failure {
     /// It sends no bytes.
     #[error("it did not answer in time")]
     ReadTimeout,
+    /// It stopped being ready before the first byte of a response, and the request has left it for another.
+    #[error("it stopped being ready before it answered")]
+    Unready,
     /// The connection ended after the first byte of a response, and before the end of its head.
     #[error("its response ended before the end of its head")]
     HeadTruncated,
@@ -141,6 +144,7 @@ impl Failure {
             | Self::TooManyPending
             | Self::NotHttp2
             | Self::Refused
+            | Self::Unready
             | Self::Closed
             | Self::Reset(_) => Remedy::OtherEndpoint,
             // Another endpoint needs a socket too.
@@ -176,8 +180,10 @@ impl Failure {
             | Self::UnaskedUpgrade
             | Self::NotHttp2
             | Self::MalformedStream(_) => true,
-            // To close an idle connection is anybody's right, and so is to say in time that no more is taken.
+            // To close an idle connection is anybody's right, and so is to say in time that no more is taken. Whoever found it not
+            // ready has judged it.
             Self::NoSocket(_)
+            | Self::Unready
             | Self::TooManyPending
             | Self::IdleConnectionClosed
             | Self::GoneAway
@@ -202,6 +208,7 @@ impl Failure {
             // An endpoint that refuses what it was sent may do so because it has too much.
             Self::GoneAway
             | Self::Refused
+            | Self::Unready
             | Self::RefusedMidway
             | Self::IdleConnectionClosed
             | Self::Closed
@@ -252,7 +259,7 @@ impl Failure {
             | Self::GoneAway
             | Self::RefusedMidway
             | Self::Refused => 503,
-            Self::ConnectTimeout | Self::SendTimeout | Self::ReadTimeout => 504,
+            Self::ConnectTimeout | Self::SendTimeout | Self::ReadTimeout | Self::Unready => 504,
             Self::IdleConnectionClosed
             | Self::Closed
             | Self::Reset(_)

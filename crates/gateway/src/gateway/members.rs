@@ -11,8 +11,10 @@ use phalanx_config::{
     self as config, Balance, Config, PassiveHealth, Protocol, Resilience, Role, ServiceName, Source,
 };
 use phalanx_telemetry::upstream::{ServiceCounters, UpstreamFamily};
+use tokio::sync::watch;
 
-use crate::table::{Endpoint, EndpointSettings, Gate, Reports, Routes, Service, Table};
+use super::Withdrawal;
+use crate::table::{Endpoint, EndpointSettings, Gate, Hold, Memory, Reports, Routes, Service, Table};
 
 /// All endpoints, those that get no requests included.
 pub(super) struct Members {
@@ -21,6 +23,7 @@ pub(super) struct Members {
     pub(super) services: Vec<ServiceMembers>,
     /// Endpoints that were withdrawn, until the last request to them has ended: so long they have series.
     leaving: Vec<Leaving>,
+    pub(super) memory: Memory,
 }
 
 struct Leaving {
@@ -37,8 +40,9 @@ pub(super) struct ServiceMembers {
     keepalive: usize,
     resilience: Resilience,
     reports: Reports,
-    counters: Arc<ServiceCounters>,
+    pub(super) counters: Arc<ServiceCounters>,
     pub(super) gate: Option<Arc<Gate>>,
+    hold: Option<Arc<Hold>>,
     pub(super) members: Vec<Member>,
     /// How the endpoints of the last table were selected.
     mode: Mode,
@@ -50,15 +54,18 @@ pub(super) struct Member {
 }
 
 impl Members {
-    pub(super) fn new(config: &Config, upstreams: &UpstreamFamily) -> Self {
+    pub(super) fn new(config: &Config, upstreams: &UpstreamFamily, demand: &watch::Sender<u64>) -> Self {
         let indices: HashMap<ServiceName, usize> = config.services.keys().cloned().zip(0..).collect();
-        let services =
-            config.services.iter().map(|(name, service)| ServiceMembers::new(name, service, upstreams));
+        let services = config
+            .services
+            .iter()
+            .map(|(name, service)| ServiceMembers::new(name, service, upstreams, demand));
         Self {
             generation: 1,
             routes: Arc::new(Routes::new(&config.routes, &indices)),
             services: services.collect(),
             leaving: Vec::new(),
+            memory: Memory::Ample,
         }
     }
 
@@ -82,11 +89,14 @@ impl Members {
     }
 
     /// Removes an endpoint, if it is there.
-    pub(super) fn withdraw(&mut self, service: &ServiceName, address: SocketAddr) {
+    pub(super) fn withdraw(&mut self, service: &ServiceName, address: SocketAddr, reason: Withdrawal) {
         let Some(known) = self.services.iter_mut().find(|known| known.name == *service) else { return };
-        let before = known.members.len();
-        known.members.retain(|member| member.endpoint.address != address);
-        if known.members.len() < before {
+        let leaving: Vec<_> =
+            known.members.extract_if(.., |member| member.endpoint.address == address).collect();
+        for member in &leaving {
+            if reason == Withdrawal::Unready {
+                member.endpoint.lose_readiness();
+            }
             let generation = self.generation + 1;
             self.leaving.push(Leaving { service: service.clone(), address, generation });
         }
@@ -106,26 +116,29 @@ impl Members {
         });
     }
 
-    pub(super) fn service(&self, name: &ServiceName) -> Option<&ServiceMembers> {
-        self.services.iter().find(|service| service.name == *name)
+    /// Where the endpoints of a service listen that were withdrawn and may have requests in flight.
+    pub(super) fn leaving(&self, service: &ServiceName) -> impl Iterator<Item = SocketAddr> {
+        self.leaving.iter().filter(move |left| left.service == *service).map(|left| left.address)
     }
 
-    /// Wakes the requests that wait for room: there may be other endpoints.
-    pub(super) fn let_the_waiting_look(&self) {
-        for gate in self.services.iter().filter_map(|service| service.gate.as_ref()) {
-            gate.make_room();
-        }
+    pub(super) fn service(&self, name: &ServiceName) -> Option<&ServiceMembers> {
+        self.services.iter().find(|service| service.name == *name)
     }
 
     /// The table that follows.
     pub(super) fn table(&mut self) -> Table {
         let services = self.services.iter_mut().map(ServiceMembers::service).collect();
-        Table { generation: self.generation, routes: self.routes.clone(), services }
+        Table { generation: self.generation, routes: self.routes.clone(), services, memory: self.memory }
     }
 }
 
 impl ServiceMembers {
-    fn new(name: &ServiceName, service: &config::Service, upstreams: &UpstreamFamily) -> Self {
+    fn new(
+        name: &ServiceName,
+        service: &config::Service,
+        upstreams: &UpstreamFamily,
+        demand: &watch::Sender<u64>,
+    ) -> Self {
         let counters = upstreams.service(name.as_str());
         let mut members = Self {
             name: name.clone(),
@@ -141,6 +154,10 @@ impl ServiceMembers {
                 Source::Replicas(_) => Reports::Nothing,
             },
             gate: Gate::of(&service.resilience, counters.clone()),
+            hold: service
+                .resilience
+                .hold
+                .map(|hold| Arc::new(Hold::new(hold, counters.clone(), demand.clone()))),
             counters,
             members: Vec::new(),
             mode: Mode::Normal,
@@ -185,6 +202,7 @@ impl ServiceMembers {
             keepalive: self.keepalive,
             counters: self.counters.clone(),
             gate: self.gate.clone(),
+            hold: self.hold.clone(),
             endpoints: endpoints.collect(),
         }
     }

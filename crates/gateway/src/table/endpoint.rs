@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     num::NonZeroU32,
-    sync::atomic::{AtomicU8, AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
 };
 
 use phalanx_balance::{Share, Weight, algorithm};
@@ -49,6 +49,7 @@ pub(crate) struct Endpoint {
     /// What it gets of its weight, as [`Share::get`] has it.
     share: AtomicU32,
     trial: AtomicU8,
+    lost_readiness: AtomicBool,
 }
 
 /// [`Endpoint::trial`]: it gets whatever is balanced to it.
@@ -94,6 +95,7 @@ impl Endpoint {
             pending: AtomicU32::new(0),
             share: AtomicU32::new(Share::from(weight).get()),
             trial: AtomicU8::new(TRIAL_NONE),
+            lost_readiness: AtomicBool::new(false),
         }
     }
 
@@ -173,6 +175,16 @@ impl Endpoint {
 
     pub(crate) fn end_trial(&self) {
         self.trial.store(TRIAL_NONE, Ordering::Relaxed);
+    }
+
+    /// It was withdrawn because it is not ready: whoever waits for its answer may wait in vain.
+    pub(crate) fn lose_readiness(&self) {
+        self.lost_readiness.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was withdrawn for that. What comes back at its address is another endpoint.
+    pub(crate) fn has_lost_readiness(&self) -> bool {
+        self.lost_readiness.load(Ordering::Relaxed)
     }
 
     /// What it gets of its weight.

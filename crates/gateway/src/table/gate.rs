@@ -3,8 +3,6 @@
 //!
 //! Elsewhere: when the breaker opens (`crate::health`), limits of single endpoints (`super::endpoint`).
 
-mod waiting;
-
 use std::{
     cell::Cell,
     sync::{
@@ -17,7 +15,8 @@ use std::{
 use phalanx_admission::{GradientLimit, gradient_limit};
 use phalanx_config::{AdaptiveConcurrency, Resilience};
 use phalanx_telemetry::{clock, upstream::ServiceCounters};
-pub(crate) use waiting::Waiting;
+
+use super::waiting::{Waiting, Want};
 
 /// [`Gate::trials`] of a breaker that is closed.
 const ALL: u32 = u32::MAX;
@@ -66,7 +65,8 @@ impl Gate {
             let in_flight_max = adaptive.as_ref().map(Adaptive::limit);
             counters.set_concurrency_limit(in_flight_max.unwrap_or(0));
             Arc::new(Self {
-                waiting: queue.map(|queue| Waiting::new(queue, counters.clone())),
+                waiting: queue
+                    .map(|queue| Waiting::new(Want::Room, queue.max, queue.timeout, counters.clone())),
                 counters,
                 retry_after_millis: AtomicU32::new(0),
                 in_flight: AtomicU32::new(0),

@@ -7,7 +7,7 @@ use phalanx_config::ServiceName;
 use phalanx_telemetry::requests::RequestSeries;
 
 use super::{LocalService, Seat, Upstream, service};
-use crate::table::{Action, Routes, Service, Table};
+use crate::table::{Action, Memory, Routes, Service, Table};
 
 /// The service and route labels of a request that no route takes.
 const NO_ROUTE: &str = "none";
@@ -23,6 +23,7 @@ pub(crate) struct LocalTable {
     series: Rc<[Arc<RequestSeries>]>,
     no_route: Arc<RequestSeries>,
     pub(crate) services: Vec<Rc<LocalService>>,
+    pub(crate) memory: Memory,
 }
 
 impl LocalTable {
@@ -42,6 +43,7 @@ impl LocalTable {
             no_route: kept
                 .map_or_else(|| seat.requests.series(NO_ROUTE, NO_ROUTE), |kept| kept.no_route.clone()),
             services,
+            memory: table.memory,
         };
         for gone in previous.iter().flat_map(|previous| previous.upstreams()) {
             if !next.upstreams().any(|stays| Rc::ptr_eq(stays, gone)) {
@@ -66,6 +68,23 @@ impl LocalTable {
         for upstream in self.upstreams() {
             upstream.sweep(now);
         }
+    }
+
+    /// Wakes the requests that wait for an endpoint, or for room at one: there may be others than before.
+    pub(crate) fn let_the_waiting_look(&self) {
+        for service in &self.services {
+            if let Some(gate) = &service.gate {
+                gate.make_room();
+            }
+            if let Some(hold) = &service.hold {
+                hold.let_the_first_look();
+            }
+        }
+    }
+
+    /// Wakes all requests that are held, whoever comes first.
+    pub(crate) fn let_all_held_look(&self) {
+        self.services.iter().filter_map(|service| service.hold.as_ref()).for_each(|hold| hold.let_all_look());
     }
 
     fn upstreams(&self) -> impl Iterator<Item = &Rc<Upstream>> {

@@ -11,7 +11,7 @@ use phalanx_http1::request::RequestHead;
 use phalanx_telemetry::upstream::ServiceCounters;
 
 use super::{Slot, Timing, Upstream};
-use crate::table::{Bound, Gate, Service};
+use crate::table::{Bound, Gate, Hold, Service};
 
 /// A service.
 pub(crate) struct LocalService {
@@ -21,6 +21,8 @@ pub(crate) struct LocalService {
     pub(crate) counters: Arc<ServiceCounters>,
     /// Limits of the service as a whole, if it has any.
     pub(crate) gate: Option<Arc<Gate>>,
+    /// Where requests wait while no endpoint serves, if they may.
+    pub(crate) hold: Option<Arc<Hold>>,
     /// Retries that its requests have earned and not used; it outlives the endpoints.
     budget: Rc<RefCell<RetryBudget>>,
     algorithm: RefCell<Algorithm>,
@@ -71,6 +73,7 @@ impl LocalService {
             protocol: service.protocol,
             counters: service.counters.clone(),
             gate: service.gate.clone(),
+            hold: service.hold.clone(),
             budget,
             algorithm: RefCell::new(algorithm),
             key,
@@ -127,6 +130,11 @@ impl LocalService {
     /// The budget, for the service over other endpoints.
     pub(super) fn budget(&self) -> Rc<RefCell<RetryBudget>> {
         self.budget.clone()
+    }
+
+    /// Whether the budget holds a retry.
+    pub(crate) fn affords_retry(&self, now: Duration) -> bool {
+        self.budget.borrow_mut().affords(now)
     }
 
     /// Takes one retry out of the budget.

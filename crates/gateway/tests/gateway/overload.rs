@@ -3,6 +3,7 @@
 mod breaker;
 mod endpoint_limits;
 mod exempt;
+mod memory;
 mod queue;
 
 use crate::support::{Message, Peer, TestGateway};

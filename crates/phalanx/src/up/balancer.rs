@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use phalanx_balance::Weight;
 use phalanx_config::{Role, ServiceName};
-use phalanx_fleet::Balancer;
+use phalanx_fleet::{Balancer, Withdrawal};
 use phalanx_gateway::Gateway;
 
 /// Admits and withdraws replicas at a gateway of the same process.
@@ -23,8 +23,13 @@ impl Balancer for GatewayBalancer {
         self.gateway.admit(service, address, Weight::ONE, Role::Primary).await;
     }
 
-    async fn withdraw(&self, service: &ServiceName, address: SocketAddr) {
-        self.gateway.withdraw(service, address).await;
+    async fn withdraw(&self, service: &ServiceName, address: SocketAddr, reason: Withdrawal) {
+        let reason = match reason {
+            Withdrawal::Unready => phalanx_gateway::Withdrawal::Unready,
+            Withdrawal::Stopping => phalanx_gateway::Withdrawal::Stopping,
+            Withdrawal::Ended => phalanx_gateway::Withdrawal::Ended,
+        };
+        self.gateway.withdraw(service, address, reason).await;
     }
 
     async fn drained(&self, service: &ServiceName, address: SocketAddr) {

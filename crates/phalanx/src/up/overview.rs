@@ -16,6 +16,7 @@ use phalanx_gateway::{EndpointState as GatewayEndpoint, Gateway, GatewayState, V
 use phalanx_telemetry::{
     clock, connections,
     discovery::DiscoveryFamily,
+    overload,
     registry::Registry,
     replicas::{self, ReplicaCount},
     requests::RequestFamily,
@@ -57,6 +58,8 @@ impl Overview {
         registry.add(upstreams.collector());
         let counting = gateway.clone();
         registry.add(connections::collector(move || counting.connections()));
+        let watched = gateway.clone();
+        registry.add(overload::memory_collector(move || watched.is_short_of_memory()));
         discovery.register(&mut registry);
         if let Some(verification) = verification {
             verification.register(&mut registry);

@@ -119,6 +119,18 @@ fn requests_are_in_flight_from_begin_to_end() {
 }
 
 #[test]
+fn what_began_is_told_by_service() {
+    let family = RequestFamily::new();
+    let (one, other, elsewhere) =
+        (family.series("api", "/"), family.series("api", "/users"), family.series("web", "/"));
+    one.begun();
+    other.begun();
+    elsewhere.begun();
+    one.ended(MethodLabel::Get, 200, Duration::ZERO);
+    assert_eq!((family.begun("api"), family.begun("web"), family.begun("none")), (2, 1, 0));
+}
+
+#[test]
 fn statuses_without_a_series_count_under_their_class() {
     let family = RequestFamily::new();
     let series = family.series("api", "/");

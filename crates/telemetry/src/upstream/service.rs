@@ -26,18 +26,36 @@ pub enum Shed {
     QueueTimeout,
     /// The circuit breaker was open.
     BreakerOpen,
+    /// No endpoint served, and as many requests were held as may be.
+    HoldFull,
+    /// No endpoint served before the timeout of the hold.
+    HoldTimeout,
+    /// The process had too little memory left.
+    Memory,
     /// Another attempt would have been safe, but the retry budget was spent.
     RetryBudget,
 }
 
 impl Shed {
-    const ALL: [Self; 4] = [Self::Full, Self::QueueTimeout, Self::BreakerOpen, Self::RetryBudget];
+    /// All, each at its own index.
+    const ALL: [Self; 7] = [
+        Self::Full,
+        Self::QueueTimeout,
+        Self::BreakerOpen,
+        Self::HoldFull,
+        Self::HoldTimeout,
+        Self::Memory,
+        Self::RetryBudget,
+    ];
 
     fn label(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::QueueTimeout => "queue_timeout",
             Self::BreakerOpen => "breaker_open",
+            Self::HoldFull => "hold_full",
+            Self::HoldTimeout => "hold_timeout",
+            Self::Memory => "memory",
             Self::RetryBudget => "retry_budget",
         }
     }
@@ -48,6 +66,7 @@ impl Shed {
 pub struct ServiceCounters {
     shed: [AtomicU64; Shed::ALL.len()],
     queued: AtomicI64,
+    held: AtomicI64,
     concurrency_limit: AtomicI64,
     panic: AtomicI64,
     breaker_open: AtomicI64,
@@ -75,6 +94,28 @@ impl ServiceCounters {
         self.queued.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Requests that wait for room.
+    #[must_use]
+    pub fn queued(&self) -> i64 {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    /// A request waits for an endpoint to serve; it does until [`Self::hold_left`].
+    pub fn hold_entered(&self) {
+        self.held.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request is no longer held.
+    pub fn hold_left(&self) {
+        self.held.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Requests that wait for an endpoint to serve.
+    #[must_use]
+    pub fn held(&self) -> i64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
     /// How many requests the service may have at a time, as of now.
     pub fn set_concurrency_limit(&self, limit: u32) {
         self.concurrency_limit.store(limit.into(), Ordering::Relaxed);
@@ -100,10 +141,11 @@ pub(super) struct Services {
 /// A gauge: its name, its help, and where its value stands.
 type GaugeColumn = (&'static str, &'static str, fn(&ServiceCounters) -> &AtomicI64);
 
-const GAUGES: [GaugeColumn; 4] = [
+const GAUGES: [GaugeColumn; 5] = [
     ("phalanx_upstream_queued", "Requests that wait for an endpoint to have room.", |counters| {
         &counters.queued
     }),
+    ("phalanx_upstream_held", "Requests that are held while no endpoint serves.", |counters| &counters.held),
     (
         "phalanx_upstream_concurrency_limit",
         "Requests that a service may have at a time as its response times suggest; 0 without such a limit.",
@@ -166,6 +208,10 @@ mod tests {
         counters.queue_entered();
         counters.queue_entered();
         counters.queue_left();
+        counters.hold_entered();
+        counters.hold_entered();
+        counters.hold_left();
+        counters.hold_entered();
         counters.set_panic(1);
         counters.set_concurrency_limit(40);
         counters.set_breaker_open(1);
@@ -175,6 +221,7 @@ mod tests {
         let service = ("service", "api");
         for (name, value) in [
             ("phalanx_upstream_queued", 1.0),
+            ("phalanx_upstream_held", 2.0),
             ("phalanx_upstream_panic", 1.0),
             ("phalanx_upstream_concurrency_limit", 40.0),
             ("phalanx_upstream_breaker_open", 0.0),

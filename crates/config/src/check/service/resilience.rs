@@ -2,7 +2,9 @@
 
 use crate::{
     located::At,
-    model::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, OutlierEjection, Queue, Resilience, Span},
+    model::{
+        AdaptiveConcurrency, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Queue, Resilience, Span,
+    },
     raw,
     report::Report,
 };
@@ -13,6 +15,7 @@ pub(super) fn resilience(raw: &raw::Service, service: Span, report: &mut Report)
     Resilience {
         limits: limits(raw.limits.as_ref()),
         queue: raw.queue.as_ref().map(|given| queue(&given.value, report)),
+        hold: raw.hold.as_ref().map(|given| hold(&given.value, report)),
         adaptive_concurrency: raw
             .adaptive_concurrency
             .as_ref()
@@ -32,6 +35,14 @@ fn limits(given: Option<&At<raw::EndpointLimits>>) -> EndpointLimits {
 fn queue(raw: &raw::Queue, report: &mut Report) -> Queue {
     let default = Queue::default();
     Queue {
+        max: raw.max.unwrap_or(default.max),
+        timeout: report.duration_above_zero(raw.timeout.as_ref(), default.timeout),
+    }
+}
+
+fn hold(raw: &raw::Hold, report: &mut Report) -> Hold {
+    let default = Hold::default();
+    Hold {
         max: raw.max.unwrap_or(default.max),
         timeout: report.duration_above_zero(raw.timeout.as_ref(), default.timeout),
     }

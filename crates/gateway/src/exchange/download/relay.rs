@@ -48,7 +48,12 @@ pub(super) struct Pipe<'a, R, W> {
 
 impl<R: Source, W: Sink> Pipe<'_, R, W> {
     /// Reads once from the endpoint.
-    pub(super) async fn read(&mut self) -> Result<(), RelayError> {
+    async fn read(&mut self) -> Result<(), RelayError> {
+        self.read_unless(|| false).await
+    }
+
+    /// The same, unless the request leaves the endpoint instead, which it is asked at every sweep.
+    pub(super) async fn read_unless(&mut self, leaves: impl Fn() -> bool) -> Result<(), RelayError> {
         let mut is_armed = false;
         let reading = std::future::poll_fn(|context| {
             // An endpoint that is still being sent the request, by a client that may be slow, owes no answer yet.
@@ -61,11 +66,19 @@ impl<R: Source, W: Sink> Pipe<'_, R, W> {
         // As long as the client sends its body, the upload sees whether it is there.
         let has_left =
             |now| self.upload.get() != UploadState::Running && self.presence.has_left(self.to.socket(), now);
-        match self.deadline.or_given_up(reading, has_left).await {
+        let is_left = Cell::new(false);
+        let in_vain = |now| {
+            has_left(now) || {
+                is_left.set(leaves());
+                is_left.get()
+            }
+        };
+        match self.deadline.or_given_up(reading, in_vain).await {
             Ok(Ok(1..)) => Ok(()),
             Ok(Ok(0)) => Err(RelayError::Endpoint(Failure::Closed)),
             Ok(Err(error)) => Err(RelayError::Endpoint(Failure::Reset(error))),
             Err(GivenUp::Elapsed) => Err(RelayError::Endpoint(Failure::ReadTimeout)),
+            Err(GivenUp::InVain) if is_left.get() => Err(RelayError::Endpoint(Failure::Unready)),
             Err(GivenUp::InVain) => Err(RelayError::Client),
         }
     }

@@ -1,6 +1,7 @@
 //! The response of a stream, written to the client as HTTP/1.1: what is here of it goes out at once and together.
 
 use std::{
+    cell::Cell,
     future::Future as _,
     pin::Pin,
     task::{Context, Poll},
@@ -100,8 +101,16 @@ impl<W: Sink> Relay<'_, W> {
             if expectation == Expectation::Pending {
                 self.download.deadline.arm(CONTINUE_PATIENCE);
             }
-            let head = self.waiting(|context| poll_head(&mut response, context)).await;
+            let is_left = Cell::new(false);
+            let leaves = || {
+                is_left.set(interim_responses == 0 && self.download.retries.leaves(self.download.slot));
+                is_left.get()
+            };
+            let head = self.waiting_unless(leaves, |context| poll_head(&mut response, context)).await;
             match head {
+                Err(GivenUp::InVain) if is_left.get() => {
+                    return Err(RelayError::Endpoint(Failure::Unready));
+                }
                 Err(GivenUp::Elapsed)
                     if expectation == Expectation::Pending
                         && self.download.upload.get() == UploadState::Running =>
@@ -275,7 +284,16 @@ impl<W: Sink> Relay<'_, W> {
     }
 
     /// What the endpoint sends next.
-    async fn waiting<T>(&self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Result<T, GivenUp> {
+    async fn waiting<T>(&self, poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Result<T, GivenUp> {
+        self.waiting_unless(|| false, poll).await
+    }
+
+    /// The same, unless the request leaves the endpoint instead, which it is asked at every sweep.
+    async fn waiting_unless<T>(
+        &self,
+        leaves: impl Fn() -> bool,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Result<T, GivenUp> {
         let download = self.download;
         let mut is_armed = false;
         let polling = std::future::poll_fn(|context| {
@@ -290,7 +308,7 @@ impl<W: Sink> Relay<'_, W> {
         let has_left = |now| {
             download.upload.get() != UploadState::Running && download.presence.has_left(self.to.socket(), now)
         };
-        download.deadline.or_given_up(polling, has_left).await
+        download.deadline.or_given_up(polling, |now| has_left(now) || leaves()).await
     }
 }
 

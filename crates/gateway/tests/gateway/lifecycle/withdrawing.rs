@@ -17,14 +17,6 @@ use crate::support::{
 };
 
 impl TestGateway {
-    async fn withdraw(&self, endpoint: SocketAddr) {
-        within("all workers to know", self.gateway.withdraw(&self.service, endpoint)).await;
-    }
-
-    async fn drained(&self, endpoint: SocketAddr) {
-        within("its last response", self.gateway.drained(&self.service, endpoint)).await;
-    }
-
     /// Whether requests to a withdrawn endpoint are still to be waited for.
     async fn is_draining(&self, endpoint: SocketAddr) -> bool {
         tokio::select! {

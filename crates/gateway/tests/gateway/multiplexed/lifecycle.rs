@@ -78,11 +78,11 @@ async fn what_is_not_done_at_the_drain_deadline_is_cut() {
 #[tokio::test]
 async fn a_withdrawn_endpoint_finishes_what_it_has_and_loses_its_connection() {
     let Exchange { gateway, origin, mut client, mut request, mut connection } = Exchange::begin(GET).await;
-    within("all workers to know", gateway.gateway.withdraw(&gateway.service, origin.address())).await;
+    gateway.withdraw(origin.address()).await;
     assert_eq!(gateway.exchange(GET).await.status(), 503);
     request.answer("last");
     assert_eq!(client.response().await.text(), "last");
-    within("its last response", gateway.gateway.drained(&gateway.service, origin.address())).await;
+    gateway.drained(origin.address()).await;
     connection.ended().await;
 }
 
@@ -91,7 +91,7 @@ async fn a_withdrawn_endpoint_loses_its_idle_connection_at_once() {
     let Exchange { gateway, origin, mut client, mut request, mut connection } = Exchange::begin(GET).await;
     request.answer("last");
     assert_eq!(client.response().await.text(), "last");
-    within("all workers to know", gateway.gateway.withdraw(&gateway.service, origin.address())).await;
+    gateway.withdraw(origin.address()).await;
     connection.ended().await;
 }
 

@@ -5,10 +5,14 @@ use std::net::SocketAddr;
 use phalanx_auth::{RemoteKeysSettings, Revocations};
 use phalanx_balance::{Weight, health::Standing};
 use phalanx_config::{Config, Role, ServiceName};
-use phalanx_gateway::{EndpointState, Gateway, GatewayState, Listeners, Started, Verification, Workers};
+use phalanx_gateway::{
+    EndpointState, Gateway, GatewayState, Listeners, MemoryFiles, ServiceLoad, Started, Verification,
+    Withdrawal, Workers,
+};
 use phalanx_telemetry::{
     connections,
     discovery::DiscoveryFamily,
+    overload,
     registry::Registry,
     requests::RequestFamily,
     upstream::{EndpointTotals, UpstreamFamily},
@@ -27,6 +31,7 @@ pub(crate) struct Setup {
     workers: usize,
     revocations: Option<Revocations>,
     keys: RemoteKeysSettings,
+    memory: MemoryFiles,
 }
 
 impl Setup {
@@ -63,6 +68,7 @@ impl Setup {
             workers: 1,
             revocations: None,
             keys: RemoteKeysSettings::default(),
+            memory: MemoryFiles::default(),
         }
     }
 
@@ -96,13 +102,18 @@ impl Setup {
         Self { keys, ..self }
     }
 
+    /// With the use of memory told in these files.
+    pub(crate) fn memory(self, memory: MemoryFiles) -> Self {
+        Self { memory, ..self }
+    }
+
     pub(crate) fn workers(self, workers: usize) -> Self {
         Self { workers, ..self }
     }
 
     /// Starts it.
     pub(crate) fn start(self) -> TestGateway {
-        let Self { gateway, route, service, more, workers, revocations, keys } = self;
+        let Self { gateway, route, service, more, workers, revocations, keys, memory: files } = self;
         let file = format!(
             "[gateway]{gateway}\n[[route]]\npath = \"/\"\nservice = \"api\"{route}\n[service.api]\n{service}\n{more}"
         );
@@ -118,12 +129,13 @@ impl Setup {
         let started =
             Gateway::start(&config, verification.as_ref(), listeners, requests.clone(), upstreams.clone());
         let started = started.expect("threads");
-        let Started { gateway, workers, health, discovery } = started;
+        let Started { gateway, workers, health, discovery, memory } = started;
         let stop_judging = CancellationToken::new();
         let mut judging = JoinSet::new();
         let discoveries = discovery.family();
         judging.spawn(health.run(stop_judging.clone()));
         judging.spawn(discovery.run(stop_judging.clone()));
+        judging.spawn(memory.reading(files).run(stop_judging.clone()));
         if let Some(upkeep) = upkeep {
             judging.spawn(upkeep.run(stop_judging.clone()));
         }
@@ -170,6 +182,26 @@ impl TestGateway {
         within("all workers to know", admitted).await;
     }
 
+    /// Withdraws an endpoint that is to stop.
+    pub(crate) async fn withdraw(&self, endpoint: SocketAddr) {
+        self.withdraw_as(endpoint, Withdrawal::Stopping).await;
+    }
+
+    /// Withdraws an endpoint for this reason.
+    pub(crate) async fn withdraw_as(&self, endpoint: SocketAddr, reason: Withdrawal) {
+        within("all workers to know", self.gateway.withdraw(&self.service, endpoint, reason)).await;
+    }
+
+    /// Returns when a withdrawn endpoint has answered all it had.
+    pub(crate) async fn drained(&self, endpoint: SocketAddr) {
+        within("its last response", self.gateway.drained(&self.service, endpoint)).await;
+    }
+
+    /// What the service behind `/` has to do.
+    pub(crate) fn load(&self) -> ServiceLoad {
+        self.gateway.load(&self.service)
+    }
+
     /// One request on a connection of its own.
     pub(crate) async fn exchange(&self, request: impl AsRef<[u8]>) -> Message {
         self.connect().await.exchange(request).await
@@ -213,6 +245,8 @@ impl TestGateway {
         registry.add(self.upstreams.collector());
         let counting = self.gateway.clone();
         registry.add(connections::collector(move || counting.connections()));
+        let watched = self.gateway.clone();
+        registry.add(overload::memory_collector(move || watched.is_short_of_memory()));
         self.discoveries.register(&mut registry);
         if let Some(verification) = &self.verification {
             verification.register(&mut registry);

@@ -228,6 +228,11 @@ impl StreamRecorder {
         self.record.lock().unwrap().connections
     }
 
+    /// Method, target and fields of all requests over HTTP/2, each as [`StreamRequest::shown`] has them.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.record.lock().unwrap().requests.clone()
+    }
+
     /// Requests over HTTP/2.
     pub(crate) fn request_count(&self) -> usize {
         self.record.lock().unwrap().requests.len()

@@ -1,10 +1,11 @@
-//! Those who wait for room, of all workers: in the order in which they came, and woken one by one.
+//! Those who wait for room, or for an endpoint, of all workers: in the order in which they came, and woken one by one.
 //!
 //! Only the first may look for room, so nobody overtakes; whoever makes room wakes the first, and so does a first that leaves, since
 //! there may be room for two. The lock is held for a few instructions, and only where somebody waits.
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -13,9 +14,17 @@ use std::{
 };
 
 use phalanx_admission::queue::{Full, Queue, Ticket};
-use phalanx_config as config;
 use phalanx_telemetry::{clock, upstream::ServiceCounters};
 use tokio::sync::Notify;
+
+/// What somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// Endpoints serve, and have none left.
+    Room,
+    /// None serves.
+    Endpoint,
+}
 
 /// The queue of a service.
 pub(crate) struct Waiting {
@@ -24,6 +33,7 @@ pub(crate) struct Waiting {
     /// As many as there are in `line`: for those who want to know no more.
     count: AtomicUsize,
     line: Mutex<Line>,
+    want: Want,
     counters: Arc<ServiceCounters>,
 }
 
@@ -34,19 +44,26 @@ struct Line {
 }
 
 impl Waiting {
-    pub(super) fn new(configured: config::Queue, counters: Arc<ServiceCounters>) -> Self {
-        let queue = Queue::new(configured.max, configured.timeout);
+    /// For at most `waiting_max`, each of whom waits for at most `timeout`.
+    pub(super) fn new(
+        want: Want,
+        waiting_max: NonZeroU32,
+        timeout: Duration,
+        counters: Arc<ServiceCounters>,
+    ) -> Self {
+        let queue = Queue::new(waiting_max, timeout);
         Self {
-            timeout: configured.timeout,
+            timeout,
             began: clock::now(),
             count: AtomicUsize::new(0),
             line: Mutex::new(Line { queue, owners: BTreeMap::new() }),
+            want,
             counters,
         }
     }
 
     /// Whether somebody waits, whom nobody is to overtake.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.count.load(Ordering::Relaxed) == 0
     }
 
@@ -57,7 +74,10 @@ impl Waiting {
         let ticket = line.queue.enter(self.elapsed())?;
         line.owners.insert(ticket, turn.clone());
         self.count.store(line.owners.len(), Ordering::Relaxed);
-        self.counters.queue_entered();
+        match self.want {
+            Want::Room => self.counters.queue_entered(),
+            Want::Endpoint => self.counters.hold_entered(),
+        }
         Ok(Place { waiting: self, ticket, turn })
     }
 
@@ -65,6 +85,13 @@ impl Waiting {
     pub(super) fn wake_first(&self) {
         if !self.is_empty() {
             self.line().wake_first(self.elapsed());
+        }
+    }
+
+    /// Wakes everybody, to look at something else than whose turn it is.
+    pub(super) fn wake_all(&self) {
+        for owner in self.line().owners.values() {
+            owner.notify_one();
         }
     }
 
@@ -112,7 +139,10 @@ impl Drop for Place<'_> {
         line.queue.leave(self.ticket);
         line.owners.remove(&self.ticket);
         self.waiting.count.store(line.owners.len(), Ordering::Relaxed);
-        self.waiting.counters.queue_left();
+        match self.waiting.want {
+            Want::Room => self.waiting.counters.queue_left(),
+            Want::Endpoint => self.waiting.counters.hold_left(),
+        }
         line.wake_first(self.waiting.elapsed());
     }
 }
