@@ -269,6 +269,18 @@ pub enum Source {
     Replicas(Box<Replicas>),
 }
 
+impl Source {
+    /// Whether an autoscaler may let the last replica end.
+    pub(crate) fn may_have_no_replica(&self) -> bool {
+        match self {
+            Self::Replicas(replicas) => {
+                replicas.autoscale.as_ref().is_some_and(|autoscale| autoscale.mode.min() == 0)
+            }
+            Self::Endpoints { .. } | Self::Discovered { .. } => false,
+        }
+    }
+}
+
 /// `discover`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discovery {

@@ -29,6 +29,7 @@ mod run;
 mod service;
 mod state;
 mod template;
+mod usage;
 
 pub use self::{
     balancer::{Balancer, Withdrawal},
@@ -43,4 +44,5 @@ pub use self::{
         AutoscaleState, MetricState, ProcessState, ReplicaState, RevisionState, RolledBack, RolloutState,
         RolloutStatus, ServiceState, Standing,
     },
+    usage::{Sampler, Usage},
 };

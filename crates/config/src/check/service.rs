@@ -62,9 +62,13 @@ fn service(raw: At<raw::Service>, report: &mut Report) -> Option<Service> {
     let balance = balance(&raw, span, report);
     let protocol = protocol(raw.protocol.as_ref());
     let keepalive = raw.keepalive.unwrap_or(KEEPALIVE_DEFAULT).into();
-    let resilience = resilience::resilience(&raw, span, report);
-    let source = source(raw, span, report);
-    Some(Service { balance: balance?, protocol, keepalive, resilience, source: source? })
+    let mut resilience = resilience::resilience(&raw, span, report);
+    let source = source(raw, span, report)?;
+    if source.may_have_no_replica() {
+        // Nothing would ask for a first replica if requests were turned away where there is none.
+        resilience.hold.get_or_insert_default();
+    }
+    Some(Service { balance: balance?, protocol, keepalive, resilience, source })
 }
 
 fn protocol(given: Option<&raw::Protocol>) -> Protocol {

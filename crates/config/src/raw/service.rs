@@ -7,8 +7,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    AdaptiveConcurrency, Amounts, Autoscale, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Probes, Queue,
-    Rollout,
+    AdaptiveConcurrency, Amounts, Autoscale, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Probes,
+    Queue, Rollout,
 };
 use crate::located::{AddressText, At, DnsNameText, DurationText, PathText};
 
@@ -88,7 +88,7 @@ pub(crate) struct Service {
     #[schemars(extend("examples" = [{ "max": 100, "timeout": "1s" }]))]
     pub(crate) queue: Option<At<Queue>>,
     /// Where requests wait while no endpoint serves, as long as the only replica starts again or none was started yet; `{}` is
-    /// with the defaults. Without it they are answered 503 at once.
+    /// with the defaults, which is also what `min = 0` of `autoscale` brings along. Otherwise they are answered 503 at once.
     #[schemars(extend("examples" = [{ "max": 100, "timeout": "10s" }]))]
     pub(crate) hold: Option<At<Hold>>,
     /// Finds out how many requests at a time the service answers without getting slower, and lets no more through; `{}` is

@@ -8,3 +8,4 @@ mod orphans;
 mod recorder;
 mod starting;
 mod stopping;
+mod usage;
