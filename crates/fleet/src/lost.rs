@@ -9,7 +9,7 @@ use phalanx_telemetry::clock;
 use tokio::time::sleep;
 
 use crate::{
-    balancer::Balancer,
+    balancer::{Balancer, Withdrawal},
     process,
     replica::{Identity, Stops, Surroundings, acknowledged},
     state::{ReplicaState, Standing},
@@ -34,7 +34,8 @@ pub(crate) async fn recover<B: Balancer>(
         };
         surroundings.board.put(&identity.service, shown);
         if let Some(process) = last.process {
-            let withdrawn = surroundings.balancer.withdraw(&identity.service, process.address);
+            let withdrawn =
+                surroundings.balancer.withdraw(&identity.service, process.address, Withdrawal::Ended);
             acknowledged(withdrawn, "withdraw", identity, stops).await;
             process::reap(process.pid).await;
         }

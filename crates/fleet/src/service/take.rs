@@ -76,7 +76,12 @@ impl Service {
         if replicas != before {
             self.rollout.scale(replicas);
             self.awaits_end = true;
-            events::tell(events, &self.name, kind, format!("from {before} to {replicas}: {why}"));
+            let reason = match kind {
+                // Its own words begin with both numbers.
+                EventKind::Autoscaled => why.to_owned(),
+                _ => format!("from {before} to {replicas}: {why}"),
+            };
+            events::tell(events, &self.name, kind, reason);
         }
         Ok(())
     }

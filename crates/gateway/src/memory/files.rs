@@ -38,6 +38,12 @@ pub(super) struct Use {
 }
 
 impl MemoryFiles {
+    /// How many bytes there are; nothing where nobody tells.
+    #[must_use]
+    pub fn all(&self) -> Option<u64> {
+        self.read().ok().map(|read| read.all)
+    }
+
     /// Reads it anew: limits change while a process runs.
     pub(super) fn read(&self) -> io::Result<Use> {
         let limited = self.own_groups().into_iter().filter_map(|group| group_use(&group));

@@ -14,6 +14,7 @@ use phalanx_balance::health;
 use phalanx_fleet::{FleetHandle, ReplicaState, ServiceState, Standing};
 use phalanx_gateway::{EndpointState as GatewayEndpoint, Gateway, GatewayState, Verification};
 use phalanx_telemetry::{
+    autoscale::{self, AutoscaleReading},
     clock, connections,
     discovery::DiscoveryFamily,
     overload,
@@ -66,6 +67,8 @@ impl Overview {
         }
         let counted = fleet.clone();
         registry.add(replicas::collector(move || counted.state().iter().flat_map(replica_counts).collect()));
+        let decided = fleet.clone();
+        registry.add(autoscale::collector(move || decided.state().iter().filter_map(reading).collect()));
         let is_draining = AtomicBool::new(false);
         Self { began: clock::now(), gateway, fleet, admin, upstreams, registry, is_draining }
     }
@@ -171,7 +174,9 @@ impl Source for Overview {
             reasons.push("phalanx is stopping".to_owned());
         }
         let gateway = self.gateway.state();
-        for service in self.services(&gateway).iter().filter(|service| service.serving == 0) {
+        // A service that is meant to have no replica is as it should be: requests are held until it has one.
+        let lacks = |service: &&Service| service.serving == 0 && service.desired != Some(0);
+        for service in self.services(&gateway).iter().filter(lacks) {
             reasons.push(format!("no endpoint of service `{}` serves", service.name));
         }
         if reasons.is_empty() { Readiness::Ready } else { Readiness::NotReady { reasons } }
@@ -216,6 +221,17 @@ fn replica_counts(service: &ServiceState) -> Vec<ReplicaCount> {
                 as u64,
         })
         .collect()
+}
+
+/// What the autoscaler of a service has decided last, if there is one.
+fn reading(state: &ServiceState) -> Option<AutoscaleReading> {
+    let decided = state.autoscale.as_ref()?;
+    let metrics = decided.metrics.iter();
+    Some(AutoscaleReading {
+        service: state.service.to_string(),
+        desired: decided.desired,
+        metrics: metrics.filter_map(|metric| Some((metric.name.to_string(), metric.value?))).collect(),
+    })
 }
 
 fn state_of(standing: Standing) -> EndpointState {
