@@ -21,7 +21,8 @@ pub use auth::{
 };
 pub use autoscale::Autoscale;
 use ipnet::IpNet;
-pub use replicas::{Probe, Replicas, ReplicasLimit};
+pub(crate) use replicas::REPLICAS_MAX;
+pub use replicas::{Connections, Probe, Replicas, ReplicasLimit};
 pub use resilience::{
     AdaptiveConcurrency, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Queue, Resilience, Retry,
     Shedding,

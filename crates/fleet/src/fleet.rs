@@ -100,6 +100,7 @@ impl<B: Balancer> Fleet<B> {
             orders: self.orders.0.clone(),
             events: Arc::clone(&self.surroundings.events),
             groups: Arc::clone(&self.surroundings.groups),
+            ports: Arc::clone(&self.surroundings.ports),
             stop_now: self.stop_now.clone(),
         }
     }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     events::{EventLog, EventStream, FleetEvent},
     orders::{self, Accepted, Order, OrderError, OrderOutcome, Request},
+    ports::Ports,
     process::Groups,
     state::{AutoscaleState, ServiceState},
 };
@@ -25,6 +26,7 @@ pub struct FleetHandle {
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) events: Arc<EventLog>,
     pub(crate) groups: Arc<Groups>,
+    pub(crate) ports: Arc<Ports>,
     pub(crate) stop_now: CancellationToken,
 }
 
@@ -57,6 +59,12 @@ impl FleetHandle {
     #[must_use]
     pub fn events(&self, after: u64) -> (Vec<FleetEvent>, EventStream) {
         self.events.after(after)
+    }
+
+    /// How many ports are taken for replicas: one for each that has a process, or had one before its next start.
+    #[must_use]
+    pub fn ports_taken(&self) -> usize {
+        self.ports.taken()
     }
 
     /// Wants so many replicas.

@@ -72,6 +72,8 @@ impl<B: Balancer> Manager<B> {
                 return outcome;
             }
             let event = tokio::select! {
+                // In this order: replicas that end at once would otherwise be replaced, and not be counted among the last.
+                biased;
                 () = self.stop_now.cancelled(), if mode != Mode::StoppingNow => Event::StopNow,
                 () = stop.cancelled(), if mode == Mode::Running => Event::Stop,
                 Some((place, departure)) = self.crew.next() => Event::Departed(place, departure),

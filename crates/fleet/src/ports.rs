@@ -43,6 +43,11 @@ impl Ports {
         Self { range: outside(&ephemeral.unwrap_or(EPHEMERAL_STANDARD)), leased: Mutex::default() }
     }
 
+    /// How many are leased.
+    pub(crate) fn taken(&self) -> usize {
+        self.leased.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// A port that is free on every address of this machine; it stays taken until the lease is dropped.
     pub(crate) fn lease(self: &Arc<Self>) -> Result<PortLease, NoFreePort> {
         let mut leased = self.leased.lock().unwrap_or_else(PoisonError::into_inner);

@@ -134,7 +134,8 @@ impl Service {
     pub(crate) fn lose<B: Balancer>(&mut self, ordinal: u32, error: &JoinError, crew: &mut Crew<B>) {
         let now = clock::now();
         let Some(member) = self.members.get_mut(ordinal) else { return };
-        let back_off = self.settings.back_off;
+        let template = self.rollout.template(member.version);
+        let back_off = template.expect("a version stays in the history while a member has it").rules.back_off;
         if now.saturating_duration_since(member.since) >= back_off.forgiven_after {
             member.losses = 0;
         }

@@ -191,6 +191,12 @@ impl<T> Rollout<T> {
         }
     }
 
+    /// Whether it waits for [`Self::resume`].
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.course.is_paused()
+    }
+
     /// Replaces no more replicas until [`Self::resume`].
     pub fn pause(&mut self) {
         self.course = Course::Paused;

@@ -1,6 +1,7 @@
 //! `[service.NAME]`
 
 mod autoscale;
+mod database;
 mod dependencies;
 mod discover;
 mod endpoints;

@@ -1,13 +1,13 @@
 //! Processes that Phalanx runs for a service.
 
-use std::{collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use phalanx_scale::rollout;
 
 use super::{Autoscale, Resources, ServiceName, Span};
 
 /// The most that `replicas` can say.
-const REPLICAS_MAX: u32 = 1000;
+pub(crate) const REPLICAS_MAX: u32 = 1000;
 
 /// Processes that Phalanx runs for a service.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,13 +43,19 @@ pub struct Replicas {
 pub enum ReplicasLimit {
     /// 1000: more processes are not for one machine.
     Machine,
-    /// `database`: each opens connections, of which there are so many.
-    Connections {
-        /// What one replica opens, at least one.
-        each: NonZeroU32,
-        /// What all of them may open.
-        room: u32,
-    },
+    /// `database`: each opens connections.
+    Connections(Connections),
+}
+
+/// The connections of replicas to a database server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// What one replica opens.
+    pub each: u32,
+    /// What all of them may open.
+    pub room: u32,
+    /// How many replicas find room, with those that come on top while they are replaced.
+    pub replicas_max: u32,
 }
 
 impl ReplicasLimit {
@@ -58,7 +64,7 @@ impl ReplicasLimit {
     pub fn max(self) -> u32 {
         match self {
             Self::Machine => REPLICAS_MAX,
-            Self::Connections { each, room } => (room / each).min(REPLICAS_MAX),
+            Self::Connections(connections) => connections.replicas_max,
         }
     }
 }
@@ -67,10 +73,9 @@ impl fmt::Display for ReplicasLimit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Machine => write!(formatter, "at most {REPLICAS_MAX} replicas of a service are run"),
-            Self::Connections { each, room } => write!(
+            Self::Connections(Connections { each, room, replicas_max }) => write!(
                 formatter,
-                "at most {} replicas with {each} connections each find room in the {room} that `database` leaves them",
-                self.max()
+                "at most {replicas_max} replicas with {each} connections each find room in the {room} that `database` leaves them, those included that come on top during a rollout"
             ),
         }
     }

@@ -143,7 +143,8 @@ pub(crate) struct Service {
     pub(crate) depends_on: Option<At<Vec<At<String>>>>,
 }
 
-/// `replicas` × `connections` must fit into `max_connections` without `reserve`.
+/// `replicas`, with those that `rollout.max_surge` lets come on top, × `connections` must fit into `max_connections` without
+/// `reserve`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DatabaseConnections {

@@ -303,9 +303,9 @@ fn beside_other_keys() {
     check(
         "database = { connections = 8, max_connections = 40, reserve = 9 }",
         &expect![[r#"
-        3:12 4 replicas with 8 connections each are 32, and the database has 31 for them: `max_connections` 40, `reserve` 9
-          lower `connections` to 7, or `replicas`, or raise `max_connections` here and in PostgreSQL
-    "#]],
+            3:12 4 replicas, and 1 more while they are replaced, with 8 connections each are 40, and the database has 31 for them: `max_connections` 40, `reserve` 9
+              lower `connections` to 6, or `max` of `autoscale`, or `rollout.max_surge`, or raise `max_connections` here and in PostgreSQL
+        "#]],
     );
     check_brief(
         "[service.api]\nendpoints = [{ address = \"127.0.0.1:3000\" }]\nautoscale = { max = 2 }",

@@ -245,28 +245,42 @@ fn connections_that_a_database_does_not_take() {
     check_brief(
         "[service.api]\ncommand = [\"a\"]\nreplicas = 12\ndatabase = {}",
         &expect![[r#"
-        4:12 12 replicas with 8 connections each are 96, and the database has 90 for them: `max_connections` 100, `reserve` 10
-          lower `connections` to 7, or `replicas`, or raise `max_connections` here and in PostgreSQL
-    "#]],
+            4:12 12 replicas, and 3 more while they are replaced, with 8 connections each are 120, and the database has 90 for them: `max_connections` 100, `reserve` 10
+              lower `connections` to 6, or `replicas`, or `rollout.max_surge`, or raise `max_connections` here and in PostgreSQL
+        "#]],
     );
     check_brief(
-        "[service.api]\ncommand = [\"a\"]\nreplicas = 50\ndatabase = { connections = 4, max_connections = 210 }",
+        "[service.api]\ncommand = [\"a\"]\nreplicas = 40\ndatabase = { connections = 4, max_connections = 210 }",
         &expect![[r#"
             no fault
         "#]],
     );
     check_brief(
-        "[service.api]\ncommand = [\"a\"]\nreplicas = 51\ndatabase = { connections = 4, max_connections = 210 }",
+        "[service.api]\ncommand = [\"a\"]\nreplicas = 41\ndatabase = { connections = 4, max_connections = 210 }",
         &expect![[r#"
-            4:12 51 replicas with 4 connections each are 204, and the database has 200 for them: `max_connections` 210, `reserve` 10
-              lower `connections` to 3, or `replicas`, or raise `max_connections` here and in PostgreSQL
+            4:12 41 replicas, and 11 more while they are replaced, with 4 connections each are 208, and the database has 200 for them: `max_connections` 210, `reserve` 10
+              lower `connections` to 3, or `replicas`, or `rollout.max_surge`, or raise `max_connections` here and in PostgreSQL
         "#]],
     );
+    let none_on_top = "rollout = { max_surge = 0, max_unavailable = 1 }";
+    for (replicas, faults) in [
+        (50, expect![["no fault\n"]]),
+        (
+            51,
+            expect![[r#"
+        4:12 51 replicas with 4 connections each are 204, and the database has 200 for them: `max_connections` 210, `reserve` 10
+          lower `connections` to 3, or `replicas`, or raise `max_connections` here and in PostgreSQL
+    "#]],
+        ),
+    ] {
+        let keys = format!("replicas = {replicas}\ndatabase = {{ connections = 4, max_connections = 210 }}");
+        check_brief(&format!("[service.api]\ncommand = [\"a\"]\n{keys}\n{none_on_top}"), &faults);
+    }
     check_brief(
         "[service.api]\ncommand = [\"a\"]\nreplicas = 51\ndatabase = { max_connections = 40, reserve = 50 }",
         &expect![[r#"
-            4:12 51 replicas with 8 connections each are 408, and the database has 0 for them: `max_connections` 40, `reserve` 50
-              lower `replicas`, or raise `max_connections` here and in PostgreSQL
+            4:12 51 replicas, and 13 more while they are replaced, with 8 connections each are 512, and the database has 0 for them: `max_connections` 40, `reserve` 50
+              lower `replicas`, or `rollout.max_surge`, or raise `max_connections` here and in PostgreSQL
         "#]],
     );
     check_brief(

@@ -42,14 +42,18 @@ impl Service {
                 Goal::Revision
             }
             Request::Pause => {
-                self.rollout.pause();
-                events::tell(events, &self.name, EventKind::Paused, "ordered");
+                if !self.rollout.is_paused() {
+                    self.rollout.pause();
+                    events::tell(events, &self.name, EventKind::Paused, "ordered");
+                }
                 Goal::Reached
             }
             Request::Resume => {
-                self.rollout.resume(now - self.began);
-                self.awaits_end = true;
-                events::tell(events, &self.name, EventKind::Resumed, "ordered");
+                if self.rollout.is_paused() {
+                    self.rollout.resume(now - self.began);
+                    self.awaits_end = true;
+                    events::tell(events, &self.name, EventKind::Resumed, "ordered");
+                }
                 Goal::Revision
             }
             Request::RollTo(replicas) => self.roll_to(*replicas, events, now)?,
@@ -126,7 +130,6 @@ impl Service {
             Change::None => {}
             Change::Added(_) | Change::Readopted(_) => self.begun(&format!("another {changed}"), events),
         }
-        self.awaits_end = true;
         Ok(Goal::Revision)
     }
 

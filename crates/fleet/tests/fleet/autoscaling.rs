@@ -18,7 +18,7 @@ use rustix::process::Signal;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Running, Setup, example, send, service, within};
+use crate::harness::{Running, Setup, example, send, services, within};
 
 /// A machine that limits nothing here.
 const LARGE: Host = Host { cpu_milli: 64_000, memory_bytes: None };
@@ -84,7 +84,7 @@ impl Scaling {
             asked: AtomicUsize::new(0),
             demand: watch::Sender::new(0),
         });
-        let (name, replicas) = service(&keys);
+        let (name, replicas) = services(&keys).remove(0);
         let load = Shared(Arc::clone(&made));
         let autoscaler = Autoscaler::new([(&name, &replicas)], LARGE, running.handle.clone(), load);
         let stop = CancellationToken::new();

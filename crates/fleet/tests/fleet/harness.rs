@@ -1,4 +1,4 @@
-//! A fleet of one service `api`, and ways to wait for what becomes of it.
+//! A fleet of a service `api`, and of others where a test adds them; ways to wait for what becomes of it.
 
 use std::{
     env, fs, io,
@@ -11,8 +11,8 @@ use std::{
 
 use phalanx_config::{Config, Replicas, ServiceName, Source};
 use phalanx_fleet::{
-    BackOff, Fleet, FleetHandle, Outcome, OutputLine, ProcessState, ReplicaState, Settings, Standing,
-    output_queue,
+    Accepted, BackOff, Fleet, FleetEvent, FleetHandle, OrderError, OrderOutcome, Outcome, OutputLine,
+    ProcessState, ReplicaState, RolloutStatus, ServiceState, Settings, Standing, output_queue,
 };
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
@@ -27,7 +27,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// How a fleet under test differs from the usual one.
 pub(crate) struct Setup {
-    /// Keys of `[service.api]`, as in the file.
+    /// Keys of `[service.api]`, as in the file, and maybe tables of other services.
     pub(crate) service: String,
     pub(crate) settings: Settings,
     pub(crate) balancer: Recorder,
@@ -52,7 +52,7 @@ impl Setup {
         let (log, subscribed) = Log::capture();
         let (output, lines) = output_queue();
         let balancer = Arc::new(self.balancer);
-        let fleet = Fleet::new([service(&self.service)], self.settings, Arc::clone(&balancer), output);
+        let fleet = Fleet::new(services(&self.service), self.settings, Arc::clone(&balancer), output);
         let (handle, stop) = (fleet.handle(), CancellationToken::new());
         let mut task = JoinSet::new();
         task.spawn(fleet.run(stop.clone()));
@@ -105,6 +105,52 @@ impl Running {
         within(self.task.join_next()).await.unwrap().unwrap()
     }
 
+    /// The state of `api`.
+    pub(crate) fn api(&self) -> ServiceState {
+        self.handle.state().swap_remove(0)
+    }
+
+    /// The state of `api`, once it is as wanted.
+    pub(crate) async fn api_when(&self, wanted: impl Fn(&ServiceState) -> bool) -> ServiceState {
+        let mut found = None;
+        let reached = self.handle.wait_until(|services| {
+            found = services.first().filter(|api| wanted(api)).cloned();
+            found.is_some()
+        });
+        if timeout(DEADLINE, reached).await.is_ok_and(|reached| reached.is_ok()) {
+            return found.unwrap();
+        }
+        panic!("it is {:#?}\n{}", self.handle.state(), self.log.text());
+    }
+
+    /// The state of `api`, once every replica is there and available.
+    pub(crate) async fn complete(&self) -> ServiceState {
+        self.api_when(|api| api.rollout.status == RolloutStatus::Complete).await
+    }
+
+    /// The same, once those that were told to stop are gone too, for which no order waits.
+    pub(crate) async fn settled(&self) -> ServiceState {
+        self.api_when(|api| {
+            let is_complete = api.rollout.status == RolloutStatus::Complete;
+            is_complete && api.rollout.draining == 0 && api.replicas.len() == api.desired as usize
+        })
+        .await
+    }
+
+    /// What comes of an order.
+    pub(crate) async fn outcome_of(&self, order: Result<Accepted, OrderError>) -> OrderOutcome {
+        within(self.handle.outcome(&order.unwrap())).await.unwrap()
+    }
+
+    /// What has happened so far, as `api-1 ready`; of a whole service as `api scaled`.
+    pub(crate) fn happened(&self) -> Vec<String> {
+        let shown = |event: FleetEvent| {
+            let what = event.instance.as_deref().unwrap_or(event.service.as_str()).to_owned();
+            format!("{what} {}", event.kind.as_str())
+        };
+        self.handle.events(0).0.into_iter().map(shown).collect()
+    }
+
     /// Stops the fleet in order; nothing may have happened that needs a person.
     pub(crate) async fn stop(mut self) {
         self.stop.cancel();
@@ -113,17 +159,71 @@ impl Running {
     }
 }
 
-/// The service `api` with these keys.
-pub(crate) fn service(keys: &str) -> (ServiceName, Replicas) {
+/// What the file says of `api` when it has these keys.
+pub(crate) fn replicas(keys: &str) -> Box<Replicas> {
+    Box::new(services(keys).swap_remove(0).1)
+}
+
+/// The services of a file with these keys in `[service.api]`.
+pub(crate) fn services(keys: &str) -> Vec<(ServiceName, Replicas)> {
     let file = format!(
         "[gateway]\nhttp = [\"127.0.0.1:8080\"]\n[[route]]\npath = \"/\"\nservice = \"api\"\n[service.api]\n{keys}"
     );
     let config =
         Config::parse("phalanx.toml", &file, &|_| None).unwrap_or_else(|faults| panic!("{faults:?}\n{file}"));
-    let (name, service) = config.services.into_iter().next().unwrap();
-    match service.source {
+    let replicas = config.services.into_iter().map(|(name, service)| match service.source {
         Source::Replicas(replicas) => (name, *replicas),
         Source::Endpoints { .. } | Source::Discovered { .. } => panic!("no command"),
+    });
+    replicas.collect()
+}
+
+/// The file in which every process of a fleet writes down its id, and what finds those that write nothing.
+pub(crate) struct Traces {
+    _home: TempDir,
+    file: PathBuf,
+}
+
+impl Traces {
+    pub(crate) fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("pids");
+        Self { _home: home, file }
+    }
+
+    /// As [`shell`]; the script leaves a trace first.
+    pub(crate) fn shell(&self, script: &str) -> String {
+        let file = self.file.display();
+        shell(&format!("export TRACES='{file}'; echo $$ >>\"$TRACES\"; {script}"))
+    }
+
+    /// How many processes there were.
+    pub(crate) fn count(&self) -> usize {
+        self.pids().len()
+    }
+
+    /// Fails where a process of the fleet is left: one that runs, also one that its leader has started and left, or a zombie.
+    pub(crate) fn assert_gone(&self) {
+        let ours = std::process::id().to_string();
+        for pid in self.pids() {
+            // Somebody else may have got the id by now.
+            assert_ne!(
+                status_field(pid, "PPid"),
+                Some(ours.clone()),
+                "{pid}: {:?}",
+                status_field(pid, "State")
+            );
+        }
+        let mark = format!("TRACES={}", self.file.display());
+        for process in fs::read_dir("/proc").unwrap() {
+            let environment = fs::read(process.unwrap().path().join("environ")).unwrap_or_default();
+            assert!(!String::from_utf8_lossy(&environment).contains(&mark), "a process is left");
+        }
+    }
+
+    fn pids(&self) -> Vec<u32> {
+        let pids = fs::read_to_string(&self.file).unwrap_or_default();
+        pids.lines().map(|pid| pid.parse().unwrap()).collect()
     }
 }
 

@@ -3,10 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect has failed")]
 
 mod autoscaling;
+mod depending;
 mod failing;
 mod harness;
+mod lost;
+mod orders;
 mod orphans;
 mod recorder;
+mod rollouts;
+mod scaling;
 mod starting;
 mod stopping;
 mod usage;

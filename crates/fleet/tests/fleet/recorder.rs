@@ -1,6 +1,6 @@
 //! A balancer that writes down what it is asked, and lets a test look on.
 
-use std::{future, net::SocketAddr, sync::Mutex};
+use std::{collections::HashSet, future, net::SocketAddr, sync::Mutex};
 
 use phalanx_config::ServiceName;
 use phalanx_fleet::{Balancer, Withdrawal};
@@ -42,6 +42,23 @@ impl Recorder {
         self.reasons.lock().unwrap().clone()
     }
 
+    /// How many replicas got requests, after each change of that.
+    pub(crate) fn serving(&self) -> Vec<usize> {
+        let mut serving = HashSet::new();
+        let mut counts = Vec::new();
+        for asked in self.asked() {
+            let is_changed = match asked {
+                Asked::Admit(address) => serving.insert(address),
+                Asked::Withdraw(address) => serving.remove(&address),
+                Asked::Drained(_) => false,
+            };
+            if is_changed {
+                counts.push(serving.len());
+            }
+        }
+        counts
+    }
+
     fn write_down(&self, asked: Asked) {
         let mut all = self.asked.lock().unwrap();
         // The fleet may ask on whether an endpoint is drained; that is one question.
@@ -60,8 +77,8 @@ impl Recorder {
 }
 
 impl Balancer for Recorder {
-    async fn admit(&self, _: &ServiceName, instance: &str, address: SocketAddr) {
-        assert!(instance.starts_with("api-"), "{instance}");
+    async fn admit(&self, service: &ServiceName, instance: &str, address: SocketAddr) {
+        assert!(instance.starts_with(&format!("{service}-")), "{instance}");
         self.record(Asked::Admit(address)).await;
     }
 

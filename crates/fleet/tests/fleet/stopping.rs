@@ -9,7 +9,7 @@ use phalanx_fleet::{Outcome, Standing, Withdrawal};
 use rustix::process::Signal;
 
 use crate::{
-    harness::{Setup, eventually, has_ended, send, shell, status_field, within},
+    harness::{Setup, Traces, eventually, has_ended, send, shell, status_field, within},
     recorder::{Asked, Reaction, Recorder},
 };
 
@@ -126,6 +126,18 @@ async fn a_fleet_stops_while_its_replicas_crash_or_start() {
         assert_eq!(running.outcome().await, ORDERLY, "{script}");
         assert!(running.handle.all_ready().await.is_err(), "{script}");
     }
+}
+
+#[tokio::test]
+async fn a_fleet_that_is_stopped_at_once_replaces_nobody() {
+    let traces = Traces::new();
+    let mut running = Setup::new(traces.shell(r#"exec "$0""#) + "replicas = 3\n").run();
+    running.complete().await;
+    running.handle.stop_now();
+    assert_eq!(running.outcome().await, Outcome { orderly: 0, forced: 3 });
+    let happened = running.happened();
+    assert_eq!(happened.iter().filter(|happened| happened.ends_with("started")).count(), 3, "{happened:?}");
+    traces.assert_gone();
 }
 
 #[tokio::test]

@@ -174,9 +174,8 @@ impl Source for Overview {
             reasons.push("phalanx is stopping".to_owned());
         }
         let gateway = self.gateway.state();
-        // A service that is meant to have no replica is as it should be: requests are held until it has one.
-        let lacks = |service: &&Service| service.serving == 0 && service.desired != Some(0);
-        for service in self.services(&gateway).iter().filter(lacks) {
+        let lacks_endpoints = |service: &&Service| service.serving == 0 && service.desired != Some(0);
+        for service in self.services(&gateway).iter().filter(lacks_endpoints) {
             reasons.push(format!("no endpoint of service `{}` serves", service.name));
         }
         if reasons.is_empty() { Readiness::Ready } else { Readiness::NotReady { reasons } }

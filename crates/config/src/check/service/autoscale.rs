@@ -13,16 +13,19 @@ use crate::{
 pub(super) struct Extent {
     pub(super) start: u32,
     pub(super) most: u32,
+    /// What in the file says how many there may be.
+    pub(super) key: &'static str,
 }
 
 /// Checks the autoscaler, if there is one, and where it begins.
 pub(super) fn scaling(raw: &raw::Service, service: Span, report: &mut Report) -> (Option<Autoscale>, Extent) {
     let written = raw.replicas.as_ref().map(|given| (u32::from(given.value), given.span));
     let fixed = written.map_or(1, |(replicas, _)| replicas);
-    let Some(given) = &raw.autoscale else { return (None, Extent { start: fixed, most: fixed }) };
+    let fixed = Extent { start: fixed, most: fixed, key: "`replicas`" };
+    let Some(given) = &raw.autoscale else { return (None, fixed) };
     let requested = requested(raw, service, report);
     let Some(autoscale) = autoscale(given, requested, report) else {
-        return (None, Extent { start: fixed, most: fixed });
+        return (None, fixed);
     };
     let (min, max) = (autoscale.mode.min(), autoscale.mode.max());
     let start = match written {
@@ -39,7 +42,7 @@ pub(super) fn scaling(raw: &raw::Service, service: Span, report: &mut Report) ->
         // Somebody who starts a service wants to see that it starts, so one that may have none begins with one.
         None => min.max(1),
     };
-    (Some(autoscale), Extent { start, most: max })
+    (Some(autoscale), Extent { start, most: max, key: "`max` of `autoscale`" })
 }
 
 /// What was written counts, also where it has a fault of its own.

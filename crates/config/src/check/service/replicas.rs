@@ -1,10 +1,10 @@
 //! `command` of a service, and the keys that go with it.
 
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use toml::Spanned;
 
-use super::{autoscale::scaling, dependencies, resources::resources, rollout};
+use super::{autoscale::scaling, database, dependencies, resources::resources, rollout};
 use crate::{
     located::At,
     model::{Probe, Replicas, ReplicasLimit, Source, Span},
@@ -15,13 +15,6 @@ use crate::{
 };
 
 const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(30);
-
-/// Where a replica finds how many connections it may open to each database server.
-const DATABASE_CONNECTIONS: &str = "DATABASE_CONNECTIONS";
-const CONNECTIONS_DEFAULT: u32 = 8;
-/// PostgreSQL's own.
-const MAX_CONNECTIONS_DEFAULT: u32 = 100;
-const RESERVE_DEFAULT: u32 = 10;
 
 /// What Phalanx puts into the environment of each replica.
 const RESERVED_VARIABLES: [&str; 2] = ["PORT", "PHALANX_INSTANCE"];
@@ -42,13 +35,16 @@ pub(super) fn source(
         report.without_effect(key, message, "remove it: replicas have `probes`");
     }
     let (startup, readiness) = probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
-    let mut limit = ReplicasLimit::Machine;
+    let rollout = rollout::policy(raw.rollout, report);
     let mut env = raw.env.map(|given| env(given.value, report)).unwrap_or_default();
-    if let Some(given) = raw.database {
-        let (connections, room) = database_connections(&given, extent.most, report);
-        limit = NonZeroU32::new(connections).map_or(limit, |each| ReplicasLimit::Connections { each, room });
-        env.entry(DATABASE_CONNECTIONS.to_owned()).or_insert_with(|| connections.to_string());
-    }
+    let limit = match raw.database {
+        Some(given) => {
+            let connections = database::connections(&given, extent, rollout.pace, report);
+            env.entry(database::CONNECTIONS.to_owned()).or_insert_with(|| connections.each.to_string());
+            ReplicasLimit::Connections(connections)
+        }
+        None => ReplicasLimit::Machine,
+    };
     let shutdown_grace = report.duration(raw.shutdown_grace.as_ref(), SHUTDOWN_GRACE_DEFAULT);
     Some(Source::Replicas(Box::new(Replicas {
         command_span: command.span,
@@ -59,7 +55,7 @@ pub(super) fn source(
         startup,
         readiness,
         shutdown_grace,
-        rollout: rollout::policy(raw.rollout, report),
+        rollout,
         depends_on: dependencies::names(raw.depends_on),
         resources,
         autoscale,
@@ -103,35 +99,6 @@ fn env(given: BTreeMap<Spanned<String>, At<String>>, report: &mut Report) -> BTr
         }
     }
     given.into_iter().map(|(name, value)| (name.into_inner(), value.value)).collect()
-}
-
-/// The connections of one replica, when those of all fit into what the database takes, and what that is.
-fn database_connections(
-    given: &At<raw::DatabaseConnections>,
-    replicas: u32,
-    report: &mut Report,
-) -> (u32, u32) {
-    let At { value: raw, span } = given;
-    let number = |key: &Option<At<u32>>, default| key.as_ref().map_or(default, |given| given.value);
-    let connections = number(&raw.connections, CONNECTIONS_DEFAULT);
-    let max_connections = number(&raw.max_connections, MAX_CONNECTIONS_DEFAULT);
-    let reserve = number(&raw.reserve, RESERVE_DEFAULT);
-    let room = max_connections.saturating_sub(reserve);
-    let wanted = u64::from(replicas) * u64::from(connections);
-    // A key that was lost may have been the one that makes it fit.
-    if wanted > room.into() && !report.has_losses(*span) {
-        let message = format!(
-            "{replicas} replicas with {connections} connections each are {wanted}, and the database has {room} for them: `max_connections` {max_connections}, `reserve` {reserve}"
-        );
-        let help = match room / replicas.max(1) {
-            each @ 2.. => format!(
-                "lower `connections` to {each}, or `replicas`, or raise `max_connections` here and in PostgreSQL"
-            ),
-            _ => "lower `replicas`, or raise `max_connections` here and in PostgreSQL".to_owned(),
-        };
-        report.fault(*span, message, help);
-    }
-    (connections, room)
 }
 
 /// Startup and readiness.

@@ -236,3 +236,19 @@ fn many_rollouts_leave_ten_behind_and_those_that_run() {
     let kept: String = rollout.history().map(|entry| entry.template).collect();
     assert_eq!(kept, "ACPQRSTUVWXYZ");
 }
+
+#[test]
+fn time_before_it_could_be_begun_is_not_counted() {
+    let mut rollout = rollout(policy(OnStall::Hold), 2, "A");
+    rollout.begin_at(LATER);
+    let shown = |rollout: &mut Rollout<char>, now| status(rollout, "aa", now).status.to_string();
+    assert_eq!(shown(&mut rollout, LATER + DEADLINE - SECOND), "progressing");
+    assert_eq!(shown(&mut rollout, LATER + DEADLINE), "stalled");
+    // There is nothing to begin of what has arrived or is paused.
+    status(&mut rollout, "AA", LATER);
+    rollout.begin_at(2 * LATER);
+    assert_eq!(shown(&mut rollout, 9 * LATER), "adjusting");
+    rollout.pause();
+    rollout.begin_at(2 * LATER);
+    assert_eq!(shown(&mut rollout, 9 * LATER), "paused");
+}
