@@ -10,6 +10,7 @@
 
 mod load;
 mod observe;
+mod orders;
 mod runs;
 mod scaled;
 
@@ -25,13 +26,17 @@ use std::{
 use phalanx_config::{Replicas, ServiceName};
 use phalanx_scale::{Why, host::Host};
 use phalanx_telemetry::clock;
-use tokio::{sync::watch, time::sleep_until};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use self::load::{EndpointLoad, Load, ServiceLoad};
 use self::scaled::Scaled;
+pub use self::{
+    load::{EndpointLoad, Load, ServiceLoad},
+    orders::AutoscalerHandle,
+};
 use crate::{
     handle::FleetHandle,
+    manager::at,
     orders::OrderError,
     state::{AutoscaleState, MetricState, ServiceState},
     usage::{Sampler, Usage},
@@ -40,6 +45,8 @@ use crate::{
 /// Decides for every service that has an autoscaler.
 pub struct Autoscaler<L> {
     services: Vec<Scaled>,
+    handle: AutoscalerHandle,
+    host: Host,
     fleet: FleetHandle,
     load: L,
     sampler: Sampler,
@@ -51,31 +58,42 @@ enum Hint {
     Time,
     /// Somebody waits for a replica.
     Demand,
+    /// The file says something else.
+    File,
 }
 
 impl<L: Load> Autoscaler<L> {
-    /// For those of `services` that have an autoscaler, on such a machine.
+    /// For these services, as far as they have an autoscaler, on such a machine.
     pub fn new<'a>(
         services: impl IntoIterator<Item = (&'a ServiceName, &'a Replicas)>,
         host: Host,
         fleet: FleetHandle,
         load: L,
     ) -> Self {
-        let now = clock::now();
-        let services =
-            services.into_iter().filter_map(|(name, replicas)| Scaled::new(name, replicas, host, now));
-        Self { services: services.collect(), fleet, load, sampler: Sampler::new() }
+        let handle = AutoscalerHandle::new(services);
+        let mut autoscaler =
+            Self { services: Vec::new(), handle, host, fleet, load, sampler: Sampler::new() };
+        autoscaler.follow_the_file(clock::now());
+        autoscaler
+    }
+
+    /// A handle to tell it what the file says by now.
+    #[must_use]
+    pub fn handle(&self) -> AutoscalerHandle {
+        self.handle.clone()
     }
 
     /// Decides until `stop`; once the fleet stops, or where no service has an autoscaler, there is nothing to decide until then.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut demand = self.load.demand();
-        while let Some(wakes_at) = self.services.iter().map(Scaled::wakes_at).min() {
+        let (mut demand, mut said) = (self.load.demand(), self.handle.subscribe());
+        loop {
+            let wakes_at = self.services.iter().map(Scaled::wakes_at).min();
             let hint = tokio::select! {
                 () = stop.cancelled() => return,
                 // A balancer that is gone asks for nothing more; the timer goes on.
                 Ok(()) = demand.changed() => Hint::Demand,
-                () = sleep_until(wakes_at.into()) => Hint::Time,
+                Ok(()) = said.changed() => Hint::File,
+                () = at(wakes_at) => Hint::Time,
             };
             if self.pass(hint).await == Ended::Yes {
                 break;
@@ -87,6 +105,9 @@ impl<L: Load> Autoscaler<L> {
     /// Looks at every service, and decides for those whose time has come.
     async fn pass(&mut self, hint: Hint) -> Ended {
         let now = clock::now();
+        if let Hint::File = hint {
+            self.follow_the_file(now);
+        }
         let loads: Vec<_> = self.services.iter().map(|service| self.load.load(service.name())).collect();
         for (service, load) in self.services.iter_mut().zip(&loads) {
             service.glance(load, now);
@@ -112,6 +133,19 @@ impl<L: Load> Autoscaler<L> {
             }
         }
         Ended::No
+    }
+
+    /// Takes up what the file says. Who is scaled as before remembers what was; anybody else begins anew, with the number found.
+    fn follow_the_file(&mut self, now: Instant) {
+        let mut before = std::mem::take(&mut self.services);
+        for (name, replicas) in &*self.handle.said() {
+            let known = before.iter().position(|service| service.name() == name && service.is_for(replicas));
+            let service = match known {
+                Some(known) => Some(before.swap_remove(known)),
+                None => Scaled::new(name, replicas, self.host, now),
+            };
+            self.services.extend(service);
+        }
     }
 
     /// What every replica of the fleet uses. Files are read for it, so it is done elsewhere.

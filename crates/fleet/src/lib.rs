@@ -33,7 +33,7 @@ mod template;
 mod usage;
 
 pub use self::{
-    autoscaler::{Autoscaler, EndpointLoad, Load, ServiceLoad, no_demand},
+    autoscaler::{Autoscaler, AutoscalerHandle, EndpointLoad, Load, ServiceLoad, no_demand},
     balancer::{Balancer, Withdrawal},
     events::{EventKind, EventStream, FleetEvent, Missed},
     fleet::{Fleet, Outcome, Settings},

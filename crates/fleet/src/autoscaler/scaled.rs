@@ -3,11 +3,12 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
+    num::NonZero,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use phalanx_config::{Amounts, Replicas, ServiceName};
+use phalanx_config::{Amounts, Autoscale, Replicas, ServiceName};
 use phalanx_scale::{
     Mode, Policy, Signal, State, Why, decide, fast,
     host::{Footprint, Host, host_limit},
@@ -31,7 +32,8 @@ const BEFORE: Duration = Duration::from_secs(24 * 3600);
 /// One service with an autoscaler.
 pub(super) struct Scaled {
     name: ServiceName,
-    interval: Duration,
+    /// As in the file.
+    autoscale: Autoscale,
     decider: Decider,
     signals: Vec<Option<Signal>>,
     requested: Footprint,
@@ -54,11 +56,7 @@ impl Scaled {
     /// Nothing for a service without an autoscaler.
     pub(super) fn new(name: &ServiceName, replicas: &Replicas, host: Host, now: Instant) -> Option<Self> {
         let autoscale = replicas.autoscale.as_ref()?;
-        let Amounts { cpu_milli, memory_bytes } = replicas.resources.requests;
-        let requested = Footprint {
-            cpu_milli: cpu_milli.map(|milli| milli.get().into()),
-            memory_bytes: memory_bytes.map(std::num::NonZero::get),
-        };
+        let requested = requested(replicas);
         let mode = autoscale.mode.clone().on(host_limit(host, requested));
         let signals = mode.signals();
         let decider = match mode {
@@ -67,7 +65,7 @@ impl Scaled {
         };
         Some(Self {
             name: name.clone(),
-            interval: autoscale.interval,
+            autoscale: autoscale.clone(),
             decider,
             signals,
             requested,
@@ -78,6 +76,11 @@ impl Scaled {
             decide_at: now,
             glance_at: now,
         })
+    }
+
+    /// Whether it is scaled as these replicas shall be.
+    pub(super) fn is_for(&self, replicas: &Replicas) -> bool {
+        replicas.autoscale.as_ref() == Some(&self.autoscale) && requested(replicas) == self.requested
     }
 
     pub(super) fn name(&self) -> &ServiceName {
@@ -128,7 +131,7 @@ impl Scaled {
             glances: &self.glances,
             counted: self.counted,
             requested: self.requested,
-            interval: self.interval,
+            interval: self.autoscale.interval,
             epoch: self.epoch,
             now,
         };
@@ -146,7 +149,7 @@ impl Scaled {
             self.counted = Some((load.requests, now));
         }
         self.glances = Glances::default();
-        self.decide_at = now + self.interval;
+        self.decide_at = now + self.autoscale.interval;
         why
     }
 
@@ -164,6 +167,15 @@ impl Scaled {
 
     fn time(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.epoch)
+    }
+}
+
+/// What one replica requests.
+fn requested(replicas: &Replicas) -> Footprint {
+    let Amounts { cpu_milli, memory_bytes } = replicas.resources.requests;
+    Footprint {
+        cpu_milli: cpu_milli.map(|milli| milli.get().into()),
+        memory_bytes: memory_bytes.map(NonZero::get),
     }
 }
 

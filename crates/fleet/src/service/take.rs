@@ -122,6 +122,9 @@ impl Service {
             return Err(OrderError::TooMany { replicas: desired, limit });
         }
         (self.replicas_in_file, self.limit) = (in_file, limit);
+        if replicas.autoscale.is_none() {
+            self.autoscale = None;
+        }
         self.rollout.set_policy(policy);
         self.scale(desired, EventKind::Scaled, "the file says so", events)?;
         let template = Arc::new(Template::new(replicas, self.settings));

@@ -10,8 +10,8 @@ use std::{
 
 use phalanx_config::ServiceName;
 use phalanx_fleet::{
-    AutoscaleState, Autoscaler, EndpointLoad, EventKind, FleetHandle, Load, ServiceLoad, ServiceState,
-    Standing,
+    AutoscaleState, Autoscaler, AutoscalerHandle, EndpointLoad, EventKind, FleetHandle, Load, ServiceLoad,
+    ServiceState, Standing,
 };
 use phalanx_scale::host::Host;
 use rustix::process::Signal;
@@ -65,6 +65,7 @@ struct Scaling {
     running: Running,
     made: Arc<Made>,
     stop: CancellationToken,
+    handle: AutoscalerHandle,
     autoscaler: JoinSet<()>,
 }
 
@@ -87,10 +88,10 @@ impl Scaling {
         let (name, replicas) = services(&keys).remove(0);
         let load = Shared(Arc::clone(&made));
         let autoscaler = Autoscaler::new([(&name, &replicas)], LARGE, running.handle.clone(), load);
-        let stop = CancellationToken::new();
+        let (stop, handle) = (CancellationToken::new(), autoscaler.handle());
         let mut task = JoinSet::new();
         task.spawn(autoscaler.run(stop.clone()));
-        Self { running, made, stop, autoscaler: task }
+        Self { running, made, stop, handle, autoscaler: task }
     }
 
     /// The service, once it is as wanted.
@@ -218,6 +219,26 @@ async fn what_processes_use_is_measured() {
     assert!(metric.value.is_some_and(|percent| percent > 100.0), "{metric:?}");
     let changes = scaling.changes();
     assert!(changes.len() == 1 && changes[0].starts_with("1 → 2: memory "), "{changes:?}");
+    scaling.stop().await;
+}
+
+#[tokio::test]
+async fn another_policy_is_followed_and_none_at_all() {
+    let policy = |keys: &str| services(&format!("command = ['a']\n{keys}")).remove(0);
+    let scaling = Scaling::run("replicas = 1", 100);
+    scaling.settled(1).await;
+    let (name, replicas) = policy("autoscale = { max = 2, interval = '1s', metrics = [{ in_flight = 10 }] }");
+    scaling.handle.replace(&name, &replicas);
+    scaling.settled(2).await;
+    let (name, replicas) = policy("autoscale = { max = 3, interval = '1s', metrics = [{ in_flight = 10 }] }");
+    scaling.handle.replace(&name, &replicas);
+    scaling.settled(3).await;
+    let (name, replicas) = policy("replicas = 1");
+    scaling.handle.replace(&name, &replicas);
+    // Nobody contradicts what is ordered by hand.
+    scaling.running.handle.scale("api", 1).await.unwrap();
+    scaling.settled(1).await;
+    assert_eq!(scaling.changes().len(), 2, "{:?}", scaling.changes());
     scaling.stop().await;
 }
 
