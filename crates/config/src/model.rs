@@ -2,6 +2,7 @@
 
 mod auth;
 mod autoscale;
+mod probes;
 mod replicas;
 mod resilience;
 mod resources;
@@ -21,8 +22,9 @@ pub use auth::{
 };
 pub use autoscale::Autoscale;
 use ipnet::IpNet;
+pub use probes::{BackOff, Check, Probe};
 pub(crate) use replicas::REPLICAS_MAX;
-pub use replicas::{Connections, Probe, Replicas, ReplicasLimit};
+pub use replicas::{Connections, Replicas, ReplicasLimit};
 pub use resilience::{
     AdaptiveConcurrency, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Queue, Resilience, Retry,
     Shedding,

@@ -23,7 +23,7 @@ use toml::Spanned;
 pub(crate) use self::{
     auth::{Auth, RouteAuth, StaleFeed, TokenTypes},
     autoscale::{Autoscale, AutoscaleMetric, AutoscaleMode, ScalePolicy, ScaleRules, ScaleSelect},
-    probes::{Probe, Probes},
+    probes::{BackOff, Probe, Probes},
     resilience::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Queue},
     resources::Amounts,
     rollout::{OnStall, Rollout},

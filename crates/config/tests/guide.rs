@@ -1,8 +1,9 @@
 //! The examples of the guides in `docs/` are files that work.
 
-use phalanx_config::Config;
+use phalanx_config::{BackOff, Config, Source};
 
 const GUIDE: &str = include_str!("../../../docs/gateway.md");
+const FLEET_GUIDE: &str = include_str!("../../../docs/fleet.md");
 const DATA_GUIDE: &str = include_str!("../../../docs/data.md");
 const ROUTE: &str = "\n[[route]]\npath = \"/\"\nservice = \"api\"\n";
 const SERVICE: &str = "\n[service.api]\nendpoints = [{ address = \"10.0.1.10:3000\" }]\n";
@@ -20,13 +21,13 @@ fn examples(guide: &'static str) -> impl Iterator<Item = String> {
 #[test]
 fn every_example_is_a_sound_file() {
     let mut count = 0;
-    for example in examples(GUIDE).chain(examples(DATA_GUIDE)) {
+    for example in [GUIDE, FLEET_GUIDE, DATA_GUIDE].into_iter().flat_map(examples) {
         count += 1;
         if let Err(faults) = Config::parse("guide.md", &example, &|name| Some(name.to_owned())) {
             panic!("{faults}\n{faults:#?}\n{example}");
         }
     }
-    assert!(count >= 14, "{count} examples were found");
+    assert!(count >= 17, "{count} examples were found");
 }
 
 /// Where the guide writes out a table and calls its values the defaults, they are.
@@ -35,7 +36,7 @@ fn values_that_the_guide_calls_defaults_are() {
     let says = ["has the values above", "has these values", "the defaults"];
     let shows_defaults = |example: &String| says.iter().any(|words| example.contains(words));
     let shown: Vec<_> = examples(GUIDE).filter(shows_defaults).collect();
-    assert_eq!(shown.len(), 4, "{shown:#?}");
+    assert_eq!(shown.len(), 5, "{shown:#?}");
     for example in shown {
         let written = Config::parse("gateway.md", &example, &|_| None).expect("a sound file");
         let emptied = emptied(&example);
@@ -45,9 +46,22 @@ fn values_that_the_guide_calls_defaults_are() {
     }
 }
 
+#[test]
+fn the_back_off_that_the_guide_calls_the_default_is() {
+    let mut shown = examples(FLEET_GUIDE).filter(|example| example.contains("back_off"));
+    let (example, None) = (shown.next().expect("an example"), shown.next()) else {
+        panic!("several examples of it")
+    };
+    let config = Config::parse("fleet.md", &example, &|_| None).expect("a sound file");
+    match &config.services.values().next().expect("a service").source {
+        Source::Replicas(replicas) => assert_eq!(replicas.back_off, BackOff::default()),
+        Source::Endpoints { .. } | Source::Discovered { .. } => panic!("a command makes replicas"),
+    }
+}
+
 /// The example with nothing in the table that it shows.
 fn emptied(example: &str) -> String {
-    let shown = ["timeouts", "outlier_ejection", "circuit_breaker", "queue", "adaptive_concurrency"];
+    let shown = ["timeouts", "outlier_ejection", "circuit_breaker", "queue", "hold", "adaptive_concurrency"];
     let line = |line: &str| match shown.iter().find(|key| line.starts_with(**key)) {
         Some(key) => format!("{key} = {{}}"),
         None => line.to_owned(),

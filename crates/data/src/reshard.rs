@@ -196,6 +196,8 @@ impl Resharding {
                 _ = ticks.tick() => {}
             }
             report(&board.report());
+            // Whoever has seen enough may drop this before anything else is done.
+            tokio::task::yield_now().await;
         };
         report(&board.report());
         outcome

@@ -3,7 +3,7 @@
 use std::{env, error::Error, fs, io, net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use phalanx_config::{Config, ServiceName, Source};
-use phalanx_fleet::{Balancer, Colours, Fleet, Settings, Withdrawal, output_queue, write_lines};
+use phalanx_fleet::{Balancer, Colours, Fleet, LostLines, Settings, Withdrawal, output_queue, write_lines};
 use tokio_util::sync::CancellationToken;
 
 /// Sends nobody any requests.
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Source::Endpoints { .. } | Source::Discovered { .. } => None,
     });
     let (output, lines) = output_queue();
-    let terminal = thread::spawn(|| write_lines(lines, io::stdout(), Colours::Strip));
+    let terminal = thread::spawn(|| write_lines(lines, io::stdout(), Colours::Strip, &LostLines::default()));
     let stop = CancellationToken::new();
     let fleet = Fleet::new(services, Settings::new(Duration::from_secs(30)), Arc::new(Nobody), output);
     let (outcome, interrupted) = tokio::join!(fleet.run(stop.clone()), async {
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         interrupted
     });
     interrupted?;
-    terminal.join().expect("the terminal's thread does not panic")?;
+    terminal.join().expect("the terminal's thread does not panic");
     println!("{outcome:?}");
     Ok(())
 }

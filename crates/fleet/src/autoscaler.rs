@@ -19,7 +19,6 @@ mod tests;
 
 use std::{
     collections::HashMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -38,8 +37,7 @@ use crate::{
     handle::FleetHandle,
     manager::at,
     orders::OrderError,
-    state::{AutoscaleState, MetricState, ServiceState},
-    usage::{Sampler, Usage},
+    state::{AutoscaleState, MetricState},
 };
 
 /// Decides for every service that has an autoscaler.
@@ -49,7 +47,6 @@ pub struct Autoscaler<L> {
     host: Host,
     fleet: FleetHandle,
     load: L,
-    sampler: Sampler,
 }
 
 /// Why the loop goes on.
@@ -71,8 +68,7 @@ impl<L: Load> Autoscaler<L> {
         load: L,
     ) -> Self {
         let handle = AutoscalerHandle::new(services);
-        let mut autoscaler =
-            Self { services: Vec::new(), handle, host, fleet, load, sampler: Sampler::new() };
+        let mut autoscaler = Self { services: Vec::new(), handle, host, fleet, load };
         autoscaler.follow_the_file(clock::now());
         autoscaler
     }
@@ -121,7 +117,7 @@ impl<L: Load> Autoscaler<L> {
         }
         let states = self.fleet.state();
         let used = match self.services.iter().any(|service| is_due(service) && service.goes_by_usage()) {
-            true => self.sample(&states).await,
+            true => self.fleet.measure().await,
             false => HashMap::new(),
         };
         for (service, load) in self.services.iter_mut().zip(&loads).filter(|(service, _)| service.is_due(now))
@@ -145,30 +141,6 @@ impl<L: Load> Autoscaler<L> {
                 None => Scaled::new(name, replicas, self.host, now),
             };
             self.services.extend(service);
-        }
-    }
-
-    /// What every replica of the fleet uses. Files are read for it, so it is done elsewhere.
-    async fn sample(&mut self, states: &[ServiceState]) -> HashMap<Arc<str>, Usage> {
-        let replicas = states.iter().flat_map(|state| &state.replicas);
-        let running: Vec<_> = replicas
-            .filter_map(|replica| Some((Arc::clone(&replica.instance), replica.process?.pid)))
-            .collect();
-        let mut sampler = std::mem::take(&mut self.sampler);
-        let sampled = tokio::task::spawn_blocking(move || {
-            let used = sampler.sample(&running);
-            (sampler, used)
-        });
-        match sampled.await {
-            Ok((sampler, used)) => {
-                self.sampler = sampler;
-                used
-            }
-            // Without samples nothing goes down; the next ones begin anew.
-            Err(error) => {
-                tracing::error!(%error, "measuring replicas has failed in phalanx");
-                HashMap::new()
-            }
         }
     }
 }

@@ -13,14 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     balancer::Balancer,
+    cgroup::Limits,
     crew::Crew,
     dependencies::Dependencies,
     events::EventLog,
     handle::FleetHandle,
-    life::BackOff,
     manager::Manager,
     orders::{ORDERS_QUEUED_MAX, Order},
-    output::OutputLine,
+    output::{OutputLine, Outputs},
     ports::Ports,
     replica::Surroundings,
     service::Service,
@@ -35,19 +35,17 @@ const STARTS_PER_CORE: usize = 2;
 pub struct Settings {
     /// How long a replica that stops may keep the requests it has, before TERM.
     pub drain_deadline: Duration,
-    /// The pauses of replicas that fail.
-    pub back_off: BackOff,
     /// How many replicas may boot at once. One that takes more than 5 s is not counted any longer.
     pub starts_max: NonZeroUsize,
 }
 
 impl Settings {
-    /// The usual back-off, and as many starts at once as this machine has use for.
+    /// As many starts at once as this machine has use for.
     #[must_use]
     pub fn new(drain_deadline: Duration) -> Self {
         let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let starts_max = cores.saturating_mul(NonZeroUsize::MIN.saturating_add(STARTS_PER_CORE - 1));
-        Self { drain_deadline, back_off: BackOff::STANDARD, starts_max }
+        Self { drain_deadline, starts_max }
     }
 }
 
@@ -78,18 +76,28 @@ impl<B: Balancer> Fleet<B> {
         output: mpsc::Sender<OutputLine>,
     ) -> Self {
         let services: Vec<_> = services.into_iter().collect();
-        let states = services.iter().map(|(service, replicas)| ServiceState::before(service, replicas));
+        let limits = Limits::of(services.iter().map(|(service, replicas)| (service, replicas)));
+        let states = services
+            .iter()
+            .map(|(service, replicas)| ServiceState::before(service, replicas, limits.state_of(replicas)));
         let surroundings = Surroundings {
             balancer,
             board: Board::new(states.collect()),
+            limits,
             events: Arc::new(EventLog::new()),
             groups: Arc::default(),
-            output,
+            meter: Arc::default(),
+            outputs: Arc::new(Outputs::new(output)),
             places: Arc::new(Semaphore::new(settings.starts_max.get())),
             ports: Arc::new(Ports::of_this_machine()),
         };
         let (surroundings, orders) = (Arc::new(surroundings), mpsc::channel(ORDERS_QUEUED_MAX));
         Self { services, settings, surroundings, orders, stop_now: CancellationToken::new() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn surroundings(&self) -> Arc<Surroundings<B>> {
+        Arc::clone(&self.surroundings)
     }
 
     /// A handle to watch the fleet with, to give it orders, and to stop it at once.
@@ -100,6 +108,8 @@ impl<B: Balancer> Fleet<B> {
             orders: self.orders.0.clone(),
             events: Arc::clone(&self.surroundings.events),
             groups: Arc::clone(&self.surroundings.groups),
+            meter: Arc::clone(&self.surroundings.meter),
+            outputs: Arc::clone(&self.surroundings.outputs),
             ports: Arc::clone(&self.surroundings.ports),
             stop_now: self.stop_now.clone(),
         }

@@ -1,18 +1,26 @@
 //! The fleet as others have it in their hands: they look at it, give it orders, wait for what comes of them, and stop it at once.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use phalanx_config::Replicas;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{MissedTickBehavior, interval},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     events::{EventLog, EventStream, FleetEvent},
     orders::{self, Accepted, Order, OrderError, OrderOutcome, Request},
+    output::{OutputRecord, Outputs},
     ports::Ports,
     process::Groups,
     state::{AutoscaleState, ServiceState},
+    usage::{Measured, Meter, Usage},
 };
+
+/// How often replicas are measured for those who merely look, as often as a kubelet does.
+const MEASURE_PERIOD: Duration = Duration::from_secs(15);
 
 /// The fleet has ended, and what was waited for will not come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +34,8 @@ pub struct FleetHandle {
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) events: Arc<EventLog>,
     pub(crate) groups: Arc<Groups>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) outputs: Arc<Outputs>,
     pub(crate) ports: Arc<Ports>,
     pub(crate) stop_now: CancellationToken,
 }
@@ -35,6 +45,46 @@ impl FleetHandle {
     #[must_use]
     pub fn state(&self) -> Vec<ServiceState> {
         self.board.borrow().clone()
+    }
+
+    /// Measures every replica that has a process, by instance; one that could not be measured is missing. Reads files on a
+    /// thread for such work.
+    pub async fn measure(&self) -> HashMap<Arc<str>, Usage> {
+        let replicas = self.state().into_iter().flat_map(|service| service.replicas);
+        let running = replicas.filter_map(|replica| Some((replica.instance, replica.process?.pid)));
+        self.meter.measure(running.collect()).await
+    }
+
+    /// Measures regularly, so that [`Self::measured`] has something to tell, until `stop`.
+    pub async fn keep_measuring(&self, stop: CancellationToken) {
+        let mut ticks = interval(MEASURE_PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            self.measure().await;
+        }
+    }
+
+    /// What a replica used at the last sample of the fleet, if it was measured.
+    #[must_use]
+    pub fn measured(&self, instance: &str) -> Option<Measured> {
+        self.meter.measured(instance)
+    }
+
+    /// The last lines that a replica printed, oldest first, over its restarts: at most 500 and 256 KiB. None where there is no
+    /// such replica.
+    #[must_use]
+    pub fn output(&self, instance: &str) -> Vec<OutputRecord> {
+        self.outputs.records(instance)
+    }
+
+    /// Lines of a replica that were dropped since it has been there: more than it may print, or more than were taken.
+    #[must_use]
+    pub fn dropped_lines(&self, instance: &str) -> u64 {
+        self.outputs.dropped_lines(instance)
     }
 
     /// Waits until the fleet is in a state that `level` is content with.

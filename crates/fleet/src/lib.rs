@@ -10,6 +10,7 @@
 
 mod autoscaler;
 mod balancer;
+mod cgroup;
 mod crew;
 mod dependencies;
 mod events;
@@ -38,13 +39,12 @@ pub use self::{
     events::{EventKind, EventStream, FleetEvent, Missed},
     fleet::{Fleet, Outcome, Settings},
     handle::{FleetEnded, FleetHandle},
-    life::BackOff,
     orders::{Accepted, OrderError, OrderOutcome},
-    output::{Colours, OutputLine, output_queue, write_lines},
+    output::{Colours, LostLines, OutputLine, OutputRecord, OutputStream, output_queue, write_lines},
     program::{ProgramError, find_program},
     state::{
-        AutoscaleState, MetricState, ProcessState, ReplicaState, RevisionState, RolledBack, RolloutState,
-        RolloutStatus, ServiceState, Standing,
+        AutoscaleState, LimitsState, MetricState, ProcessState, ReplicaState, RevisionState, RolledBack,
+        RolloutState, RolloutStatus, ServiceState, Standing,
     },
-    usage::{Sampler, Usage},
+    usage::{Measured, Sampler, Usage},
 };

@@ -1,15 +1,17 @@
 //! The life of one replica: which event leads to which phase, and what is to be done about it.
 //!
-//! Invariants: a replica whose process has ended leaves the balancer before anything else is done. A replica that stops
-//! leaves the balancer, then drains, then gets TERM, then KILL. Between two runs lies a pause.
-//! Elsewhere: acting on it (`crate::replica`). The liveness probe of a serving replica belongs here, beside its readiness.
-//! Cannot fail: an event that does not concern the phase, such as the answer to a probe of a replica that drains, changes
-//! nothing.
+//! Invariants: a replica whose process has ended leaves the balancer before anything else is done, and so does one that hangs.
+//! A replica that stops leaves the balancer for good, then drains, then gets TERM, then KILL. Between two runs lies a pause.
+//! Elsewhere: acting on it (`crate::replica`).
+//! Cannot fail: an event that does not concern the phase, such as the answer to a liveness probe of a replica that drains,
+//! changes nothing.
 
 mod back_off;
 mod checks;
+mod outlook;
 #[cfg(test)]
 mod tests;
+mod vitals;
 mod vocabulary;
 
 use std::{
@@ -18,11 +20,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::back_off::BackOff;
+pub(crate) use self::back_off::Failures;
 pub(crate) use self::checks::Answer;
-use self::checks::Checks;
-pub(crate) use self::vocabulary::{Action, Event, Gate, Rules, Tell};
-use crate::state::Standing;
+pub(crate) use self::vocabulary::{Action, Event, ProbeKind, Rules, Tell};
+use self::{
+    checks::Checks,
+    vitals::{Finding, Vitals},
+};
 
 /// A replica that takes longer than this to become ready is told about, again at twice the time, and so on.
 const PROGRESS_FIRST: Duration = Duration::from_secs(5);
@@ -36,8 +40,8 @@ pub(crate) struct Life {
     rules: Arc<Rules>,
     ordinal: u32,
     phase: Phase,
-    /// Failed runs since one was ready for long; the length of the pause grows with them.
-    failures: u32,
+    /// The length of the pause grows with them.
+    failures: Failures,
     /// Failed runs since one was ready at all; a crash loop shows in them.
     failures_before_ready: u32,
 }
@@ -48,14 +52,12 @@ enum Phase {
     Queued,
     /// The process is being started.
     Spawning,
-    /// Has not been ready in this run.
-    Starting { started: Instant, gate: Gate, checks: Checks, progress_after: Duration },
-    /// In the balancer.
-    Serving { started: Instant, ready: Instant, checks: Checks },
-    /// Has been ready in this run, and is out of the balancer until it is again.
-    Unready { started: Instant, checks: Checks },
+    /// Has not passed its startup probe.
+    Starting { started: Instant, checks: Checks, progress_after: Duration },
+    /// Has passed it in this run.
+    Running { started: Instant, vitals: Vitals, traffic: Traffic },
     /// Out of the balancer for good, with requests in flight.
-    Draining { until: Instant },
+    Draining { until: Instant, readiness: Checks },
     /// Has got TERM.
     Terminating { until: Instant, then: Then },
     /// Has got KILL.
@@ -64,6 +66,17 @@ enum Phase {
     Pausing { until: Instant },
     /// Has no process and gets none.
     Stopped,
+}
+
+/// Whether a replica that runs is in the balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Traffic {
+    /// Has not been ready in this run.
+    NotYet { progress_after: Duration },
+    /// In the balancer.
+    Admitted,
+    /// Has been ready in this run, and is out of the balancer until it is again.
+    Withdrawn,
 }
 
 /// What comes after the end of the process.
@@ -77,7 +90,8 @@ type Step = (Phase, Vec<Action>);
 
 impl Life {
     pub(crate) fn new(rules: Arc<Rules>, ordinal: u32) -> Self {
-        Self { rules, ordinal, phase: Phase::Queued, failures: 0, failures_before_ready: 0 }
+        let failures = Failures::default();
+        Self { rules, ordinal, phase: Phase::Queued, failures, failures_before_ready: 0 }
     }
 
     /// Takes an event and says what is to be done about it.
@@ -87,7 +101,7 @@ impl Life {
             Event::Placed => Self::placed(phase),
             Event::Started => self.started(phase, now),
             Event::StartFailed => self.start_failed(phase, now),
-            Event::Probed(answer) => self.probed(phase, answer, now),
+            Event::Probed(kind, answer) => self.probed(phase, kind, answer, now),
             Event::Exited => self.exited(phase, now),
             Event::Drained => self.drained(phase, now),
             Event::Due => self.due(phase, now),
@@ -96,78 +110,6 @@ impl Life {
         };
         self.phase = next;
         actions
-    }
-
-    /// When [`Event::Due`] is to come; `None`: only another event leads on.
-    pub(crate) fn due_at(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Starting { started, checks, progress_after, .. } => {
-                let progress = started + progress_after;
-                Some(checks.due_at().map_or(progress, |check| check.min(progress)))
-            }
-            Phase::Serving { checks, .. } | Phase::Unready { checks, .. } => checks.due_at(),
-            Phase::Draining { until } | Phase::Terminating { until, .. } | Phase::Pausing { until } => {
-                Some(until)
-            }
-            Phase::Queued | Phase::Spawning | Phase::Killing { .. } | Phase::Stopped => None,
-        }
-    }
-
-    /// Whether [`Event::Placed`] is awaited.
-    pub(crate) fn wants_place(&self) -> bool {
-        matches!(self.phase, Phase::Queued)
-    }
-
-    /// Whether it still needs the place it got. Places bound how many programs boot at once; one that takes long waits for
-    /// something rather than computes, and shall not keep the others from starting.
-    pub(crate) fn holds_place(&self) -> bool {
-        match self.phase {
-            Phase::Spawning => true,
-            Phase::Starting { progress_after, .. } => progress_after == PROGRESS_FIRST,
-            _ => false,
-        }
-    }
-
-    /// Whether [`Event::Drained`] is awaited.
-    pub(crate) fn is_draining(&self) -> bool {
-        matches!(self.phase, Phase::Draining { .. })
-    }
-
-    /// Whether [`Event::Stop`] would change anything.
-    pub(crate) fn heeds_stop(&self) -> bool {
-        !matches!(
-            self.phase,
-            Phase::Draining { .. }
-                | Phase::Terminating { then: Then::Stop, .. }
-                | Phase::Killing { then: Then::Stop }
-                | Phase::Stopped
-        )
-    }
-
-    /// Whether [`Event::StopNow`] would change anything.
-    pub(crate) fn heeds_stop_now(&self) -> bool {
-        !matches!(self.phase, Phase::Killing { then: Then::Stop } | Phase::Stopped)
-    }
-
-    /// Whether this life is over.
-    pub(crate) fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Stopped)
-    }
-
-    /// The phase as others see it.
-    pub(crate) fn standing(&self) -> Standing {
-        match self.phase {
-            Phase::Queued | Phase::Spawning | Phase::Starting { .. } => Standing::Starting,
-            Phase::Serving { .. } => Standing::Ready,
-            Phase::Unready { .. } => Standing::NotReady,
-            Phase::Draining { .. } => Standing::Draining,
-            Phase::Terminating { .. } | Phase::Killing { .. } => Standing::Stopping,
-            Phase::Pausing { until } if self.failures_before_ready >= CRASH_LOOP_FROM => {
-                Standing::CrashLoop { until }
-            }
-            Phase::Pausing { until } => Standing::BackingOff { until },
-            Phase::Stopped => Standing::Stopped,
-        }
     }
 
     fn placed(phase: Phase) -> Step {
@@ -180,46 +122,50 @@ impl Life {
     fn started(&self, phase: Phase, now: Instant) -> Step {
         let Phase::Spawning = phase else { return unconcerned(phase) };
         let checks = Checks::first_at(now + self.rules.startup.initial_delay);
-        let gate = Gate::Startup;
-        (Phase::Starting { started: now, gate, checks, progress_after: PROGRESS_FIRST }, vec![])
+        (Phase::Starting { started: now, checks, progress_after: PROGRESS_FIRST }, vec![])
     }
 
     fn start_failed(&mut self, phase: Phase, now: Instant) -> Step {
         let Phase::Spawning = phase else { return unconcerned(phase) };
-        let pause = self.failed_before_ready();
+        let pause = self.failed_before_ready(Duration::ZERO);
         (Phase::Pausing { until: now + pause }, vec![Action::Tell(Tell::StartFailed { pause })])
     }
 
-    fn probed(&mut self, phase: Phase, answer: Answer, now: Instant) -> Step {
+    fn probed(&mut self, phase: Phase, kind: ProbeKind, answer: Option<Answer>, now: Instant) -> Step {
         match phase {
-            Phase::Starting { started, gate, mut checks, progress_after } => {
-                match (gate, checks.answered(answer, self.rules.probe(gate), now)) {
-                    (Gate::Startup, Some(Answer::Good)) => {
-                        let checks = Checks::first_at(now.max(started + self.rules.readiness.initial_delay));
-                        (Phase::Starting { started, gate: Gate::Readiness, checks, progress_after }, vec![])
+            Phase::Starting { started, mut checks, progress_after } if kind == ProbeKind::Startup => {
+                match checks.answered(answer, &self.rules.startup, now) {
+                    Some(Answer::Good) => {
+                        let vitals = Vitals::new(&self.rules, started, now);
+                        unconcerned(Phase::Running {
+                            started,
+                            vitals,
+                            traffic: Traffic::NotYet { progress_after },
+                        })
                     }
-                    (Gate::Startup, Some(Answer::Bad)) => self.startup_failed(checks.in_a_row(), now),
-                    (Gate::Readiness, Some(Answer::Good)) => self.ready(started, checks, now),
-                    (Gate::Readiness, Some(Answer::Bad)) | (_, None) => {
-                        unconcerned(Phase::Starting { started, gate, checks, progress_after })
-                    }
+                    Some(Answer::Bad) => self.startup_failed(started, checks.in_a_row(), now),
+                    None => unconcerned(Phase::Starting { started, checks, progress_after }),
                 }
             }
-            Phase::Serving { started, ready, mut checks } => {
-                match checks.answered(answer, &self.rules.readiness, now) {
-                    Some(Answer::Bad) => {
-                        self.served(ready, now);
-                        let tell = Tell::NotReady { failures: checks.in_a_row() };
-                        (Phase::Unready { started, checks }, vec![Action::Withdraw, Action::Tell(tell)])
+            Phase::Running { started, mut vitals, traffic } => {
+                match (vitals.answered(kind, answer, &self.rules, now), traffic) {
+                    (Some(Finding::Hangs { failures }), traffic) => {
+                        self.hangs(started, traffic, failures, now)
                     }
-                    Some(Answer::Good) | None => unconcerned(Phase::Serving { started, ready, checks }),
+                    (Some(Finding::Ready), Traffic::NotYet { .. } | Traffic::Withdrawn) => {
+                        self.ready(started, vitals, now)
+                    }
+                    (Some(Finding::NotReady { failures }), Traffic::Admitted) => {
+                        let actions = vec![Action::Withdraw, Action::Tell(Tell::NotReady { failures })];
+                        (Phase::Running { started, vitals, traffic: Traffic::Withdrawn }, actions)
+                    }
+                    _ => unconcerned(Phase::Running { started, vitals, traffic }),
                 }
             }
-            Phase::Unready { started, mut checks } => {
-                match checks.answered(answer, &self.rules.readiness, now) {
-                    Some(Answer::Good) => self.ready(started, checks, now),
-                    Some(Answer::Bad) | None => unconcerned(Phase::Unready { started, checks }),
-                }
+            Phase::Draining { until, mut readiness } if kind == ProbeKind::Readiness => {
+                // Asked on as in Kubernetes, and without a consequence: who is to go is not let in again.
+                let _ = readiness.answered(answer, &self.rules.readiness, now);
+                unconcerned(Phase::Draining { until, readiness })
             }
             phase => unconcerned(phase),
         }
@@ -227,18 +173,14 @@ impl Life {
 
     fn exited(&mut self, phase: Phase, now: Instant) -> Step {
         match phase {
-            Phase::Starting { started, .. } => {
-                let pause = self.failed_before_ready();
+            Phase::Starting { started, .. }
+            | Phase::Running { started, traffic: Traffic::NotYet { .. }, .. } => {
+                let pause = self.failed_before_ready(now.duration_since(started));
                 Self::crashed(started, pause, now, vec![])
             }
-            Phase::Serving { started, ready, .. } => {
-                self.served(ready, now);
-                let pause = self.failed();
-                Self::crashed(started, pause, now, vec![Action::Withdraw])
-            }
-            Phase::Unready { started, .. } => {
-                let pause = self.failed();
-                Self::crashed(started, pause, now, vec![])
+            Phase::Running { started, traffic, .. } => {
+                let pause = self.failed(now.duration_since(started));
+                Self::crashed(started, pause, now, traffic.withdrawal())
             }
             Phase::Terminating { then: Then::Restart { pause }, .. }
             | Phase::Killing { then: Then::Restart { pause } } => {
@@ -264,25 +206,26 @@ impl Life {
 
     fn due(&self, phase: Phase, now: Instant) -> Step {
         match phase {
-            Phase::Starting { started, gate, mut checks, mut progress_after } => {
-                let mut actions: Vec<_> = checks.ask(now).map(|()| Action::Probe(gate)).into_iter().collect();
-                if started + progress_after <= now {
-                    actions.push(Action::Tell(Tell::StillStarting { elapsed: progress_after }));
-                    progress_after *= 2;
+            Phase::Starting { started, mut checks, progress_after } => {
+                let mut actions = ask(&mut checks, ProbeKind::Startup, now);
+                let progress_after = progress(started, progress_after, ProbeKind::Startup, now, &mut actions);
+                (Phase::Starting { started, checks, progress_after }, actions)
+            }
+            Phase::Running { started, mut vitals, mut traffic } => {
+                let mut actions = vitals.ask(now);
+                if let Traffic::NotYet { progress_after } = &mut traffic {
+                    *progress_after =
+                        progress(started, *progress_after, ProbeKind::Readiness, now, &mut actions);
                 }
-                (Phase::Starting { started, gate, checks, progress_after }, actions)
+                (Phase::Running { started, vitals, traffic }, actions)
             }
-            Phase::Serving { started, ready, mut checks } => {
-                let actions = checks.ask(now).map(|()| Action::Probe(Gate::Readiness)).into_iter().collect();
-                (Phase::Serving { started, ready, checks }, actions)
-            }
-            Phase::Unready { started, mut checks } => {
-                let actions = checks.ask(now).map(|()| Action::Probe(Gate::Readiness)).into_iter().collect();
-                (Phase::Unready { started, checks }, actions)
-            }
-            Phase::Draining { until } if until <= now => {
+            Phase::Draining { until, .. } if until <= now => {
                 let cut = Tell::DrainCut { deadline: self.rules.drain_deadline };
                 self.terminate(Then::Stop, now, vec![Action::Tell(cut)])
+            }
+            Phase::Draining { until, mut readiness } => {
+                let actions = ask(&mut readiness, ProbeKind::Readiness, now);
+                (Phase::Draining { until, readiness }, actions)
             }
             Phase::Terminating { until, then } if until <= now => {
                 let killed = Tell::Killed { grace: self.rules.shutdown_grace };
@@ -294,13 +237,18 @@ impl Life {
     }
 
     fn stop(&self, phase: Phase, now: Instant) -> Step {
-        let until = now + self.rules.drain_deadline;
         match phase {
             Phase::Queued | Phase::Pausing { .. } => (Phase::Stopped, vec![Action::Tell(Tell::Stopped)]),
-            Phase::Spawning | Phase::Starting { .. } => self.terminate(Then::Stop, now, vec![]),
-            Phase::Serving { .. } => (Phase::Draining { until }, vec![Action::Withdraw]),
-            // It may still have requests that were sent while it was ready.
-            Phase::Unready { .. } => (Phase::Draining { until }, vec![]),
+            Phase::Spawning
+            | Phase::Starting { .. }
+            | Phase::Running { traffic: Traffic::NotYet { .. }, .. } => {
+                self.terminate(Then::Stop, now, vec![])
+            }
+            // One that is withdrawn may still have requests that were sent while it was ready.
+            Phase::Running { vitals, traffic, .. } => {
+                let until = now + self.rules.drain_deadline;
+                (Phase::Draining { until, readiness: vitals.readiness() }, traffic.withdrawal())
+            }
             Phase::Terminating { until, .. } => (Phase::Terminating { until, then: Then::Stop }, vec![]),
             Phase::Killing { .. } => (Phase::Killing { then: Then::Stop }, vec![]),
             phase @ (Phase::Draining { .. } | Phase::Stopped) => unconcerned(phase),
@@ -314,24 +262,36 @@ impl Life {
             Phase::Stopped => unconcerned(phase),
             Phase::Spawning
             | Phase::Starting { .. }
-            | Phase::Serving { .. }
-            | Phase::Unready { .. }
+            | Phase::Running { .. }
             | Phase::Draining { .. }
             | Phase::Terminating { .. }
             | Phase::Killing { .. } => (Phase::Killing { then: Then::Stop }, vec![Action::Kill]),
         }
     }
 
-    fn ready(&mut self, started: Instant, checks: Checks, now: Instant) -> Step {
+    fn ready(&mut self, started: Instant, vitals: Vitals, now: Instant) -> Step {
         self.failures_before_ready = 0;
         let tell = Tell::Ready { elapsed: now.duration_since(started) };
-        (Phase::Serving { started, ready: now, checks }, vec![Action::Admit, Action::Tell(tell)])
+        let actions = vec![Action::Admit, Action::Tell(tell)];
+        (Phase::Running { started, vitals, traffic: Traffic::Admitted }, actions)
     }
 
-    fn startup_failed(&mut self, failures: u32, now: Instant) -> Step {
-        let pause = self.failed_before_ready();
+    fn startup_failed(&mut self, started: Instant, failures: u32, now: Instant) -> Step {
+        let pause = self.failed_before_ready(now.duration_since(started));
         let tell = Tell::StartupFailed { failures, pause };
         self.terminate(Then::Restart { pause }, now, vec![Action::Tell(tell)])
+    }
+
+    /// Without a drain: what it was asked it would not answer in that time either.
+    fn hangs(&mut self, started: Instant, traffic: Traffic, failures: u32, now: Instant) -> Step {
+        let ran_for = now.duration_since(started);
+        let pause = match traffic {
+            Traffic::NotYet { .. } => self.failed_before_ready(ran_for),
+            Traffic::Admitted | Traffic::Withdrawn => self.failed(ran_for),
+        };
+        let mut actions = traffic.withdrawal();
+        actions.push(Action::Tell(Tell::Hangs { failures, pause }));
+        self.terminate(Then::Restart { pause }, now, actions)
     }
 
     fn crashed(started: Instant, pause: Duration, now: Instant, mut actions: Vec<Action>) -> Step {
@@ -345,21 +305,43 @@ impl Life {
         (Phase::Terminating { until: now + self.rules.shutdown_grace, then }, actions)
     }
 
-    fn failed_before_ready(&mut self) -> Duration {
+    fn failed_before_ready(&mut self, ran_for: Duration) -> Duration {
         self.failures_before_ready = self.failures_before_ready.saturating_add(1);
-        self.failed()
+        self.failed(ran_for)
     }
 
-    fn failed(&mut self) -> Duration {
-        self.failures = self.failures.saturating_add(1);
-        self.rules.back_off.pause(self.failures, self.ordinal)
+    fn failed(&mut self, ran_for: Duration) -> Duration {
+        self.failures.count(ran_for, &self.rules.back_off, self.ordinal)
     }
+}
 
-    fn served(&mut self, ready: Instant, now: Instant) {
-        if now.duration_since(ready) >= self.rules.back_off.forgiven_after {
-            self.failures = 0;
+impl Traffic {
+    /// What takes a replica out of the balancer.
+    fn withdrawal(self) -> Vec<Action> {
+        match self {
+            Self::Admitted => vec![Action::Withdraw],
+            Self::NotYet { .. } | Self::Withdrawn => vec![],
         }
     }
+}
+
+fn ask(checks: &mut Checks, kind: ProbeKind, now: Instant) -> Vec<Action> {
+    checks.ask(now).map(|()| Action::Probe(kind)).into_iter().collect()
+}
+
+/// Tells that a replica takes long where it is time to, and returns when it is the next time.
+fn progress(
+    started: Instant,
+    progress_after: Duration,
+    probe: ProbeKind,
+    now: Instant,
+    actions: &mut Vec<Action>,
+) -> Duration {
+    if now < started + progress_after {
+        return progress_after;
+    }
+    actions.push(Action::Tell(Tell::StillStarting { probe, elapsed: progress_after }));
+    progress_after * 2
 }
 
 fn unconcerned(phase: Phase) -> Step {

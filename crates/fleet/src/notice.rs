@@ -7,12 +7,16 @@ mod hints;
 
 use std::{fmt, time::Duration};
 
-use tracing::{error, field::display, info, warn};
+use tracing::{
+    error,
+    field::{DisplayValue, display},
+    info, warn,
+};
 
 use self::hints::{previous_hint, probe_hint};
 use crate::{
-    life::{Rules, Tell},
-    probe::{Asked, ProbeError},
+    life::{ProbeKind, Rules, Tell},
+    probe::{Asked, LastAnswers, ProbeError, Target},
     replica::Identity,
     run::Previous,
     state::{ProcessState, Standing},
@@ -27,18 +31,28 @@ pub(crate) struct Facts<'a> {
     pub(crate) rules: &'a Rules,
     pub(crate) standing: Standing,
     pub(crate) process: Option<ProcessState>,
-    /// The last answer to a probe that was not as it should be.
-    pub(crate) last_answer: Option<&'a ProbeError>,
+    /// What the probes of the process found last, where it was not as it should be.
+    pub(crate) last_answers: Option<&'a LastAnswers>,
     /// Of the process, or of the last one where there is none.
     pub(crate) last_lines: &'a [String],
     pub(crate) previous: &'a Previous,
+}
+
+impl<'a> Facts<'a> {
+    /// What the last probe of this kind found, and what to do about it.
+    pub(crate) fn last_answer(
+        &self,
+        kind: ProbeKind,
+    ) -> (Option<DisplayValue<&'a ProbeError>>, Option<DisplayValue<&'static str>>) {
+        let error = self.last_answers.and_then(|answers| answers.get(&kind));
+        (error.map(display), error.map(|error| display(probe_hint(error, kind))))
+    }
 }
 
 /// Tells it.
 pub(crate) fn tell(tell: Tell, facts: &Facts<'_>) {
     let Facts { identity: Identity { service, instance }, rules, process, previous, .. } = facts;
     let address = process.map(|process| display(process.address));
-    let last_answer = facts.last_answer.map(display);
     let last_output = display(Lines(facts.last_lines));
     match tell {
         Tell::StartFailed { pause } => {
@@ -46,19 +60,20 @@ pub(crate) fn tell(tell: Tell, facts: &Facts<'_>) {
                 (display(previous), previous_hint(previous, facts.last_lines).map(display), Rounded(pause));
             error!(%service, %instance, cause, %next_start_in, hint, "replica could not be started");
         }
-        Tell::StillStarting { elapsed } if elapsed >= PATIENCE => {
-            let (probe, hint) = (Asked(&rules.startup), facts.last_answer.map(probe_hint).map(display));
+        Tell::StillStarting { probe, elapsed } if elapsed >= PATIENCE => {
+            let (probe, (last_answer, hint)) = (Asked(rules.probe(probe)), facts.last_answer(probe));
             warn!(
                 %service, %instance, %probe, ?elapsed, address, last_answer, hint, last_output,
                 "replica is still not ready"
             );
         }
-        Tell::StillStarting { elapsed } => {
+        Tell::StillStarting { probe, elapsed } => {
+            let (last_answer, _) = facts.last_answer(probe);
             info!(%service, %instance, ?elapsed, address, last_answer, "replica is not ready yet");
         }
         Tell::StartupFailed { failures, pause } => {
             let (probe, next_start_in) = (Asked(&rules.startup), Rounded(pause));
-            let hint = facts.last_answer.map(probe_hint).map(display);
+            let (last_answer, hint) = facts.last_answer(ProbeKind::Startup);
             error!(
                 %service, %instance, %probe, address, failures, last_answer, %next_start_in, hint, last_output,
                 "replica did not become ready, and is started again"
@@ -69,8 +84,17 @@ pub(crate) fn tell(tell: Tell, facts: &Facts<'_>) {
             info!(%service, %instance, address, pid, %after, "replica is ready");
         }
         Tell::NotReady { failures } => {
-            let probe = Asked(&rules.readiness);
+            let (probe, (last_answer, _)) =
+                (Asked(&rules.readiness), facts.last_answer(ProbeKind::Readiness));
             warn!(%service, %instance, %probe, address, failures, last_answer, "replica is not ready, and gets no requests");
+        }
+        Tell::Hangs { failures, pause } => {
+            let (probe, next_start_in) = (Asked(rules.probe(ProbeKind::Liveness)), Rounded(pause));
+            let (last_answer, hint) = facts.last_answer(ProbeKind::Liveness);
+            warn!(
+                %service, %instance, %probe, address, failures, last_answer, %next_start_in, hint, last_output,
+                "replica hangs, and is started again"
+            );
         }
         Tell::Exited { ran_for, pause } => {
             let (exit, hint) = (display(previous), previous_hint(previous, facts.last_lines).map(display));
@@ -123,4 +147,11 @@ pub(crate) fn unacknowledged(
     timeout: Duration,
 ) {
     error!(%service, %instance, change, ?timeout, "a worker of the gateway does not answer; going on without it");
+}
+
+/// Tells that a probe could not be made, which is held against nobody.
+pub(crate) fn unasked(target: &Target, kind: ProbeKind, error: &ProbeError) {
+    let (instance, hint) = (&target.instance, probe_hint(error, kind));
+    let probe = Asked(target.template.rules.probe(kind));
+    warn!(%instance, %probe, %error, hint, "a probe could not be made; its replica is left as it is");
 }

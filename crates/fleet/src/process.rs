@@ -3,7 +3,7 @@
 //! Invariants: signals go to the group, and none to an id that may belong to somebody else: the end of a leader is seen
 //! without reaping it, and until it is reaped the kernel keeps its id. A group does not outlive its [`Process`], and a leader
 //! does not outlive Phalanx (see [`sys`]).
-//! Elsewhere: a process that leaves its group (`setsid`) can be reached only through a cgroup.
+//! Elsewhere: a process that leaves its group (`setsid`) can be reached only through a cgroup (`crate::cgroup`).
 //! Fails at the start only.
 
 mod groups;

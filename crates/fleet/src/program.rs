@@ -1,11 +1,13 @@
-//! Which file a `command` names.
+//! Which file a `command` names, and with what environment it runs.
 
 use std::{
+    collections::BTreeMap,
     env,
     ffi::{OsStr, OsString},
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use phalanx_config::Replicas;
@@ -67,8 +69,28 @@ impl ProgramError {
 /// # Errors
 /// When there is no such program, or it cannot be executed.
 pub fn find_program(replicas: &Replicas) -> Result<PathBuf, ProgramError> {
-    let program = replicas.command.first().map_or("", String::as_str);
-    let path = replicas.env.get("PATH").map(OsString::from).or_else(|| env::var_os("PATH"));
+    find(&replicas.command, &replicas.env)
+}
+
+/// The command of a replica, or of a probe of it: `line` with all that a replica finds in its environment.
+pub(crate) fn command(
+    line: &[String],
+    replicas: &Replicas,
+    port: u16,
+    instance: &str,
+) -> Result<Command, ProgramError> {
+    let mut command = Command::new(find(line, &replicas.env)?);
+    command
+        .args(line.iter().skip(1))
+        .envs(&replicas.env)
+        .env("PORT", port.to_string())
+        .env("PHALANX_INSTANCE", instance);
+    Ok(command)
+}
+
+fn find(line: &[String], env: &BTreeMap<String, String>) -> Result<PathBuf, ProgramError> {
+    let program = line.first().map_or("", String::as_str);
+    let path = env.get("PATH").map(OsString::from).or_else(|| env::var_os("PATH"));
     find_in(program, path.as_deref().unwrap_or_default())
 }
 

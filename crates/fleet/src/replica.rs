@@ -13,22 +13,24 @@ use std::{
 use phalanx_config::ServiceName;
 use phalanx_telemetry::clock;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     balancer::{Balancer, Withdrawal},
+    cgroup::Limits,
     events::{self, EventLog},
     life::{Action, Event, Life, Tell},
     notice::{self, Facts},
-    output::{LastLines, OutputLine},
+    output::{LastLines, Outputs, Sink},
     ports::Ports,
     process::Groups,
     run::{Previous, Run},
     state::{Board, ReplicaState, Standing},
     template::Template,
+    usage::Meter,
 };
 
 /// How long the workers of the balancer may take to note a change. They take microseconds; one that hangs must not keep a
@@ -69,9 +71,11 @@ pub(crate) struct Seat {
 pub(crate) struct Surroundings<B> {
     pub(crate) balancer: Arc<B>,
     pub(crate) board: Board,
+    pub(crate) limits: Limits,
     pub(crate) events: Arc<EventLog>,
     pub(crate) groups: Arc<Groups>,
-    pub(crate) output: mpsc::Sender<OutputLine>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) outputs: Arc<Outputs>,
     /// How many may boot at once.
     pub(crate) places: Arc<Semaphore>,
     pub(crate) ports: Arc<Ports>,
@@ -104,6 +108,7 @@ pub(crate) struct Replica<B> {
     life: Life,
     place: Option<OwnedSemaphorePermit>,
     run: Option<Run>,
+    sink: Arc<Sink>,
     /// Of the process, or of the last one where there is none.
     last_lines: LastLines,
     previous: Previous,
@@ -121,6 +126,7 @@ impl<B: Balancer> Replica<B> {
     ) -> Self {
         let Seat { ordinal, revision, restarts } = seat;
         let identity = Identity::new(service, ordinal);
+        let sink = surroundings.outputs.sink(&identity.instance);
         let life = Life::new(Arc::clone(&template.rules), ordinal);
         let state = ReplicaState {
             instance: Arc::clone(&identity.instance),
@@ -131,6 +137,7 @@ impl<B: Balancer> Replica<B> {
             process: None,
             restarts,
             last_exit: None,
+            last_output: Arc::default(),
         };
         Self {
             identity,
@@ -140,6 +147,7 @@ impl<B: Balancer> Replica<B> {
             life,
             place: None,
             run: None,
+            sink,
             last_lines: LastLines::default(),
             previous: Previous::None,
             state,
@@ -187,10 +195,7 @@ impl<B: Balancer> Replica<B> {
     async fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
             Action::Start => return Some(self.start()),
-            Action::Probe(gate) => {
-                let template = Arc::clone(&self.template);
-                self.running().begin_probe(template, gate);
-            }
+            Action::Probe(kind) => self.running().begin_probe(kind),
             Action::Admit => self.admit().await,
             Action::Withdraw => self.withdraw().await,
             Action::Terminate => self.running().process().terminate(),
@@ -218,7 +223,7 @@ impl<B: Balancer> Replica<B> {
             self.state.restarts += 1;
         }
         self.last_lines = LastLines::default();
-        match Run::start(&self.template, &self.identity, &self.surroundings, &self.last_lines) {
+        match Run::start(&self.template, &self.identity, &self.surroundings, (&self.sink, &self.last_lines)) {
             Ok(run) => {
                 self.run = Some(run);
                 Event::Started
@@ -254,6 +259,7 @@ impl<B: Balancer> Replica<B> {
 
     fn ended(&mut self, previous: Previous) {
         self.state.last_exit = Some(previous.to_string().into());
+        self.state.last_output = self.last_lines.snapshot().into();
         self.previous = previous;
     }
 
@@ -263,7 +269,7 @@ impl<B: Balancer> Replica<B> {
             rules: &self.template.rules,
             standing: self.life.standing(),
             process: self.run.as_ref().map(Run::state),
-            last_answer: self.run.as_ref().and_then(Run::last_answer),
+            last_answers: self.run.as_ref().map(Run::last_answers),
             last_lines: &self.last_lines.snapshot(),
             previous: &self.previous,
         };

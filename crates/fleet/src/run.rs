@@ -1,27 +1,21 @@
 //! One run of a replica: a process, its port, what it prints, and how it is probed.
 
 use std::{
-    error::Error,
-    fmt,
-    future::{self, Future},
-    io, iter,
-    net::SocketAddr,
-    path::PathBuf,
-    pin::Pin,
-    process::{Command, ExitStatus},
-    sync::Arc,
+    error::Error, fmt, io, iter, net::SocketAddr, path::PathBuf, process::ExitStatus, sync::Arc,
     time::Duration,
 };
 
 use tokio::{task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    life::{Answer, Event, Gate},
-    output::{LastLines, pump},
+    cgroup::Group,
+    life::{Event, ProbeKind},
+    output::{LastLines, OutputStream, Sink, pump},
     ports::{NoFreePort, PortLease},
-    probe::{ProbeError, probe},
+    probe::{LastAnswers, Probing, Target},
     process::Process,
-    program::{ProgramError, find_program},
+    program::{self, ProgramError},
     replica::{Identity, Surroundings},
     state::ProcessState,
     template::Template,
@@ -51,6 +45,8 @@ pub(crate) enum Previous {
     /// Its process has ended.
     Ended {
         exit: ExitStatus,
+        /// The limit of memory that it was killed for, in bytes.
+        exceeded: Option<u64>,
         /// Kept until the next start, which therefore gets another port: what was meant for this process, such as a request
         /// on a connection that is still opening, must not reach its successor.
         _port: PortLease,
@@ -66,7 +62,10 @@ impl fmt::Display for Previous {
                 let mut causes = iter::successors(error.source(), |cause| (*cause).source());
                 causes.try_for_each(|cause| write!(formatter, ": {cause}"))
             }
-            Self::Ended { exit, .. } => exit.fmt(formatter),
+            Self::Ended { exit, exceeded: None, .. } => exit.fmt(formatter),
+            Self::Ended { exit, exceeded: Some(limit), .. } => {
+                write!(formatter, "{exit}, out of memory at its limit of {limit} bytes")
+            }
         }
     }
 }
@@ -74,39 +73,39 @@ impl fmt::Display for Previous {
 /// A replica that has a process.
 pub(crate) struct Run {
     process: Process,
+    group: Option<Group>,
     lease: PortLease,
     output: JoinSet<()>,
-    probing: Option<Probing>,
-    last_answer: Option<ProbeError>,
+    probing: Probing,
 }
 
-type Probing = Pin<Box<dyn Future<Output = Result<(), ProbeError>> + Send>>;
-
 impl Run {
-    /// Starts the process; what it prints goes to `last_lines` too.
+    /// Starts the process; what it prints goes to the sink of its replica and to the last lines of this run.
     pub(crate) fn start<B>(
-        template: &Template,
+        template: &Arc<Template>,
         identity: &Identity,
         surroundings: &Surroundings<B>,
-        last_lines: &LastLines,
+        (sink, last_lines): (&Arc<Sink>, &LastLines),
     ) -> Result<Self, StartError> {
         let lease = surroundings.ports.lease()?;
         // Looked up at each start: what `PATH` leads to may have been replaced since.
-        let program = find_program(&template.replicas)?;
-        let mut command = Command::new(&program);
-        command
-            .args(template.replicas.command.iter().skip(1))
-            .envs(&template.replicas.env)
-            .env("PORT", lease.port().to_string())
-            .env("PHALANX_INSTANCE", &*identity.instance);
+        let replicas = &template.replicas;
+        let mut command = program::command(&replicas.command, replicas, lease.port(), &identity.instance)?;
         let (process, streams) = Process::start(&mut command, &surroundings.groups)
-            .map_err(|source| StartError::Start { program, source })?;
+            .map_err(|source| StartError::Start { program: command.get_program().into(), source })?;
+        let group = limited(template, identity, surroundings, process.pid());
 
         let mut pumps = JoinSet::new();
-        let (instance, output) = (&identity.instance, &surroundings.output);
-        pumps.spawn(pump(streams.stdout, Arc::clone(instance), last_lines.clone(), output.clone()));
-        pumps.spawn(pump(streams.stderr, Arc::clone(instance), last_lines.clone(), output.clone()));
-        Ok(Self { process, lease, output: pumps, probing: None, last_answer: None })
+        pumps.spawn(pump(streams.stdout, OutputStream::Stdout, Arc::clone(sink), last_lines.clone()));
+        pumps.spawn(pump(streams.stderr, OutputStream::Stderr, Arc::clone(sink), last_lines.clone()));
+        let probing = Probing::new(Target {
+            template: Arc::clone(template),
+            instance: Arc::clone(&identity.instance),
+            address: lease.address(),
+            groups: Arc::clone(&surroundings.groups),
+            over: CancellationToken::new(),
+        });
+        Ok(Self { process, group, lease, output: pumps, probing })
     }
 
     pub(crate) fn process(&self) -> &Process {
@@ -121,49 +120,54 @@ impl Run {
         self.lease.address()
     }
 
-    /// The last probe that was not answered as it should be.
-    pub(crate) fn last_answer(&self) -> Option<&ProbeError> {
-        self.last_answer.as_ref()
+    /// What the last probes found, where it was not what they wanted.
+    pub(crate) fn last_answers(&self) -> &LastAnswers {
+        self.probing.last_answers()
     }
 
     /// Begins to probe; [`Self::event`] brings the answer.
-    pub(crate) fn begin_probe(&mut self, template: Arc<Template>, gate: Gate) {
-        let address = self.address();
-        self.probing = Some(Box::pin(async move { probe(address, template.rules.probe(gate)).await }));
+    pub(crate) fn begin_probe(&mut self, kind: ProbeKind) {
+        self.probing.begin(kind);
     }
 
-    /// Waits for the end of the process, or for the answer to the probe. Cancel-safe.
+    /// Waits for the end of the process, or for the answer to a probe. Cancel-safe.
     pub(crate) async fn event(&mut self) -> Event {
         tokio::select! {
             // First, since nothing else matters once the process has ended.
             biased;
             () = self.process.exited() => Event::Exited,
-            answer = answered(&mut self.probing) => {
-                self.probing = None;
-                match answer {
-                    Ok(()) => Event::Probed(Answer::Good),
-                    Err(error) => {
-                        self.last_answer = Some(error);
-                        Event::Probed(Answer::Bad)
-                    }
-                }
-            }
+            (kind, answer) = self.probing.answered() => Event::Probed(kind, answer),
         }
     }
 
     /// Ends what is left of a run whose leader has ended.
     pub(crate) async fn clean_up(mut self) -> Previous {
         let exit = self.process.clean_up();
+        let exceeded = match self.group {
+            Some(group) => group.end().await,
+            None => None,
+        };
         let rest = async { while self.output.join_next().await.is_some() {} };
         // On a timeout the readers are aborted as the set goes away.
-        let _ = timeout(OUTPUT_REST_TIMEOUT, rest).await;
-        Previous::Ended { exit, _port: self.lease }
+        let (_, ()) = tokio::join!(timeout(OUTPUT_REST_TIMEOUT, rest), self.probing.end());
+        Previous::Ended { exit, exceeded, _port: self.lease }
     }
 }
 
-async fn answered(probing: &mut Option<Probing>) -> Result<(), ProbeError> {
-    match probing {
-        Some(probing) => probing.await,
-        None => future::pending().await,
-    }
+/// Puts a process that was just started under the limits of its service. Without them it is worth more than not at all.
+fn limited<B>(
+    template: &Template,
+    Identity { service, instance }: &Identity,
+    surroundings: &Surroundings<B>,
+    pid: u32,
+) -> Option<Group> {
+    let group = surroundings.limits.group(instance, &template.replicas.resources);
+    let entered = group.and_then(|group| {
+        group.as_ref().map_or(Ok(()), |group| group.enter(pid))?;
+        Ok(group)
+    });
+    entered
+        .inspect_err(|error| tracing::warn!(%service, %instance, %error, "replica runs without its limits"))
+        .ok()
+        .flatten()
 }

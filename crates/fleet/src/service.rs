@@ -10,6 +10,8 @@
 
 mod members;
 mod take;
+#[cfg(test)]
+mod tests;
 
 use std::{
     mem,
@@ -136,11 +138,7 @@ impl Service {
         let Some(member) = self.members.get_mut(ordinal) else { return };
         let template = self.rollout.template(member.version);
         let back_off = template.expect("a version stays in the history while a member has it").rules.back_off;
-        if now.saturating_duration_since(member.since) >= back_off.forgiven_after {
-            member.losses = 0;
-        }
-        member.losses = member.losses.saturating_add(1);
-        let pause = back_off.pause(member.losses, ordinal);
+        let pause = member.losses.count(now.saturating_duration_since(member.since), &back_off, ordinal);
         // Should clearing up be what fails, all that is left is to wait.
         let is_cleared_up = mem::replace(&mut member.stage, Stage::Recovering) == Stage::Recovering;
         let last = crew.with_board(self.index, |board| {

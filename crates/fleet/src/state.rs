@@ -17,6 +17,8 @@ pub struct ServiceState {
     pub service: ServiceName,
     /// How many replicas there should be.
     pub desired: u32,
+    /// Whether its replicas have limits of CPU time or memory, and whether they are enforced.
+    pub limits: LimitsState,
     /// How many there may be.
     pub limit: ReplicasLimit,
     /// What the replicas run, and the way there.
@@ -29,7 +31,7 @@ pub struct ServiceState {
 
 impl ServiceState {
     /// A service of a fleet that does not run yet.
-    pub(crate) fn before(service: &ServiceName, replicas: &Replicas) -> Self {
+    pub(crate) fn before(service: &ServiceName, replicas: &Replicas, limits: LimitsState) -> Self {
         let rollout = RolloutState {
             revision: 1,
             status: RolloutStatus::Waiting,
@@ -42,7 +44,7 @@ impl ServiceState {
             history: Vec::new(),
         };
         let (service, desired, limit) = (service.clone(), replicas.replicas, replicas.limit);
-        Self { service, desired, limit, rollout, autoscale: None, replicas: Vec::new() }
+        Self { service, desired, limits, limit, rollout, autoscale: None, replicas: Vec::new() }
     }
 
     /// Whether every replica that should be there takes requests.
@@ -51,6 +53,20 @@ impl ServiceState {
         let ready = self.replicas.iter().filter(|replica| replica.standing == Standing::Ready).count();
         u32::try_from(ready).is_ok_and(|ready| ready >= self.desired)
     }
+}
+
+/// What becomes of the `cpu` and `memory` of a service's `limits`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LimitsState {
+    /// It has neither.
+    None,
+    /// The kernel sees to them.
+    Enforced,
+    /// Nobody does.
+    NotEnforced {
+        /// Why not.
+        cause: Arc<str>,
+    },
 }
 
 /// What the replicas of a service run, and the way there.
@@ -175,6 +191,8 @@ pub struct ReplicaState {
     pub restarts: u32,
     /// How its last process ended, or why it had none: "killed by SIGKILL".
     pub last_exit: Option<Arc<str>>,
+    /// What that process printed last, without colours.
+    pub last_output: Arc<[String]>,
 }
 
 /// The process of a replica.

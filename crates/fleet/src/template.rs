@@ -32,9 +32,10 @@ impl Template {
         let rules = Rules {
             startup: replicas.startup.clone(),
             readiness: replicas.readiness.clone(),
+            liveness: replicas.liveness.clone(),
             drain_deadline: settings.drain_deadline,
             shutdown_grace: replicas.shutdown_grace,
-            back_off: settings.back_off,
+            back_off: replicas.back_off,
         };
         // Whatever else the file says of replicas is said to each of them.
         let essence = Replicas {
@@ -64,6 +65,10 @@ impl Template {
             ("command", new.command != old.command),
             ("probes.startup", new.startup != old.startup),
             ("probes.readiness", new.readiness != old.readiness),
+            ("probes.liveness", new.liveness != old.liveness),
+            ("back_off", new.back_off != old.back_off),
+            ("resources", new.resources.requests != old.resources.requests),
+            ("limits", new.resources.limits != old.resources.limits),
             ("shutdown_grace", new.shutdown_grace != old.shutdown_grace),
         ] {
             changed.extend(is_changed.then(|| key.to_owned()));

@@ -4,11 +4,12 @@
 //! no sample, never one of zero. Only processes that this one started are taken for leaders of replicas, so an id that the
 //! kernel gave to somebody else is never measured.
 //! Elsewhere: whose process is whose (`family`), how the time of processes that come and go adds up (`ledger`), the files
-//! (`table`); who asks, and how often (the autoscaler).
+//! (`table`), the thread that reads them (`meter`); who asks, and how often.
 //! Cannot fail: what `/proc` does not tell is missing from the answer.
 
 mod family;
 mod ledger;
+mod meter;
 mod table;
 
 #[cfg(test)]
@@ -23,6 +24,8 @@ use std::{
 
 use phalanx_telemetry::clock;
 
+pub use self::meter::Measured;
+pub(crate) use self::meter::Meter;
 use self::{
     family::{Family, Mark, Seeker},
     ledger::Ledger,

@@ -10,14 +10,17 @@ mod overview;
 mod shutdown;
 mod verification;
 
-use std::{io, net::SocketAddr, num::NonZeroUsize, pin::pin, sync::Arc, thread, time::Duration};
+use std::{
+    fs::File, io, net::SocketAddr, num::NonZeroUsize, os::fd::AsFd as _, pin::pin, sync::Arc, thread,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use autoscaling::{GatewayLoad, this_machine};
 use balancer::GatewayBalancer;
 use overview::{Families, Overview};
 use phalanx_config::{Config, Log, LogFormat, LogLevel, Replicas, ServiceName, Source};
-use phalanx_fleet::{Autoscaler, Colours, Fleet, FleetHandle, Outcome, OutputLine, Settings};
+use phalanx_fleet::{Autoscaler, Colours, Fleet, FleetHandle, LostLines, Outcome, OutputLine, Settings};
 use phalanx_gateway::{Gateway, Listeners, Started, WorkerError};
 use phalanx_telemetry::{
     logs::{self, LogWriter},
@@ -126,8 +129,10 @@ enum Task {
 
 async fn serve(config: &Config, origin: &Origin) -> Result<(), Failure> {
     let (output, lines) = phalanx_fleet::output_queue();
-    let printed = print_output(lines).context("start the output thread").map_err(Failure::Runtime)?;
-    let outcome = run_until_stopped(config, origin, output).await;
+    let lost = LostLines::default();
+    let printed =
+        print_output(lines, lost.clone()).context("start the output thread").map_err(Failure::Runtime)?;
+    let outcome = run_until_stopped(config, origin, (output, lost)).await;
     // Everybody who prints has ended: what is left is a moment's work, unless nobody takes it.
     let _ = tokio::time::timeout(LAST_OUTPUT_MAX, printed).await;
     outcome
@@ -136,12 +141,12 @@ async fn serve(config: &Config, origin: &Origin) -> Result<(), Failure> {
 async fn run_until_stopped(
     config: &Config,
     origin: &Origin,
-    output: mpsc::Sender<OutputLine>,
+    (output, lost): (mpsc::Sender<OutputLine>, LostLines),
 ) -> Result<(), Failure> {
     // Never directly: standard output may stand still, and with it everything that runs on this thread.
     let say = |text: String| drop(output.try_send(OutputLine::verbatim(text)));
     let mut signals = Signals::listen().context("listen to signals").map_err(Failure::Runtime)?;
-    let mut running = start(config, output.clone()).await?;
+    let mut running = start(config, output.clone(), lost).await?;
     say(banner::starting(config, &running.overview.addresses()));
     let fleet = running.fleet.clone();
     let mut ready = pin!(fleet.all_ready());
@@ -179,7 +184,11 @@ fn unexpected(ended: Result<Task, JoinError>) -> anyhow::Error {
 }
 
 /// Binds every address first, so that a taken one is told before anything has been started.
-async fn start(config: &Config, output: mpsc::Sender<OutputLine>) -> Result<Running, Failure> {
+async fn start(
+    config: &Config,
+    output: mpsc::Sender<OutputLine>,
+    lost: LostLines,
+) -> Result<Running, Failure> {
     let workers =
         config.gateway.workers.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let listeners = Listeners::bind(&config.gateway.http, workers.get()).map_err(|error| {
@@ -207,7 +216,7 @@ async fn start(config: &Config, output: mpsc::Sender<OutputLine>) -> Result<Runn
     let settings = Settings::new(config.gateway.drain_deadline);
     let fleet = Fleet::new(services, settings, Arc::new(GatewayBalancer::new(gateway.clone())), output);
     let fleet_handle = fleet.handle();
-    let families = Families { requests, upstreams, discovery: discovery.family(), verification };
+    let families = Families { requests, upstreams, discovery: discovery.family(), verification, lost };
     let overview = Arc::new(Overview::new(gateway.clone(), fleet_handle.clone(), admin_address, families));
 
     let (stop_fleet, stop_rest) = (CancellationToken::new(), CancellationToken::new());
@@ -221,6 +230,11 @@ async fn start(config: &Config, output: mpsc::Sender<OutputLine>) -> Result<Runn
         let stop = stop_rest.clone();
         tasks.spawn(async {
             autoscaler.run(stop).await;
+            Task::Other
+        });
+        let (measured, stop) = (fleet_handle.clone(), stop_rest.clone());
+        tasks.spawn(async move {
+            measured.keep_measuring(stop).await;
             Task::Other
         });
     }
@@ -270,12 +284,14 @@ fn bind_error(address: SocketAddr, error: &io::Error, key: &str) -> anyhow::Erro
 }
 
 /// Starts the thread that writes to standard output; what it returns comes when everything has been written.
-fn print_output(lines: mpsc::Receiver<OutputLine>) -> io::Result<oneshot::Receiver<()>> {
+fn print_output(lines: mpsc::Receiver<OutputLine>, lost: LostLines) -> io::Result<oneshot::Receiver<()>> {
+    // Without the buffer of the standard library, which would keep what a full disk did not take.
+    let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let colours = if terminal::takes_colours() { Colours::Keep } else { Colours::Strip };
     let (printed, all_printed) = oneshot::channel();
     thread::Builder::new().name("output".to_owned()).spawn(move || {
-        // A closed pipe is nobody's fault, and nobody waits any more where the program ends without it.
-        let _ = phalanx_fleet::write_lines(lines, io::stdout(), colours);
+        phalanx_fleet::write_lines(lines, stdout, colours, &lost);
+        // Nobody waits any more where the program ends without it.
         let _ = printed.send(());
     })?;
     Ok(all_printed)

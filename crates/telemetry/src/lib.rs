@@ -17,6 +17,7 @@ pub mod host;
 pub mod logs;
 pub mod overload;
 pub mod registry;
+pub mod replica_use;
 pub mod replicas;
 pub mod requests;
 pub mod scraped;

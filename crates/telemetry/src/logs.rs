@@ -1,29 +1,27 @@
 //! Where log lines go and how they look: standard error, one line an event, as text or as JSON.
 //!
+//! An error among the fields (`error = &error as &dyn Error`) is shown with all its causes.
+//!
 //! Invariant: a field cannot break its line, steer the terminal or reorder the text around it; see [`crate::escape`].
 //! Whoever logs never waits for standard error: a thread writes, and lines that it cannot get rid of in time are lost, since
 //! there is nowhere left to report them.
 
+mod chain;
+mod json;
+#[cfg(test)]
+mod tests;
+mod text;
+
 use std::{
     env,
-    fmt::{self, Debug, Write as _},
     io::{self, IsTerminal as _},
 };
 
-use tracing::{Subscriber, field::Field, level_filters::LevelFilter};
+use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::{
-    Layer as _,
-    field::MakeExt as _,
-    fmt::{FormatFields, format, layer},
-    layer::SubscriberExt as _,
-    registry,
-};
+use tracing_subscriber::{Layer as _, fmt::layer, layer::SubscriberExt as _, registry};
 
-use crate::escape;
-
-#[cfg(test)]
-mod tests;
+use self::{json::JsonLines, text::TextFields};
 
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,19 +95,16 @@ fn subscriber<W: io::Write + 'static>(
 ) -> impl Subscriber + Send + Sync {
     let lines = match format {
         LogFormat::Text => layer()
-            .fmt_fields(text_fields())
+            .fmt_fields(TextFields)
             .with_ansi(palette == Palette::Coloured)
             .with_target(false)
             .with_writer(writer)
             // Reporting a failed write means `eprintln!`, which panics where standard error is what has failed.
             .log_internal_errors(false)
             .boxed(),
-        LogFormat::Json => layer()
-            .json()
-            .flatten_event(true)
-            .with_writer(move || JsonEscaping(writer()))
-            .log_internal_errors(false)
-            .boxed(),
+        LogFormat::Json => {
+            layer().event_format(JsonLines).with_writer(writer).log_internal_errors(false).boxed()
+        }
     };
     registry().with(level_filter(level)).with(lines)
 }
@@ -121,49 +116,5 @@ fn level_filter(level: LogLevel) -> LevelFilter {
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
-    }
-}
-
-/// `message key=value key=value`, escaped. The formatter's own fields escape only some terminal sequences, and no line
-/// breaks.
-fn text_fields() -> impl for<'a> FormatFields<'a> + Send + Sync + 'static {
-    format::debug_fn(write_text_field).delimited(" ")
-}
-
-fn write_text_field(writer: &mut format::Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
-    match (field.name(), writer.has_ansi_escapes()) {
-        ("message", _) => {}
-        (name, true) => write!(writer, "\x1b[2m{name}=\x1b[0m")?,
-        (name, false) => write!(writer, "{name}=")?,
-    }
-    write!(escape::Escaping(writer), "{value:?}")
-}
-
-/// Escapes what JSON itself lets stand in a string: DEL, the C1 controls, and the marks that reorder text.
-struct JsonEscaping<W>(W);
-
-impl<W: io::Write> io::Write for JsonEscaping<W> {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(line);
-        // The line's own end is the one control character that JSON has left.
-        let hostile = |character: char| character != '\n' && escape::is_hostile(character);
-        if !text.contains(hostile) {
-            self.0.write_all(line)?;
-            return Ok(line.len());
-        }
-        let mut escaped = String::with_capacity(text.len() + 16);
-        for character in text.chars() {
-            if hostile(character) {
-                write!(escaped, "\\u{:04x}", u32::from(character)).expect("writing to a string cannot fail");
-            } else {
-                escaped.push(character);
-            }
-        }
-        self.0.write_all(escaped.as_bytes())?;
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
     }
 }

@@ -22,8 +22,9 @@ use super::{
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_phalanx");
 
-/// Probes that lose no time, and that a busy machine does not fail.
+/// Probes and restarts that lose no time, and that a busy machine does not fail.
 pub(crate) const PROBES: &str = "
+back_off = { first = '1s', longest = '60s', forgiven_after = '1m' }
 probes.startup = { path = '/ready', period = '20ms', timeout = '30s', failure = 1000 }
 probes.readiness = { path = '/ready', period = '50ms', timeout = '30s', failure = 100 }
 ";

@@ -6,6 +6,7 @@ mod dependencies;
 mod discover;
 mod endpoints;
 mod health;
+mod probes;
 mod replicas;
 mod resilience;
 mod resources;
@@ -139,6 +140,7 @@ fn refuse_keys_of_command(raw: &raw::Service, report: &mut Report) {
         (raw.database.as_ref().map(|key| key.span), "`database` has no effect without `command`"),
         (raw.probes.as_ref().map(|key| key.span), "`probes` has no effect without `command`"),
         (raw.autoscale.as_ref().map(|key| key.span), "`autoscale` has no effect without `command`"),
+        (raw.back_off.as_ref().map(|key| key.span), "`back_off` has no effect without `command`"),
         (raw.resources.as_ref().map(|key| key.span), "`resources` has no effect without `command`"),
         (raw.shutdown_grace.as_ref().map(|key| key.span), "`shutdown_grace` has no effect without `command`"),
         (raw.rollout.as_ref().map(|key| key.span), "`rollout` has no effect without `command`"),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use phalanx_scale::rollout;
 
-use super::{Autoscale, Resources, ServiceName, Span};
+use super::{Autoscale, BackOff, Probe, Resources, ServiceName, Span};
 
 /// The most that `replicas` can say.
 pub(crate) const REPLICAS_MAX: u32 = 1000;
@@ -24,16 +24,20 @@ pub struct Replicas {
     pub env: BTreeMap<String, String>,
     /// `probes.startup`; default: readiness's probe, each second, 60 failures.
     pub startup: Probe,
-    /// `probes.readiness`; default: `GET`-less, a TCP connection that is accepted.
+    /// `probes.readiness`; default: a TCP connection that is accepted.
     pub readiness: Probe,
+    /// `probes.liveness`; default: none.
+    pub liveness: Option<Probe>,
+    /// `back_off`
+    pub back_off: BackOff,
     /// Time between TERM and KILL; default 30 s.
     pub shutdown_grace: Duration,
+    /// What one replica is expected to use, and what it may use.
+    pub resources: Resources,
     /// `rollout`: how replicas are replaced by others.
     pub rollout: rollout::Policy,
     /// `depends_on`: services with a command that are complete before this one starts; without a cycle, and none twice.
     pub depends_on: Vec<ServiceName>,
-    /// What one replica is expected to use, and what it may use.
-    pub resources: Resources,
     /// Decides how many there are; then `replicas` is where it begins.
     pub autoscale: Option<Autoscale>,
 }
@@ -79,21 +83,4 @@ impl fmt::Display for ReplicasLimit {
             ),
         }
     }
-}
-
-/// A probe, with the rules of Kubernetes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// `path`: a `GET` that must answer 200 to 399; `None`: a TCP connection that is accepted.
-    pub path: Option<String>,
-    /// Before the first probe; default 0 s.
-    pub initial_delay: Duration,
-    /// Between two probes; default 1 s.
-    pub period: Duration,
-    /// For one probe; default 1 s.
-    pub timeout: Duration,
-    /// Good probes in a row until ready; default 1.
-    pub success: u32,
-    /// Bad probes in a row until not ready; default 3.
-    pub failure: u32,
 }

@@ -17,10 +17,11 @@ pub(crate) struct EndpointLimits {
     #[schemars(range(min = 1, max = 1_000_000), extend("examples" = [20]))]
     pub(crate) pending: Option<NonZeroU32>,
     /// With `command`: CPU time that a replica may use, cores as `1` or `0.5` or thousandths of one; it is slowed down there. At
-    /// least that of `resources`. Without it: no limit.
+    /// least that of `resources`; where the kernel cannot see to it, the log says so. Without it: no limit.
     #[schemars(extend("examples" = ["1500m"]))]
     pub(crate) cpu: Option<At<CoresText>>,
-    /// With `command`: memory that a replica may use; it is killed beyond. At least that of `resources`. Without it: no limit.
+    /// With `command`: memory that a replica may use; it is killed beyond. At least that of `resources`; where the kernel
+    /// cannot see to it, the log says so. Without it: no limit.
     #[schemars(extend("examples" = ["1GiB"]))]
     pub(crate) memory: Option<At<SizeText>>,
 }

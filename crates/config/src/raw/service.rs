@@ -7,8 +7,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    AdaptiveConcurrency, Amounts, Autoscale, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Probes,
-    Queue, Rollout,
+    AdaptiveConcurrency, Amounts, Autoscale, BackOff, CircuitBreaker, EndpointLimits, Hold, OutlierEjection,
+    Probes, Queue, Rollout,
 };
 use crate::located::{AddressText, At, DnsNameText, DurationText, PathText};
 
@@ -120,10 +120,13 @@ pub(crate) struct Service {
     /// that could ask for more is refused by `phalanx check`. Each replica finds its part in `DATABASE_CONNECTIONS`.
     #[schemars(extend("examples" = [{ "connections": 8, "max_connections": 200 }]))]
     pub(crate) database: Option<At<DatabaseConnections>>,
-    /// With `command`: how a replica is asked whether it is ready. Without it: whether it accepts TCP connections, which one
-    /// that hangs still does.
+    /// With `command`: how a replica is asked whether it is ready, and whether it lives. Without it: whether it accepts TCP
+    /// connections, which one that hangs still does. What follows from the answers: [fleet](fleet.md#probes).
     #[schemars(extend("examples" = [{ "readiness": { "path": "/ready" } }]))]
     pub(crate) probes: Option<At<Probes>>,
+    /// With `command`: how long a replica that failed waits for its next start, see [fleet](fleet.md#restarts).
+    #[schemars(extend("examples" = [{ "first": "1s", "longest": "60s" }]))]
+    pub(crate) back_off: Option<At<BackOff>>,
     /// With `command`: what one replica is expected to use. The percentages of the autoscaler are of this.
     #[schemars(extend("examples" = [{ "cpu": "500m", "memory": "512MiB" }]))]
     pub(crate) resources: Option<At<Amounts>>,

@@ -73,7 +73,7 @@ fn services() {
         "#]],
     );
     check_brief(
-        "[service.api]\nendpoints = [\"10.0.0.1:80\"]\nreplicas = 2\nenv = {}\nprobes = {}\nshutdown_grace = \"1s\"",
+        "[service.api]\nendpoints = [\"10.0.0.1:80\"]\nreplicas = 2\nenv = {}\nprobes = {}\nback_off = {}\nshutdown_grace = \"1s\"",
         &expect![[r#"
             2:14 `endpoints` takes a table, not text
               for example `endpoints = [{ address = "10.0.1.10:3000" }]`
@@ -83,7 +83,9 @@ fn services() {
               remove it: Phalanx does not run these endpoints
             5:10 `probes` has no effect without `command`
               remove it: Phalanx does not run these endpoints
-            6:18 `shutdown_grace` has no effect without `command`
+            6:12 `back_off` has no effect without `command`
+              remove it: Phalanx does not run these endpoints
+            7:18 `shutdown_grace` has no effect without `command`
               remove it: Phalanx does not run these endpoints
         "#]],
     );

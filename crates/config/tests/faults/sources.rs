@@ -68,6 +68,70 @@ fn replicas() {
 }
 
 #[test]
+fn probes_and_their_consequences() {
+    check_brief(
+        "[service.api]\ncommand = [\"a\"]\nprobes.startup = { success = 2 }\nprobes.readiness = { success = 2 }\nprobes.liveness = { success = 3 }",
+        &expect![[r#"
+            3:30 `success` of a startup probe cannot be 2
+              remove it: one good answer is enough for this probe
+            5:31 `success` of a liveness probe cannot be 3
+              remove it: one good answer is enough for this probe
+        "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = [\"a\"]\nprobes.readiness = { grpc = \"\", path = \"/ready\", exec = [\"b\"], tcp = true }",
+        &expect![[r#"
+            3:40 a probe asks in one way: `path`, `tcp`, `exec` or `grpc`
+              keep one of them
+            3:57 a probe asks in one way: `path`, `tcp`, `exec` or `grpc`
+              keep one of them
+            3:70 a probe asks in one way: `path`, `tcp`, `exec` or `grpc`
+              keep one of them
+        "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = [\"a\"]\nprobes.liveness = { exec = [], port = 80 }\nprobes.readiness = { exec = [\"\"] }\nprobes.startup = { port = 80 }",
+        &expect![[r#"
+            3:28 the command of this probe is empty
+              write the program and its arguments: ["node", "server.js"]
+            3:39 `port` has no effect with `exec`
+              remove it: the program finds the port of its replica in PORT
+            4:30 the program has no name
+              write its name or its path first
+        "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = [\"a\"]\nprobes.readiness = { exec = [\"b\"] }\nprobes.startup = { port = 80 }\nprobes.liveness = { tcp = false, port = 0 }",
+        &expect![[r#"
+            4:27 `port` has no effect with `exec`
+              remove it: the program finds the port of its replica in PORT
+            5:27 `tcp = false` asks nothing
+              remove it, or write what is to be asked
+            5:41 0 is out of range for `port`
+              write a number from 1 to 65535
+        "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = [\"a\"]\nback_off = { first = \"0s\", longest = \"0s\", forgiven_after = \"0s\" }",
+        &expect![[r#"
+            3:22 "0s" leaves no time at all
+              write a duration above zero
+            3:38 "0s" leaves no time at all
+              write a duration above zero
+            3:61 "0s" leaves no time at all
+              write a duration above zero
+        "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = [\"a\"]\nback_off = { first = \"10m\" }",
+        &expect![[r#"
+            3:22 `first`, which is 600s, is above `longest`, which is 300s
+              lower `first`, or raise `longest`
+        "#]],
+    );
+}
+
+#[test]
 fn sources() {
     check_brief(
         "[service.api]\nendpoints = []\ndiscover = {}\ncommand = []",
@@ -226,7 +290,7 @@ fn discovery() {
     "#]],
     );
     check_brief(
-        "[service.api]\ndiscover = { dns = \"_http._tcp.api.internal\" }\npassive_health = {}\nactive_health = {}\nreplicas = 2\nenv = {}\nprobes = {}\nshutdown_grace = \"1s\"",
+        "[service.api]\ndiscover = { dns = \"_http._tcp.api.internal\" }\npassive_health = {}\nactive_health = {}\nreplicas = 2\nenv = {}\nprobes = {}\nback_off = {}\nshutdown_grace = \"1s\"",
         &expect![[r#"
             5:12 `replicas` has no effect without `command`
               remove it: Phalanx does not run these endpoints
@@ -234,7 +298,9 @@ fn discovery() {
               remove it: Phalanx does not run these endpoints
             7:10 `probes` has no effect without `command`
               remove it: Phalanx does not run these endpoints
-            8:18 `shutdown_grace` has no effect without `command`
+            8:12 `back_off` has no effect without `command`
+              remove it: Phalanx does not run these endpoints
+            9:18 `shutdown_grace` has no effect without `command`
               remove it: Phalanx does not run these endpoints
         "#]],
     );

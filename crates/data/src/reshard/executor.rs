@@ -79,6 +79,8 @@ impl Executor {
                     continue;
                 }
             };
+            // Each stage is reported before anything is done in it.
+            tokio::task::yield_now().await;
             if let Some(outcome) = self.step(&stored, stop).await? {
                 return Ok(outcome);
             }

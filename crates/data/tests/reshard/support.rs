@@ -206,7 +206,9 @@ pub(crate) async fn run_until(
     };
     let crash = async {
         reached.cancelled().await;
-        tokio::time::sleep(later).await;
+        if !later.is_zero() {
+            tokio::time::sleep(later).await;
+        }
     };
     tokio::select! {
         biased;

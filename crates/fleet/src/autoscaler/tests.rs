@@ -1,12 +1,19 @@
 //! Decisions over a board and counts that a test writes: no process, no clock.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    collections::HashMap,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use expect_test::{Expect, expect};
 use phalanx_config::{Config, Source};
 
 use super::*;
-use crate::state::{ProcessState, ReplicaState, Standing};
+use crate::{
+    state::{ProcessState, ReplicaState, ServiceState, Standing},
+    usage::Usage,
+};
 
 const SMALL: Host = Host { cpu_milli: 2_000, memory_bytes: Some(4 << 30) };
 
@@ -56,6 +63,7 @@ impl World {
             process: Some(ProcessState { pid: 100 + ordinal, address }),
             restarts: 0,
             last_exit: None,
+            last_output: Vec::new().into(),
         });
         if standing == Standing::Ready {
             self.load.endpoints.push(EndpointLoad { address, requests: 0, in_flight: 0 });

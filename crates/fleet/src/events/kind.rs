@@ -15,6 +15,8 @@ pub enum EventKind {
     Ready,
     /// It takes no requests until its probe succeeds again.
     NotReady,
+    /// Its liveness probe fails: it is ended, and started again.
+    Hangs,
     /// Its process has ended by itself.
     Exited,
     /// Its process ends again and again before it is ready.
@@ -60,6 +62,7 @@ impl EventKind {
             Self::StartupFailed => "startup-failed",
             Self::Ready => "ready",
             Self::NotReady => "not-ready",
+            Self::Hangs => "hangs",
             Self::Exited => "exited",
             Self::CrashLoop => "crash-loop",
             Self::Lost => "lost",

@@ -1,23 +1,28 @@
 //! What is told of a replica, as an event.
 
 use super::EventKind;
-use crate::{life::Tell, notice::Facts, state::Standing};
+use crate::{
+    life::{ProbeKind, Tell},
+    notice::Facts,
+    state::Standing,
+};
 
 /// What has happened, and what is known of it.
 pub(crate) fn told(tell: Tell, facts: &Facts<'_>) -> (EventKind, String) {
     let Facts { standing, process, previous, .. } = facts;
-    let answer = match facts.last_answer {
-        Some(answer) => format!("; the last probe: {answer}"),
-        None => String::new(),
+    let answer = |kind| match facts.last_answer(kind) {
+        (Some(answer), _) => format!("; the last probe: {answer}"),
+        (None, _) => String::new(),
     };
     match tell {
         Tell::StartFailed { pause } => {
             (EventKind::StartFailed, format!("{previous}; starts again in {pause:.1?}"))
         }
-        Tell::StillStarting { elapsed } => {
-            (EventKind::StillStarting, format!("not ready after {elapsed:.1?}{answer}"))
+        Tell::StillStarting { probe, elapsed } => {
+            (EventKind::StillStarting, format!("not ready after {elapsed:.1?}{}", answer(probe)))
         }
         Tell::StartupFailed { failures, pause } => {
+            let answer = answer(ProbeKind::Startup);
             let reason =
                 format!("not ready after {failures} probes; stops, and starts again in {pause:.1?}{answer}");
             (EventKind::StartupFailed, reason)
@@ -30,7 +35,15 @@ pub(crate) fn told(tell: Tell, facts: &Facts<'_>) -> (EventKind, String) {
             (EventKind::Ready, format!("after {elapsed:.1?}{process}"))
         }
         Tell::NotReady { failures } => {
+            let answer = answer(ProbeKind::Readiness);
             (EventKind::NotReady, format!("{failures} probes in a row failed{answer}"))
+        }
+        Tell::Hangs { failures, pause } => {
+            let answer = answer(ProbeKind::Liveness);
+            let reason = format!(
+                "{failures} liveness probes in a row failed; stops, and starts again in {pause:.1?}{answer}"
+            );
+            (EventKind::Hangs, reason)
         }
         Tell::Exited { ran_for, pause } => {
             let kind = match standing {

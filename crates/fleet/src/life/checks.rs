@@ -47,13 +47,15 @@ impl Checks {
         Some(())
     }
 
-    /// Takes an answer; `Some` once as many like it stood in a row as the probe wants.
-    pub(super) fn answered(&mut self, answer: Answer, probe: &Probe, now: Instant) -> Option<Answer> {
+    /// Takes an answer; `Some` once as many like it stood in a row as the probe wants. Where nobody could ask, `None`, the
+    /// row stays as it is: that says nothing about the replica.
+    pub(super) fn answered(&mut self, answer: Option<Answer>, probe: &Probe, now: Instant) -> Option<Answer> {
         // The period runs from question to question: a slow answer does not stretch it.
         let asked = match self.next {
             Next::Due(at) | Next::Asked(at) => at,
         };
         self.next = Next::Due(now.max(asked + probe.period));
+        let answer = answer?;
         self.in_a_row = if answer == self.last { self.in_a_row.saturating_add(1) } else { 1 };
         self.last = answer;
         let wanted = match answer {

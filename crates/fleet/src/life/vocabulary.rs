@@ -2,36 +2,43 @@
 
 use std::time::Duration;
 
-use phalanx_config::Probe;
+use phalanx_config::{BackOff, Probe};
 
-use super::{Answer, BackOff};
+use super::Answer;
 
 /// What a service and the command line lay down for the lives of its replicas.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     pub(crate) startup: Probe,
     pub(crate) readiness: Probe,
+    pub(crate) liveness: Option<Probe>,
     pub(crate) drain_deadline: Duration,
     pub(crate) shutdown_grace: Duration,
     pub(crate) back_off: BackOff,
 }
 
 impl Rules {
-    pub(crate) fn probe(&self, gate: Gate) -> &Probe {
-        match gate {
-            Gate::Startup => &self.startup,
-            Gate::Readiness => &self.readiness,
+    /// The probe of this kind; of liveness only where a life asks for it.
+    pub(crate) fn probe(&self, kind: ProbeKind) -> &Probe {
+        match kind {
+            ProbeKind::Startup => &self.startup,
+            ProbeKind::Readiness => &self.readiness,
+            ProbeKind::Liveness => {
+                self.liveness.as_ref().expect("a life asks only for a liveness probe that there is")
+            }
         }
     }
 }
 
-/// Which probe a replica has to pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gate {
-    /// Once per run, before the other.
+/// What a probe is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ProbeKind {
+    /// Once per run, before the others: whether it has booted.
     Startup,
-    /// From then on.
+    /// From then on: whether it can take requests.
     Readiness,
+    /// From then on too: whether it hangs.
+    Liveness,
 }
 
 /// What happens to a replica.
@@ -43,8 +50,8 @@ pub(crate) enum Event {
     Started,
     /// There is no process: no port, no program, no memory.
     StartFailed,
-    /// A probe was answered, or not.
-    Probed(Answer),
+    /// A probe was answered, or not; `None`: it could not be made.
+    Probed(ProbeKind, Option<Answer>),
     /// The leader of its process group has ended.
     Exited,
     /// No request is in flight to it.
@@ -63,7 +70,7 @@ pub(crate) enum Action {
     /// Start the process; answered by [`Event::Started`] or [`Event::StartFailed`].
     Start,
     /// Probe; answered by [`Event::Probed`].
-    Probe(Gate),
+    Probe(ProbeKind),
     /// Let the balancer send requests, and wait until it does.
     Admit,
     /// Keep the balancer from sending requests, and wait until it sends none.
@@ -82,10 +89,11 @@ pub(crate) enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tell {
     StartFailed { pause: Duration },
-    StillStarting { elapsed: Duration },
+    StillStarting { probe: ProbeKind, elapsed: Duration },
     StartupFailed { failures: u32, pause: Duration },
     Ready { elapsed: Duration },
     NotReady { failures: u32 },
+    Hangs { failures: u32, pause: Duration },
     Exited { ran_for: Duration, pause: Duration },
     DrainCut { deadline: Duration },
     Killed { grace: Duration },

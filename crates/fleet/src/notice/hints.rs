@@ -3,7 +3,8 @@
 use std::{borrow::Cow, os::unix::process::ExitStatusExt, process::ExitStatus};
 
 use crate::{
-    probe::ProbeError,
+    life::ProbeKind,
+    probe::{ProbeError, Unasked},
     run::{Previous, StartError},
 };
 
@@ -11,6 +12,9 @@ use crate::{
 const SHELL_CANNOT_EXECUTE: i32 = 126;
 const SHELL_CANNOT_FIND: i32 = 127;
 const SIGKILL: i32 = 9;
+/// Status codes of gRPC.
+const GRPC_NOT_FOUND: u16 = 5;
+const GRPC_UNIMPLEMENTED: u16 = 12;
 
 /// Why a start came to nothing, or a process to its end.
 pub(super) fn previous_hint(previous: &Previous, last_lines: &[String]) -> Option<Cow<'static, str>> {
@@ -48,24 +52,47 @@ fn exit_hint(exit: ExitStatus, last_lines: &[String]) -> &'static str {
 }
 
 /// Why a probe may go unanswered.
-pub(super) fn probe_hint(answer: &ProbeError) -> &'static str {
-    match answer {
-        ProbeError::Refused => {
+pub(super) fn probe_hint(answer: &ProbeError, kind: ProbeKind) -> &'static str {
+    match (answer, kind) {
+        (ProbeError::Refused, ProbeKind::Startup | ProbeKind::Readiness) => {
             "it has to listen on 127.0.0.1 or 0.0.0.0, on the port in the environment variable PORT; if it does and \
              needs longer, raise probes.startup.failure"
         }
-        ProbeError::Silent(_) => {
+        (ProbeError::Refused, ProbeKind::Liveness) => "it listens no longer, or the probe asks another port",
+        (ProbeError::Silent(_), ProbeKind::Startup | ProbeKind::Readiness) => {
             "it accepts the connection and does not answer: raise the probe's timeout, or find what it waits for"
         }
-        ProbeError::Status(404) => {
+        (ProbeError::Silent(_), ProbeKind::Liveness) => {
+            "if it is only slow, raise timeout or failure of the liveness probe: a restart makes nothing faster"
+        }
+        (ProbeError::Status(404), _) => {
             "the program does not know this path: set the probe's path to one that it does"
         }
-        ProbeError::Status(401 | 403) => "the probe has no credentials: set its path to one that wants none",
-        ProbeError::Status(_) => "the program says so itself; its last lines may say why",
-        ProbeError::NotHttp | ProbeError::Closed => {
+        (ProbeError::Status(401 | 403), _) => {
+            "the probe has no credentials: set its path to one that wants none"
+        }
+        (ProbeError::Status(_) | ProbeError::NotServing(_), _) => {
+            "the program says so itself; its last lines may say why"
+        }
+        (ProbeError::NotHttp | ProbeError::Closed, _) => {
             "it does not speak HTTP/1 there; without a path, a probe is content with a connection"
         }
-        ProbeError::Io(_) => "the fault lies in this machine rather than in the program",
+        (ProbeError::NotGrpc(_), _) => "it does not speak gRPC over HTTP/2 without TLS there",
+        (ProbeError::GrpcStatus(GRPC_NOT_FOUND), _) => {
+            "the program knows no health of this service: `grpc = \"\"` asks for that of the whole"
+        }
+        (ProbeError::GrpcStatus(GRPC_UNIMPLEMENTED), _) => {
+            "the program has no health service: add grpc.health.v1.Health to it"
+        }
+        (ProbeError::GrpcStatus(_), _) => "the health service of the program has a fault of its own",
+        (ProbeError::Exit { .. }, _) => {
+            "the program of the probe says so; run it by hand with the environment of the replica"
+        }
+        (ProbeError::Unasked(Unasked::Program(_)), _) => {
+            "the program of the probe has to be found in PATH, and to be executable"
+        }
+        (ProbeError::Unasked(Unasked::Io(_)), _) => "look at free memory, `ulimit -u` and `ulimit -n`",
+        (ProbeError::Io(_), _) => "the fault lies in this machine rather than in the program",
     }
 }
 

@@ -20,7 +20,7 @@ pub enum Colours {
 }
 
 /// `text` with colours as asked for, without other escape sequences, and with control characters made visible.
-pub(super) fn clean(text: &str, colours: Colours) -> String {
+pub(crate) fn clean(text: &str, colours: Colours) -> String {
     let mut cleaned = String::with_capacity(text.len());
     let mut coloured = false;
     let mut rest = text.chars().peekable();

@@ -14,7 +14,10 @@ use std::{
 use phalanx_scale::rollout::{self, ReplicaId, Version};
 use tokio_util::sync::CancellationToken;
 
-use crate::state::{ReplicaState, Standing};
+use crate::{
+    life::Failures,
+    state::{ReplicaState, Standing},
+};
 
 /// A replica that has a place.
 #[derive(Debug)]
@@ -26,7 +29,7 @@ pub(crate) struct Member {
     /// Since when its task runs.
     pub(crate) since: Instant,
     /// How often in a row its task was lost to a fault.
-    pub(crate) losses: u32,
+    pub(crate) losses: Failures,
     pub(crate) stage: Stage,
 }
 
@@ -63,7 +66,8 @@ impl Members {
         let id = ReplicaId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
         let stop = CancellationToken::new();
-        let member = Member { id, version, stop, since: now, losses: 0, stage: Stage::Living };
+        let member =
+            Member { id, version, stop, since: now, losses: Failures::default(), stage: Stage::Living };
         self.by_ordinal.insert(ordinal, member);
         ordinal
     }

@@ -17,6 +17,8 @@ use super::table::{Entry, ProcessId, Table};
 /// How far above a process a known one is looked for: a table that was read while it changed could show a circle.
 const ANCESTORS_MAX: usize = 256;
 
+const INSTANCE: &[u8] = b"PHALANX_INSTANCE=";
+
 /// The processes of one run.
 #[derive(Debug)]
 pub(super) struct Family<'a> {
@@ -69,7 +71,7 @@ impl Mark {
 
     fn in_environment(environment: &[u8], instance: &str) -> Option<Self> {
         let mark = Self {
-            instance: format!("PHALANX_INSTANCE={instance}").into_bytes(),
+            instance: [INSTANCE, instance.as_bytes()].concat(),
             // Names are the same in every Phalanx of this machine. A port is not, nor in the next run of this replica.
             port: entries(environment).find(|entry| entry.starts_with(b"PORT="))?.to_vec(),
         };
@@ -83,6 +85,12 @@ impl Mark {
 
 fn environment(of: ProcessId) -> Option<Vec<u8>> {
     fs::read(format!("/proc/{}/environ", of.pid)).ok()
+}
+
+/// It is empty for a moment while a program is replaced by another; and the replica that it names may have been started
+/// so lately that it is not looked for yet.
+fn is_of_nobody(environment: &[u8]) -> bool {
+    !environment.is_empty() && !entries(environment).any(|entry| entry.starts_with(INSTANCE))
 }
 
 fn entries(environment: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -159,8 +167,7 @@ impl<'a> Seeker<'a> {
             let marked = |(_, mark): &&(_, Mark)| environment.as_ref().is_some_and(|found| mark.is_in(found));
             if let Some((leader, _)) = self.marks.iter().find(marked) {
                 self.owners.insert(entry.id, *leader);
-            } else if environment.is_none_or(|found| !found.is_empty()) {
-                // It is empty for a moment while a program is replaced by another.
+            } else if environment.is_none_or(|found| is_of_nobody(&found)) {
                 strangers.insert(entry.id);
             }
         }

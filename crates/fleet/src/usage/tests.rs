@@ -1,5 +1,6 @@
 use std::{
     collections::{BTreeMap, HashSet},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -7,9 +8,10 @@ use phalanx_telemetry::clock;
 use proptest::prelude::*;
 
 use super::{
-    Usage,
+    Measured, Usage,
     family::Seeker,
     ledger::Ledger,
+    meter::Readings,
     table::{Entry, ProcessId, Table},
 };
 
@@ -227,5 +229,27 @@ fn a_rate_is_of_one_run_and_of_some_time() {
         (Usage { cpu: Duration::MAX, ..usage(at(11), 0, id(1)) }, None),
     ] {
         assert_eq!(later.cpu_milli_since(&earlier), milli, "{later:?}");
+    }
+}
+
+#[test]
+fn the_rate_that_is_kept_is_of_a_second_or_more_of_one_run() {
+    let began = clock::now();
+    let at = |millis| began + Duration::from_millis(millis);
+    let mut readings = Readings::default();
+    for (sample, rate, why) in [
+        (Some(usage(at(0), 100, id(1))), None, "the first"),
+        (Some(usage(at(500), 600, id(1))), None, "too soon"),
+        (Some(usage(at(2_000), 1_100, id(1))), Some(500), "since the first"),
+        (Some(usage(at(2_010), 1_110, id(1))), Some(500), "too soon: the last is kept"),
+        (Some(usage(at(4_000), 1_100 + 3_000, id(1))), Some(1_500), "since the last that was not"),
+        (Some(usage(at(6_000), 10, id(2))), None, "another run"),
+        (None, None, "no sample"),
+        (Some(usage(at(9_000), 20, id(2))), None, "nothing to reckon from"),
+    ] {
+        let samples = sample.map(|sample| (Arc::from("api-1"), sample)).into_iter().collect();
+        readings.take(&samples);
+        let expected = sample.map(|usage| Measured { usage, cpu_milli: rate });
+        assert_eq!(readings.measured("api-1"), expected, "{why}");
     }
 }

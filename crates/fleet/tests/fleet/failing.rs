@@ -50,6 +50,9 @@ async fn a_replica_that_exits_at_once_is_a_crash_loop_with_its_last_words() {
     let replica = running.replica(|replica| matches!(replica.standing, Standing::CrashLoop { .. })).await;
     assert_eq!((replica.last_exit.as_deref(), replica.process), (Some("exit status: 3"), None));
     assert!(replica.restarts >= 2, "{replica:?}");
+    let mut last_output = replica.last_output.to_vec();
+    last_output.sort();
+    assert_eq!(last_output, ["no database", "starting"]);
     assert_eq!(running.balancer.asked(), []);
     running.log.tells(&[
         "WARN phalanx_fleet::notice: replica exited",

@@ -11,8 +11,8 @@ use std::{
 
 use phalanx_config::{Config, Replicas, ServiceName, Source};
 use phalanx_fleet::{
-    Accepted, BackOff, Fleet, FleetEvent, FleetHandle, OrderError, OrderOutcome, Outcome, OutputLine,
-    ProcessState, ReplicaState, RolloutStatus, ServiceState, Settings, Standing, output_queue,
+    Accepted, Fleet, FleetEvent, FleetHandle, OrderError, OrderOutcome, Outcome, OutputLine, ProcessState,
+    ReplicaState, RolloutStatus, ServiceState, Settings, Standing, output_queue,
 };
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
@@ -29,22 +29,20 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) struct Setup {
     /// Keys of `[service.api]`, as in the file, and maybe tables of other services.
     pub(crate) service: String,
+    /// Its `back_off`.
+    pub(crate) back_off: &'static str,
     pub(crate) settings: Settings,
     pub(crate) balancer: Recorder,
 }
 
 impl Setup {
     pub(crate) fn new(service: impl Into<String>) -> Self {
-        let settings = Settings {
-            drain_deadline: DEADLINE,
-            back_off: BackOff {
-                first: Duration::from_millis(10),
-                longest: Duration::from_millis(50),
-                forgiven_after: DEADLINE,
-            },
-            starts_max: NonZeroUsize::new(4).unwrap(),
-        };
-        Self { service: service.into(), settings, balancer: Recorder::new(|_| Reaction::Acknowledge) }
+        Self {
+            service: service.into(),
+            back_off: "{ first = '10ms', longest = '50ms' }",
+            settings: Settings { drain_deadline: DEADLINE, starts_max: NonZeroUsize::new(4).unwrap() },
+            balancer: Recorder::new(|_| Reaction::Acknowledge),
+        }
     }
 
     /// Runs it. The fleet ends with what is returned.
@@ -52,7 +50,8 @@ impl Setup {
         let (log, subscribed) = Log::capture();
         let (output, lines) = output_queue();
         let balancer = Arc::new(self.balancer);
-        let fleet = Fleet::new(services(&self.service), self.settings, Arc::clone(&balancer), output);
+        let file = format!("back_off = {}\n{}", self.back_off, self.service);
+        let fleet = Fleet::new(services(&file), self.settings, Arc::clone(&balancer), output);
         let (handle, stop) = (fleet.handle(), CancellationToken::new());
         let mut task = JoinSet::new();
         task.spawn(fleet.run(stop.clone()));
@@ -278,6 +277,13 @@ pub(crate) fn status_field(pid: u32, field: &str) -> Option<String> {
 /// Whether the process has ended; one that nobody has reaped has ended too.
 pub(crate) fn has_ended(pid: u32) -> bool {
     status_field(pid, "State").is_none_or(|state| state.starts_with('Z'))
+}
+
+/// Whether this stopped process has got neither TERM nor what would let it go on.
+pub(crate) fn was_left_alone(pid: u32) -> bool {
+    let (state, pending) = (status_field(pid, "State").unwrap(), status_field(pid, "ShdPnd").unwrap());
+    let term_is_pending = u64::from_str_radix(&pending, 16).unwrap() & 1 << (Signal::TERM.as_raw() - 1) != 0;
+    state.starts_with('T') && !term_is_pending
 }
 
 /// An empty folder, and in it the path of a file that makes replicas ready.

@@ -9,7 +9,7 @@ use phalanx_fleet::{Outcome, Standing, Withdrawal};
 use rustix::process::Signal;
 
 use crate::{
-    harness::{Setup, Traces, eventually, has_ended, send, shell, status_field, within},
+    harness::{Setup, Traces, eventually, has_ended, send, shell, status_field, was_left_alone, within},
     recorder::{Asked, Reaction, Recorder},
 };
 
@@ -114,8 +114,7 @@ async fn stop_now_waits_for_nothing() {
 async fn a_fleet_stops_while_its_replicas_crash_or_start() {
     for script in ["exit 1", "exec sleep 1000"] {
         let mut setup = Setup::new(shell(script));
-        setup.settings.back_off.first = Duration::from_secs(3600);
-        setup.settings.back_off.longest = Duration::from_secs(3600);
+        setup.back_off = "{ first = '1h', longest = '1h' }";
         let mut running = setup.run();
         running
             .replica(|replica| {
@@ -150,11 +149,4 @@ async fn a_fleet_that_is_dropped_leaves_no_process() {
 
 fn hang_when(hangs: impl Fn(Asked) -> bool + Send + Sync) -> impl Fn(Asked) -> Reaction + Send + Sync {
     move |asked| if hangs(asked) { Reaction::Hang } else { Reaction::Acknowledge }
-}
-
-/// Whether this stopped process has got neither TERM nor what would let it go on.
-fn was_left_alone(pid: u32) -> bool {
-    let (state, pending) = (status_field(pid, "State").unwrap(), status_field(pid, "ShdPnd").unwrap());
-    let term_is_pending = u64::from_str_radix(&pending, 16).unwrap() & 1 << (Signal::TERM.as_raw() - 1) != 0;
-    state.starts_with('T') && !term_is_pending
 }

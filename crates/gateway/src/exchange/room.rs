@@ -61,22 +61,11 @@ pub(super) async fn find(
 /// Takes room where there is some and nobody waits for it.
 fn at_once(worker: &Worker, forward: &Forward) -> Result<Admitted, NoRoom> {
     let is_held_up = hold(forward).is_some_and(|hold| !hold.is_empty());
-    if is_held_up { Err(NoRoom::NoEndpoint) } else { unheld(worker, forward) }
+    if is_held_up { Err(NoRoom::NoEndpoint) } else { unheld(worker, &forward.service, forward) }
 }
 
 /// The same for whoever was held, or need not be.
-fn unheld(worker: &Worker, forward: &Forward) -> Result<Admitted, NoRoom> {
-    match unheld_at(worker, &forward.service, forward) {
-        // It may have waited, for what its token was asked about too: endpoints have come and gone since.
-        Err(NoRoom::NoEndpoint) => match worker.table().service(&forward.service.name) {
-            Some(service) => unheld_at(worker, service, forward),
-            None => Err(NoRoom::NoEndpoint),
-        },
-        outcome => outcome,
-    }
-}
-
-fn unheld_at(worker: &Worker, service: &LocalService, forward: &Forward) -> Result<Admitted, NoRoom> {
+fn unheld(worker: &Worker, service: &LocalService, forward: &Forward) -> Result<Admitted, NoRoom> {
     let bound = bound(forward);
     match service.gate.as_ref().filter(|_| bound == Bound::ByLimits) {
         Some(gate) if gate.has_waiting() => Err(NoRoom::Full),
@@ -177,7 +166,10 @@ async fn held(worker: &Worker, client: &Client, forward: &Forward, hold: &Hold) 
             return Err(NoRoom::InVain(hold_timeout(service, hold.timeout())));
         }
         if place.is_first() {
-            match unheld(worker, forward) {
+            // Endpoints have come and gone since.
+            let table = worker.table();
+            let service = table.service(&service.name).unwrap_or(service);
+            match unheld(worker, service, forward) {
                 Err(NoRoom::NoEndpoint) => {}
                 Err(NoRoom::Full) => match queued(worker, client, forward, Some(place)).await {
                     // They have gone again: it is held anew, for the rest of its time.

@@ -1,13 +1,17 @@
 //! How much memory this process's group may use and uses, as the kernel tells it in files.
 //!
 //! With control groups of version 2: of the group and of those around it, the one that is used up most, since each may be limited
-//! (`Documentation/admin-guide/cgroup-v2.rst` of Linux). Where none is, the machine's memory counts. What the kernel keeps of files
-//! that were not used lately does not: it is given back before anybody is ended for it.
+//! (`Documentation/admin-guide/cgroup-v2.rst` of Linux). What the kernel keeps of files that were not used lately does not count: it
+//! is given back before anybody is ended for it. Where no group is limited, the machine's memory counts, as far as its last part
+//! goes: others fill the rest of it, and mean to.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
+
+/// What counts of a machine's memory, the last of it: of a large machine a tenth is far more than anybody is short of.
+const MACHINE_BYTES_MAX: u64 = 10 << 30;
 
 /// Where the kernel tells about memory.
 #[derive(Clone, Debug)]
@@ -38,10 +42,16 @@ pub(super) struct Use {
 }
 
 impl MemoryFiles {
-    /// How many bytes there are; nothing where nobody tells.
+    /// How many bytes there are: what the machine has, or the least that a group around this process may use. Nothing where nobody
+    /// tells.
     #[must_use]
     pub fn all(&self) -> Option<u64> {
-        self.read().ok().map(|read| read.all)
+        let machine = fs::read_to_string(&self.machine).ok();
+        let machine = machine
+            .and_then(|told| field(&told, "MemTotal:"))
+            .map(|kibibytes| kibibytes.saturating_mul(1024));
+        let groups = self.own_groups().into_iter().filter_map(|group| number(&group, "memory.max"));
+        groups.chain(machine).min()
     }
 
     /// Reads it anew: limits change while a process runs.
@@ -72,19 +82,25 @@ impl Use {
 
 /// `None` where it has no limit, or none that can be read.
 fn group_use(group: &Path) -> Option<Use> {
-    let number = |name: &str| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
-    // The word `max` is no number, and no limit.
-    let all = number("memory.max")?;
-    let used = number("memory.current")?;
+    let all = number(group, "memory.max")?;
+    let used = number(group, "memory.current")?;
     let statistics = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
     let reclaimable = field(&statistics, "inactive_file ").unwrap_or(0);
     Some(Use { used: used.saturating_sub(reclaimable), all })
 }
 
+/// What a file of a group tells. The word `max` is no number, and no limit.
+fn number(group: &Path, name: &str) -> Option<u64> {
+    fs::read_to_string(group.join(name)).ok()?.trim().parse().ok()
+}
+
 fn machine_use(told: &str) -> io::Result<Use> {
     let bytes = |name| field(told, name).map(|kibibytes| kibibytes.saturating_mul(1024));
     match (bytes("MemTotal:"), bytes("MemAvailable:")) {
-        (Some(all), Some(available)) => Ok(Use { used: all.saturating_sub(available), all }),
+        (Some(total), Some(available)) => {
+            let all = total.min(MACHINE_BYTES_MAX);
+            Ok(Use { used: all.saturating_sub(available), all })
+        }
         _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the machine's memory is not told")),
     }
 }
@@ -172,6 +188,31 @@ mod tests {
     }
 
     #[test]
+    fn all_there_is_is_the_least_of_machine_and_groups() {
+        let all = |contents: &[(&str, &str)]| {
+            let (_directory, files) = files(contents);
+            files.all()
+        };
+        assert_eq!(all(&[]), None);
+        let machine = ("machine", "MemTotal: 67108864 kB\nMemAvailable: 1 kB\n");
+        assert_eq!(all(&[machine]), Some(64 << 30));
+        let own = ("own", "0::/outer/inner\n");
+        let (outer, inner) =
+            (("groups/outer/memory.max", "4294967296\n"), ("groups/outer/inner/memory.max", "max\n"));
+        assert_eq!(all(&[machine, own, outer, inner]), Some(4 << 30));
+    }
+
+    #[test]
+    fn of_a_large_machine_the_last_gibibytes_count() {
+        let machine = |available_gib: u64| {
+            let kibibytes = available_gib << 20;
+            read(&[("machine", &format!("MemTotal: 67108864 kB\nMemAvailable: {kibibytes} kB\n"))])
+        };
+        assert_eq!(machine(20), (0, 10 << 30));
+        assert_eq!(machine(3), (7 << 30, 10 << 30));
+    }
+
+    #[test]
     fn what_cannot_be_read_is_said() {
         let (_directory, nothing) = files(&[]);
         nothing.read().unwrap_err();
@@ -182,6 +223,6 @@ mod tests {
     #[test]
     fn this_machine_tells() {
         let Use { used, all } = MemoryFiles::default().read().expect("it is Linux");
-        assert!(used > 0 && used <= all, "{used} of {all}");
+        assert!(used <= all && all > 0, "{used} of {all}");
     }
 }

@@ -11,7 +11,7 @@ use phalanx_admin::{
     state::{Endpoint, EndpointState, Gateway as GatewayDto, Service, State},
 };
 use phalanx_balance::health;
-use phalanx_fleet::{FleetHandle, ReplicaState, ServiceState, Standing};
+use phalanx_fleet::{FleetHandle, LostLines, ReplicaState, ServiceState, Standing};
 use phalanx_gateway::{EndpointState as GatewayEndpoint, Gateway, GatewayState, Verification};
 use phalanx_telemetry::{
     autoscale::{self, AutoscaleReading},
@@ -19,6 +19,7 @@ use phalanx_telemetry::{
     discovery::DiscoveryFamily,
     overload,
     registry::Registry,
+    replica_use::{self, ReplicaUse, Uses},
     replicas::{self, ReplicaCount},
     requests::RequestFamily,
     upstream::{EndpointTotals, UpstreamFamily},
@@ -38,6 +39,8 @@ pub(super) struct Families {
     pub(super) discovery: DiscoveryFamily,
     /// Where routes ask for tokens.
     pub(super) verification: Option<Verification>,
+    /// Lines that standard output did not take.
+    pub(super) lost: LostLines,
 }
 
 /// Answers the admin API.
@@ -53,7 +56,7 @@ pub(super) struct Overview {
 
 impl Overview {
     pub(super) fn new(gateway: Gateway, fleet: FleetHandle, admin: SocketAddr, families: Families) -> Self {
-        let Families { requests, upstreams, discovery, verification } = families;
+        let Families { requests, upstreams, discovery, verification, lost } = families;
         let mut registry = Registry::new();
         registry.add(requests.collector());
         registry.add(upstreams.collector());
@@ -69,6 +72,8 @@ impl Overview {
         registry.add(replicas::collector(move || counted.state().iter().flat_map(replica_counts).collect()));
         let decided = fleet.clone();
         registry.add(autoscale::collector(move || decided.state().iter().filter_map(reading).collect()));
+        let measured = fleet.clone();
+        registry.add(replica_use::collector(move || uses(&measured, &lost)));
         let is_draining = AtomicBool::new(false);
         Self { began: clock::now(), gateway, fleet, admin, upstreams, registry, is_draining }
     }
@@ -231,6 +236,24 @@ fn reading(state: &ServiceState) -> Option<AutoscaleReading> {
         desired: decided.desired,
         metrics: metrics.filter_map(|metric| Some((metric.name.to_string(), metric.value?))).collect(),
     })
+}
+
+fn uses(fleet: &FleetHandle, lost: &LostLines) -> Uses {
+    let state = fleet.state();
+    let replicas = state.iter().flat_map(|service| {
+        service.replicas.iter().map(|replica| {
+            let measured = fleet.measured(&replica.instance);
+            ReplicaUse {
+                service: service.service.to_string(),
+                instance: replica.instance.to_string(),
+                cpu_seconds: measured.map(|measured| measured.usage.cpu.as_secs_f64()),
+                cpu_cores: measured.and_then(|measured| Some(measured.cpu_milli? as f64 / 1000.0)),
+                memory_bytes: measured.map(|measured| measured.usage.memory_bytes),
+                dropped_lines: fleet.dropped_lines(&replica.instance),
+            }
+        })
+    });
+    Uses { replicas: replicas.collect(), lost_lines: lost.count() }
 }
 
 fn state_of(standing: Standing) -> EndpointState {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use tracing::{Level, event, info, subscriber::with_default};
 
 use super::*;
+use crate::escape;
 
 /// Where a test reads what would have gone to standard error.
 #[derive(Clone, Default)]
@@ -58,6 +59,35 @@ fn json_says_message_and_fields() {
     assert_eq!(event["service"], "api");
     assert_eq!(event["pid"], 7);
     assert!(event["timestamp"].is_string());
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("read an account")]
+struct Outer {
+    source: Inner,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("connect to {address}")]
+struct Inner {
+    address: &'static str,
+    source: io::Error,
+}
+
+#[test]
+fn an_error_is_shown_with_its_causes() {
+    let log = || {
+        let source = Inner { address: "10.0.0.1:5432", source: io::Error::other("no\nroute") };
+        let error: &(dyn std::error::Error + 'static) = &Outer { source };
+        info!(error, attempts = 2, "failed");
+    };
+    let text = logged(LogFormat::Text, LogLevel::Info, Palette::Plain, log);
+    let (_, fields) = only_line(&text).split_once("  INFO ").expect("a level");
+    assert_eq!(fields, r"failed error=read an account: connect to 10.0.0.1:5432: no\nroute attempts=2");
+    let text = logged(LogFormat::Json, LogLevel::Info, Palette::Plain, log);
+    let event: serde_json::Value = serde_json::from_str(only_line(&text)).expect("JSON");
+    assert_eq!(event["error"], "read an account: connect to 10.0.0.1:5432: no\nroute");
+    assert_eq!(event["attempts"], 2);
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use toml::Spanned;
 
-use super::{autoscale::scaling, database, dependencies, resources::resources, rollout};
+use super::{autoscale::scaling, database, dependencies, probes, resources::resources, rollout};
 use crate::{
     located::At,
-    model::{Probe, Replicas, ReplicasLimit, Source, Span},
+    model::{Replicas, ReplicasLimit, Source, Span},
     raw,
     report::Report,
     source::clipped,
@@ -34,7 +34,8 @@ pub(super) fn source(
     ] {
         report.without_effect(key, message, "remove it: replicas have `probes`");
     }
-    let (startup, readiness) = probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
+    let probes = probes::probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
+    let back_off = probes::back_off(raw.back_off.as_ref(), report);
     let rollout = rollout::policy(raw.rollout, report);
     let mut env = raw.env.map(|given| env(given.value, report)).unwrap_or_default();
     let limit = match raw.database {
@@ -48,27 +49,30 @@ pub(super) fn source(
     let shutdown_grace = report.duration(raw.shutdown_grace.as_ref(), SHUTDOWN_GRACE_DEFAULT);
     Some(Source::Replicas(Box::new(Replicas {
         command_span: command.span,
-        command: program(command, report)?,
+        command: program(command, "the command is empty", report)?,
         replicas: extent.start,
         limit,
         env,
-        startup,
-        readiness,
+        startup: probes.startup,
+        readiness: probes.readiness,
+        liveness: probes.liveness,
+        back_off,
         shutdown_grace,
+        resources,
         rollout,
         depends_on: dependencies::names(raw.depends_on),
-        resources,
         autoscale,
     })))
 }
 
-fn program(given: At<Vec<At<String>>>, report: &mut Report) -> Option<Vec<String>> {
+/// A program and its arguments; `empty` is told where there are none.
+pub(super) fn program(
+    given: At<Vec<At<String>>>,
+    empty: &'static str,
+    report: &mut Report,
+) -> Option<Vec<String>> {
     let Some(program) = given.value.first() else {
-        report.missing(
-            given.span,
-            "the command is empty",
-            "write the program and its arguments: [\"node\", \"server.js\"]",
-        );
+        report.missing(given.span, empty, "write the program and its arguments: [\"node\", \"server.js\"]");
         return None;
     };
     if program.value.is_empty() {
@@ -99,32 +103,4 @@ fn env(given: BTreeMap<Spanned<String>, At<String>>, report: &mut Report) -> BTr
         }
     }
     given.into_iter().map(|(name, value)| (name.into_inner(), value.value)).collect()
-}
-
-/// Startup and readiness.
-fn probes(raw: raw::Probes, report: &mut Report) -> (Probe, Probe) {
-    let second = Duration::from_secs(1);
-    let default = Probe {
-        path: None,
-        initial_delay: Duration::ZERO,
-        period: second,
-        timeout: second,
-        success: 1,
-        failure: 3,
-    };
-    let readiness = probe(raw.readiness, default, report);
-    let startup_default = Probe { period: second, success: 1, failure: 60, ..readiness.clone() };
-    (probe(raw.startup, startup_default, report), readiness)
-}
-
-fn probe(given: Option<raw::Probe>, default: Probe, report: &mut Report) -> Probe {
-    let Some(raw) = given else { return default };
-    Probe {
-        path: raw.path.map_or(default.path, |path| report.path(&path)),
-        initial_delay: report.duration(raw.initial_delay.as_ref(), default.initial_delay),
-        period: report.duration_above_zero(raw.period.as_ref(), default.period),
-        timeout: report.duration_above_zero(raw.timeout.as_ref(), default.timeout),
-        success: raw.success.unwrap_or(default.success),
-        failure: raw.failure.unwrap_or(default.failure),
-    }
 }

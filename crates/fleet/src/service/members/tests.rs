@@ -16,7 +16,17 @@ fn now() -> Instant {
 /// A replica on the board; with a process where it says so.
 fn on_board(ordinal: u32, standing: Standing, process: Option<ProcessState>, since: Instant) -> ReplicaState {
     let instance = format!("api-{ordinal}").into();
-    ReplicaState { instance, ordinal, revision: 1, standing, since, process, restarts: 3, last_exit: None }
+    ReplicaState {
+        instance,
+        ordinal,
+        revision: 1,
+        standing,
+        since,
+        process,
+        restarts: 3,
+        last_exit: None,
+        last_output: Default::default(),
+    }
 }
 
 #[test]
