@@ -248,6 +248,7 @@ pub enum HashKey {
 }
 
 /// Where the endpoints of a service come from.
+#[expect(clippy::large_enum_variant, reason = "there is one for each service, and it stays where it is")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// `endpoints`: fixed addresses, at least one, none twice.
@@ -269,7 +270,7 @@ pub enum Source {
         active_health: Option<ActiveHealth>,
     },
     /// `command`: processes that Phalanx runs.
-    Replicas(Box<Replicas>),
+    Replicas(Replicas),
 }
 
 impl Source {

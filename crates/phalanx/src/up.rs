@@ -66,7 +66,7 @@ pub(crate) fn gateway(arguments: &GatewayArguments) -> Result<(), Failure> {
 
 fn replicated(config: &Config) -> impl Iterator<Item = (&ServiceName, &Replicas)> {
     config.services.iter().filter_map(|(name, service)| match &service.source {
-        Source::Replicas(replicas) => Some((name, &**replicas)),
+        Source::Replicas(replicas) => Some((name, replicas)),
         Source::Endpoints { .. } | Source::Discovered { .. } => None,
     })
 }

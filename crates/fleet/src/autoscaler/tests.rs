@@ -11,7 +11,7 @@ use phalanx_config::{Config, Source};
 
 use super::*;
 use crate::{
-    state::{ProcessState, ReplicaState, ServiceState, Standing},
+    state::{LimitsState, ProcessState, ReplicaState, ServiceState, Standing},
     usage::Usage,
 };
 
@@ -38,7 +38,10 @@ impl World {
         let now = clock::now() + Duration::from_secs(7_200);
         let mut world = Self {
             scaled: Scaled::new(&name, &template, SMALL, now - Duration::from_secs(3_600)).unwrap(),
-            state: ServiceState { desired: replicas, ..ServiceState::before(&name, &template) },
+            state: ServiceState {
+                desired: replicas,
+                ..ServiceState::before(&name, &template, LimitsState::None)
+            },
             load: ServiceLoad::default(),
             used: HashMap::new(),
             now,

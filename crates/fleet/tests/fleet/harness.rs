@@ -171,7 +171,7 @@ pub(crate) fn services(keys: &str) -> Vec<(ServiceName, Replicas)> {
     let config =
         Config::parse("phalanx.toml", &file, &|_| None).unwrap_or_else(|faults| panic!("{faults:?}\n{file}"));
     let replicas = config.services.into_iter().map(|(name, service)| match service.source {
-        Source::Replicas(replicas) => (name, *replicas),
+        Source::Replicas(replicas) => (name, replicas),
         Source::Endpoints { .. } | Source::Discovered { .. } => panic!("no command"),
     });
     replicas.collect()

@@ -47,7 +47,7 @@ pub(super) fn source(
         None => ReplicasLimit::Machine,
     };
     let shutdown_grace = report.duration(raw.shutdown_grace.as_ref(), SHUTDOWN_GRACE_DEFAULT);
-    Some(Source::Replicas(Box::new(Replicas {
+    Some(Source::Replicas(Replicas {
         command_span: command.span,
         command: program(command, "the command is empty", report)?,
         replicas: extent.start,
@@ -62,7 +62,7 @@ pub(super) fn source(
         rollout,
         depends_on: dependencies::names(raw.depends_on),
         autoscale,
-    })))
+    }))
 }
 
 /// A program and its arguments; `empty` is told where there are none.
