@@ -53,7 +53,7 @@ impl Setup {
         let (log, subscribed) = Log::capture();
         let (output, lines) = output_queue();
         let balancer = Arc::new(self.balancer);
-        let services = services(self.back_off, &self.service);
+        let services = services_that_back_off(self.back_off, &self.service);
         let fleet = Fleet::new(services, self.settings, Arc::clone(&balancer), output);
         let (handle, stop) = (fleet.handle(), CancellationToken::new());
         let mut task = JoinSet::new();
@@ -163,11 +163,15 @@ impl Running {
 
 /// What the file says of `api` when it has these keys.
 pub(crate) fn replicas(keys: &str) -> Box<Replicas> {
-    Box::new(services(BACK_OFF, keys).swap_remove(0).1)
+    Box::new(services(keys).swap_remove(0).1)
 }
 
 /// The services of a file with these keys in `[service.api]`, and maybe tables of other services behind them.
-fn services(back_off: &str, keys: &str) -> Vec<(ServiceName, Replicas)> {
+pub(crate) fn services(keys: &str) -> Vec<(ServiceName, Replicas)> {
+    services_that_back_off(BACK_OFF, keys)
+}
+
+fn services_that_back_off(back_off: &str, keys: &str) -> Vec<(ServiceName, Replicas)> {
     let file = format!(
         "[gateway]\nhttp = [\"127.0.0.1:8080\"]\n[[route]]\npath = \"/\"\nservice = \"api\"\n[service.api]\nback_off = {back_off}\n{keys}"
     );
