@@ -66,7 +66,7 @@ needs-build:
 	@scripts/needs cargo cc
 
 needs-test: needs-build
-	@scripts/needs curl node openssl pgbouncer postgres python3 redis-server schemathesis setpriv
+	@scripts/needs curl express node npm openssl pgbouncer postgres python3 redis-server schemathesis setpriv uvicorn
 
 needs-bench: needs-build
 	@scripts/needs nginx haproxy wrk strace setpriv
