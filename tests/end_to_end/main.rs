@@ -17,6 +17,7 @@ mod databases;
 mod durability;
 mod failing_replicas;
 mod faults;
+mod fleet;
 mod guarded;
 mod metrics;
 mod output;

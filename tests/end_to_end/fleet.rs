@@ -1,0 +1,5 @@
+//! The fleet under requests: whatever happens to its replicas, nobody who asks notices more than he has to.
+
+mod crashing;
+mod load;
+mod place;
