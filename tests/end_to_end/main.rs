@@ -19,6 +19,7 @@ mod failing_replicas;
 mod faults;
 mod fleet;
 mod guarded;
+mod languages;
 mod metrics;
 mod output;
 mod readme;
