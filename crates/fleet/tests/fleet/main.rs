@@ -14,6 +14,7 @@ mod probing;
 mod recorder;
 mod rollouts;
 mod scaling;
+mod simulation;
 mod starting;
 mod stopping;
 mod usage;
