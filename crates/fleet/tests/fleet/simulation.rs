@@ -24,7 +24,7 @@ use self::trial::Trial;
 
 /// What every run of the tests tries. Others are for those who change the fleet.
 const FIRST_SEED: u64 = 1;
-const SEEDS: u64 = 6;
+const SEEDS: u64 = 12;
 const STEPS: u32 = 24;
 
 #[tokio::test]
