@@ -3,3 +3,4 @@
 mod crashing;
 mod load;
 mod place;
+mod rolling;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, fs};
 use phalanx_admin::state::{Endpoint, EndpointState};
 
 use super::load::{Cause, Failure, Load, Request, Tally};
-use crate::support::phalanx::{Phalanx, example, file};
+use crate::support::phalanx::{Phalanx, example, file, run};
 
 /// Failures that are shown; the first of them are the cause of the others.
 const SHOWN_MAX: usize = 20;
@@ -38,6 +38,12 @@ impl Place {
     /// The replicas that get requests.
     pub(crate) fn serving(&self) -> Vec<Endpoint> {
         self.phalanx.endpoints().into_iter().filter(|of| of.state == EndpointState::Serving).collect()
+    }
+
+    /// Gives an order on the command line, and waits until it is carried out.
+    pub(crate) fn orders(&self, arguments: &[&str]) {
+        let admin = self.phalanx.admin.to_string();
+        run(&self.phalanx.home, &[arguments, &["--admin", &admin]].concat()).with_code(0);
     }
 
     /// Ends the load, then Phalanx; what has become of the requests, and how often each number was counted.
