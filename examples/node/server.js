@@ -7,9 +7,10 @@ const express = require('express');
 // 1. It listens on 127.0.0.1 and the port in `PORT`. The name in `PHALANX_INSTANCE` is there for logs.
 const port = Number(process.env.PORT || 3000);
 const instance = process.env.PHALANX_INSTANCE || 'orders';
+const currency = process.env.CURRENCY || 'EUR';
 
 let isDraining = false;
-const orders = new Map([[1, { id: 1, item: 'anvil', count: 2 }]]);
+const orders = new Map([[1, { id: 1, item: 'anvil', count: 2, price: 80, currency }]]);
 
 const app = express();
 app.disable('x-powered-by');

@@ -4,7 +4,11 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
 };
 
 use phalanx_admin::state::{Endpoint, EndpointState};
@@ -14,10 +18,12 @@ use serde_json::json;
 use crate::support::{
     eventually,
     home::{Home, send},
-    http::{Answer, posting},
-    phalanx::{PROGRAM, Phalanx},
+    http::{Answer, getting, posting},
+    phalanx::{PROGRAM, Phalanx, command, run},
     until,
 };
+
+const CLIENTS: usize = 4;
 
 /// What is copied of the examples, and what it needs is found in `scripts/needs`.
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
@@ -53,10 +59,19 @@ impl Example {
     fn runs(&self) -> Phalanx {
         let home = Arc::new(Home::new());
         self.place(home.path());
-        let file = fs::read_to_string(home.path().join("phalanx.toml")).unwrap();
-        home.write("phalanx.toml", &with_free_ports(&file));
-        Phalanx::up_in(&home)
+        run_in(&home, home.path(), &[])
     }
+}
+
+/// `phalanx up` with these services in a folder of this home with an example, on ports that the kernel chooses.
+fn run_in(home: &Arc<Home>, folder: &Path, services: &[&str]) -> Phalanx {
+    let file = folder.join("phalanx.toml");
+    fs::write(&file, with_free_ports(&fs::read_to_string(&file).unwrap())).unwrap();
+    let mut up = command(home, &[&["up"], services].concat());
+    up.current_dir(folder);
+    let phalanx = Phalanx::start(home, up);
+    phalanx.program.stdout.tells("\nReady.\n");
+    phalanx
 }
 
 /// Where `scripts/needs` has put it, beside what Cargo builds.
@@ -97,10 +112,44 @@ fn bears_a_kill(phalanx: &Phalanx, language: &str) {
     until("an answer of its successor", || who() == instance);
 }
 
+/// Every process is replaced while clients ask over connections that they keep, and every one of their requests is answered.
+fn bears_a_restart(phalanx: &Phalanx, service: &str, post: &[u8]) {
+    let serving =
+        || phalanx.endpoints().into_iter().filter(|endpoint| endpoint.state == EndpointState::Serving);
+    let pids = || serving().filter_map(|endpoint| endpoint.pid).collect::<Vec<_>>();
+    let (before, is_over) = (pids(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut connection = phalanx.connection();
+                    while !is_over.load(Ordering::Relaxed) {
+                        for request in [post, &getting("/")] {
+                            let answer = connection.exchange(request).unwrap();
+                            assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+                        }
+                    }
+                })
+            })
+            .collect();
+        let admin = phalanx.admin.to_string();
+        let restarted = run(&phalanx.home, &["rollout", "restart", service, "--admin", &admin]);
+        is_over.store(true, Ordering::Relaxed);
+        clients.into_iter().for_each(|client| client.join().unwrap());
+        restarted.with_code(0);
+    });
+    let after = pids();
+    assert!(after.iter().all(|pid| !before.contains(pid)), "every process is another: {before:?} {after:?}");
+}
+
 #[test]
 fn express_is_run_as_the_example_says() {
     let phalanx = NODE.runs();
-    is(&phalanx.get("/orders/1"), 200, &json!({ "id": 1, "item": "anvil", "count": 2 }));
+    is(
+        &phalanx.get("/orders/1"),
+        200,
+        &json!({ "id": 1, "item": "anvil", "count": 2, "price": 80, "currency": "EUR" }),
+    );
     is(&phalanx.get("/orders/2"), 404, &json!({ "error": "No such order" }));
     let order = json!({ "item": "rope", "count": 3 });
     let taken = phalanx.exchange(&posting("/orders", order.to_string()));
@@ -111,6 +160,7 @@ fn express_is_run_as_the_example_says() {
         &json!({ "error": "An order has an item and a count" }),
     );
     bears_a_kill(&phalanx, "JavaScript");
+    bears_a_restart(&phalanx, "orders", &posting("/orders", order.to_string()));
     let ended = phalanx.stop();
     for instance in 1..=3 {
         for line in ["listening on ", "draining"] {
@@ -128,6 +178,7 @@ fn uvicorn_is_run_as_the_example_says() {
     assert_eq!((sum.status, &sum.json()["sum"]), (200, &json!(6.5)), "{sum:?}");
     is(&phalanx.exchange(&posting("/sum", "{")), 400, &json!({ "error": "A list of numbers is summed" }));
     bears_a_kill(&phalanx, "Python");
+    bears_a_restart(&phalanx, "reports", &posting("/sum", "[1, 2, 3.5]"));
     let ended = phalanx.stop();
     for instance in 1..=3 {
         for line in ["starting", "drained"] {
@@ -136,4 +187,50 @@ fn uvicorn_is_run_as_the_example_says() {
         }
     }
     assert!(!ended.stderr.contains("was killed"), "each has ended by itself: {}", ended.stderr);
+}
+
+/// The shop of the examples, with those that it runs beside it.
+fn shop(home: &Home) -> PathBuf {
+    let folder = home.path().join("shop");
+    fs::create_dir(&folder).unwrap();
+    for file in ["phalanx.toml", "shop.env"] {
+        fs::copy(Path::new(EXAMPLES).join("shop").join(file), folder.join(file)).unwrap();
+    }
+    for example in [NODE, PYTHON] {
+        example.place(&home.path().join(example.name));
+    }
+    folder
+}
+
+#[test]
+fn three_services_of_one_file_start_and_stop_in_the_order_of_what_they_depend_on() {
+    let home = Arc::new(Home::new());
+    let phalanx = run_in(&home, &shop(&home), &[]);
+    // From `shop.env`.
+    assert_eq!(phalanx.get("/orders/1").json()["currency"], json!("CHF"));
+    assert_eq!(phalanx.exchange(&posting("/sum", "[1]")).status, 200);
+    assert_eq!(phalanx.get("/api/catalog").status, 200);
+    assert_eq!(phalanx.get("/nowhere").status, 404);
+    let log = phalanx.stop().stderr;
+    // Each is complete before the next begins, and has stopped when the one that depended on it has.
+    for (first, then) in [("accounts", "orders"), ("orders", "reports")] {
+        let (ready, begins) =
+            (format!("replica is ready service={first}"), format!("replica comes service={then}"));
+        assert!(log.rfind(&ready).unwrap() < log.find(&begins).unwrap(), "{log}");
+        let (stopped, stops) =
+            (format!("replica stopped service={then}"), format!("replica stopped service={first}"));
+        assert!(log.rfind(&stopped).unwrap() < log.find(&stops).unwrap(), "{log}");
+    }
+}
+
+#[test]
+fn one_service_is_run_with_what_it_depends_on_and_what_is_local_wins() {
+    let home = Arc::new(Home::new());
+    let folder = shop(&home);
+    fs::write(folder.join("local.env"), "CURRENCY=USD # not what the others have\n").unwrap();
+    let phalanx = run_in(&home, &folder, &["orders"]);
+    assert_eq!(phalanx.get("/orders/1").json()["currency"], json!("USD"));
+    assert_eq!(phalanx.get("/api/catalog").status, 200);
+    assert_eq!(phalanx.get("/sum").status, 503);
+    phalanx.stop();
 }
