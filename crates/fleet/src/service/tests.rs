@@ -5,15 +5,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
-    Fleet, ReplicaState, output_queue,
-    state::{Board, Standing},
+    Fleet, ReplicaState, Withdrawal, output_queue,
+    state::{Board, LimitsState, Standing},
 };
 
 struct Nobody;
 
 impl Balancer for Nobody {
     async fn admit(&self, _: &ServiceName, _: &str, _: SocketAddr) {}
-    async fn withdraw(&self, _: &ServiceName, _: SocketAddr) {}
+    async fn withdraw(&self, _: &ServiceName, _: SocketAddr, _: Withdrawal) {}
     async fn drained(&self, _: &ServiceName, _: SocketAddr) {}
 }
 
@@ -22,7 +22,7 @@ fn api() -> (ServiceName, Replicas) {
     let config = Config::parse("phalanx.toml", file, &|_| None).unwrap();
     let (name, service) = config.services.into_iter().next().unwrap();
     let Source::Replicas(replicas) = service.source else { panic!("no command") };
-    (name, *replicas)
+    (name, replicas)
 }
 
 /// Nothing of it is polled, so nothing is started.
@@ -56,7 +56,7 @@ async fn time_spent_waiting_for_others_is_not_counted_against_the_deadline() {
 #[test]
 fn what_a_replica_runs_is_for_the_loop_to_say() {
     let (name, replicas) = api();
-    let board = Board::new(vec![crate::ServiceState::before(&name, &replicas)]);
+    let board = Board::new(vec![crate::ServiceState::before(&name, &replicas, LimitsState::None)]);
     let seen = board.subscribe();
     let put = |standing| {
         let (instance, since) = ("api-1".into(), clock::now());
@@ -69,6 +69,7 @@ fn what_a_replica_runs_is_for_the_loop_to_say() {
             process: None,
             restarts: 0,
             last_exit: None,
+            last_output: Arc::default(),
         };
         board.put(&name, state);
     };
