@@ -15,6 +15,7 @@ mod probing;
 mod recorder;
 mod rollouts;
 mod scaling;
+mod simulation;
 mod starting;
 mod stopping;
 mod usage;
