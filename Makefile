@@ -1,8 +1,8 @@
 # make up      build and run: a gateway on :8080, three replicas of the reference API, admin on 127.0.0.1:9900
 # make test    format, lints and all tests; CI runs this and nothing more
-# make bench   nginx, HAProxy and Phalanx side by side, then the data layer, tokens and the autoscaler, each also alone as
-#              bench-gateway, bench-data, bench-auth, bench-scale; BENCH='--rounds 9', DATA='--parts queries' and
-#              AUTH='--parts profile' pass options
+# make bench   nginx, HAProxy and Phalanx side by side, then the data layer, tokens, the fleet and the autoscaler, each also
+#              alone as bench-gateway, bench-data, bench-auth, bench-fleet, bench-scale; BENCH='--rounds 9',
+#              DATA='--parts queries', AUTH='--parts profile' and FLEET='--parts idle' pass options
 # make profile what a saturated gateway spends its CPU time on; PROFILE='--connections 64' passes options
 # make audit   licences, bans, sources and advisories of the dependencies
 # make fmt     format the sources
@@ -11,8 +11,8 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: up test bench bench-gateway bench-data bench-auth bench-scale profile audit fmt lint clean needs-build needs-test \
-  needs-bench needs-bench-data needs-bench-auth needs-profile needs-audit
+.PHONY: up test bench bench-gateway bench-data bench-auth bench-fleet bench-scale profile audit fmt lint clean needs-build \
+  needs-test needs-bench needs-bench-data needs-bench-auth needs-bench-fleet needs-profile needs-audit
 
 up: needs-build
 	cargo build --release --locked -p phalanx
@@ -26,7 +26,7 @@ test: lint needs-test
 	  cargo test --locked --workspace --lib --bins --tests --examples; \
 	fi
 
-bench: bench-gateway bench-data bench-auth bench-scale
+bench: bench-gateway bench-data bench-auth bench-fleet bench-scale
 
 bench-gateway: needs-bench
 	cargo build --release --locked -p phalanx -p phalanx-bench
@@ -39,6 +39,10 @@ bench-data: needs-bench-data
 bench-auth: needs-bench-auth
 	cargo build --release --locked -p phalanx -p phalanx-bench
 	$${CARGO_TARGET_DIR:-target}/release/phalanx-bench auth $(AUTH)
+
+bench-fleet: needs-bench-fleet
+	cargo build --release --locked -p phalanx -p phalanx-bench
+	$${CARGO_TARGET_DIR:-target}/release/phalanx-bench fleet $(FLEET)
 
 # A decision of the autoscaler for 1000 pods: aim below 1 ms.
 bench-scale:
@@ -66,7 +70,7 @@ needs-build:
 	@scripts/needs cargo cc
 
 needs-test: needs-build
-	@scripts/needs curl node openssl pgbouncer postgres python3 redis-server schemathesis setpriv
+	@scripts/needs curl express node npm openssl pgbouncer postgres python3 redis-server schemathesis setpriv uvicorn
 
 needs-bench: needs-build
 	@scripts/needs nginx haproxy wrk strace setpriv
@@ -76,6 +80,9 @@ needs-bench-data: needs-build
 
 needs-bench-auth: needs-build
 	@scripts/needs h2load node npm postgres redis-server setpriv wrk
+
+needs-bench-fleet: needs-build
+	@scripts/needs setpriv
 
 needs-profile: needs-build
 	@scripts/needs nginx wrk setpriv perf

@@ -39,14 +39,14 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `program` on `core` with its output in `directory`.
+    /// Starts `program` on `core`, or on all of them, with its output in `directory`.
     pub(crate) fn start(
         programs: &Programs,
         program: Program,
         arguments: &[&OsStr],
         environment: &[(&str, &OsStr)],
         directory: &Path,
-        core: Core,
+        core: impl Into<Option<Core>>,
     ) -> anyhow::Result<Self> {
         let log = directory.join("output.log");
         let output = File::create(&log).with_context(|| format!("create {}", log.display()))?;
@@ -61,8 +61,11 @@ impl Daemon {
             .stderr(output)
             // Out of the terminal's group: Ctrl-C reaches this program alone, which then stops the servers in order.
             .process_group(0);
-        let child = core.run(|| command.spawn()).and_then(|spawned| spawned);
-        let child = child.with_context(|| format!("start {program} on {core}"))?;
+        let child = match core.into() {
+            Some(core) => core.run(|| command.spawn()).and_then(|spawned| spawned),
+            None => command.spawn(),
+        };
+        let child = child.with_context(|| format!("start {program}"))?;
         Ok(Self { program, child, log })
     }
 

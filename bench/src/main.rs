@@ -1,5 +1,5 @@
 //! Compares Phalanx with nginx and HAProxy, its data layer with sqlx and Sequelize, and its tokens with Express, on one machine, in one run, and looks
-//! into Phalanx alone.
+//! into Phalanx alone: into the gateway, and into the fleet.
 //!
 //! Invariant: every process that a comparison starts is a child of this one and is gone when it returns, whatever ended
 //! it. A signal drops the running comparison, and with it the guards that own the children.
@@ -14,6 +14,7 @@ mod data;
 mod database;
 mod files;
 mod fixed_rate;
+mod fleet;
 mod gateway;
 mod h2load;
 mod half_rate;
@@ -62,6 +63,11 @@ enum Comparison {
     Data(data::Options),
     /// Accounts and tokens: what a token costs, logins in great number, refreshes at once, and how fast a logout is everywhere
     Auth(auth::Options),
+    /// The fleet: what 50 replicas that do nothing cost, and how fast so many start
+    Fleet(fleet::Options),
+    /// A service that does nothing, which `fleet` has started
+    #[command(hide = true)]
+    IdleService,
     /// A client under load, which `data` starts
     #[command(hide = true)]
     DataClient(data::client::Options),
@@ -89,6 +95,8 @@ async fn run(comparison: Comparison) -> anyhow::Result<()> {
         Comparison::Profile(options) => profile::record(options).await,
         Comparison::Data(options) => data::measure(options).await,
         Comparison::Auth(options) => auth::measure(options).await,
+        Comparison::Fleet(options) => fleet::measure(options).await,
+        Comparison::IdleService => fleet::service::run(),
         Comparison::DataClient(options) => data::client::run(options).await,
     }
 }

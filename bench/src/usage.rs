@@ -111,8 +111,13 @@ pub(crate) fn lifetime_cpu(root: Pid) -> anyhow::Result<Duration> {
 /// Memory of the process tree in bytes, shared pages in proportion (PSS): a plain sum of RSS would count the pages that
 /// nginx's master and worker share twice.
 pub(crate) fn memory_bytes(root: Pid) -> anyhow::Result<u64> {
+    memory_bytes_of_each(tree(root)?)
+}
+
+/// The same of these processes, and none that are below them.
+pub(crate) fn memory_bytes_of_each(pids: impl IntoIterator<Item = Pid>) -> anyhow::Result<u64> {
     let mut bytes = 0;
-    for pid in tree(root)? {
+    for pid in pids {
         let rollup = Process::new(pid.as_raw_pid()).and_then(|process| process.smaps_rollup());
         let rollup = rollup.with_context(|| format!("read smaps_rollup of process {pid:?}"))?;
         let resident: u64 =

@@ -1,6 +1,7 @@
 //! The checked configuration: what the rest of Phalanx works with.
 
 mod auth;
+mod autoscale;
 mod probes;
 mod replicas;
 mod resilience;
@@ -19,6 +20,7 @@ use std::{
 pub use auth::{
     Auth, KeySource, Presence, Revocation, RevocationStore, RouteAuth, Secret, StaleFeed, TokenTypes,
 };
+pub use autoscale::Autoscale;
 use ipnet::IpNet;
 pub use probes::{BackOff, Check, Probe};
 pub(crate) use replicas::REPLICAS_MAX;
@@ -246,6 +248,7 @@ pub enum HashKey {
 }
 
 /// Where the endpoints of a service come from.
+#[expect(clippy::large_enum_variant, reason = "there is one for each service, and it stays where it is")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// `endpoints`: fixed addresses, at least one, none twice.
@@ -267,7 +270,19 @@ pub enum Source {
         active_health: Option<ActiveHealth>,
     },
     /// `command`: processes that Phalanx runs.
-    Replicas(Box<Replicas>),
+    Replicas(Replicas),
+}
+
+impl Source {
+    /// Whether an autoscaler may let the last replica end.
+    pub(crate) fn may_have_no_replica(&self) -> bool {
+        match self {
+            Self::Replicas(replicas) => {
+                replicas.autoscale.as_ref().is_some_and(|autoscale| autoscale.mode.min() == 0)
+            }
+            Self::Endpoints { .. } | Self::Discovered { .. } => false,
+        }
+    }
 }
 
 /// `discover`

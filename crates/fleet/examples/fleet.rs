@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let file = env::args().nth(1).ok_or("usage: fleet FILE")?;
     let config = Config::parse(&file, &fs::read_to_string(&file)?, &|name| env::var(name).ok())?;
     let services = config.services.into_iter().filter_map(|(name, service)| match service.source {
-        Source::Replicas(replicas) => Some((name, *replicas)),
+        Source::Replicas(replicas) => Some((name, replicas)),
         Source::Endpoints { .. } | Source::Discovered { .. } => None,
     });
     let (output, lines) = output_queue();

@@ -226,6 +226,8 @@ impl<B: Balancer> Replica<B> {
         match Run::start(&self.template, &self.identity, &self.surroundings, (&self.sink, &self.last_lines)) {
             Ok(run) => {
                 self.run = Some(run);
+                // The port of the process before is free again: this one has another.
+                self.previous = Previous::None;
                 Event::Started
             }
             Err(error) => {

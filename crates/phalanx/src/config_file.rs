@@ -99,7 +99,7 @@ fn read_env_files(config: &mut Config, folder: &Path) -> Result<(), Failure> {
         Source::Endpoints { .. } | Source::Discovered { .. } => None,
     });
     for replicas in replicated {
-        let Replicas { env, env_files, .. } = &mut **replicas;
+        let Replicas { env, env_files, .. } = replicas;
         // Whoever comes first stays.
         for EnvFile { path, may_be_missing, span } in env_files.iter().rev() {
             let file = folder.join(path);

@@ -3,6 +3,7 @@
 //! Invariant: replicas are started by, and everything on the control side runs on, the main thread: the kernel kills a replica
 //! with the thread that started it.
 
+mod autoscaling;
 mod balancer;
 mod banner;
 mod control;
@@ -20,12 +21,13 @@ mod view;
 use std::{collections::BTreeSet, io, net::SocketAddr, num::NonZeroUsize, pin::pin, sync::Arc, thread};
 
 use anyhow::Context as _;
+use autoscaling::{GatewayLoad, this_machine};
 use balancer::GatewayBalancer;
 use control::Obedience;
 use holds::Holds;
 use overview::{About, Families, Overview};
 use phalanx_config::{Config, Replicas, ServiceName, Source};
-use phalanx_fleet::{Fleet, FleetHandle, Outcome, OutputLine, Settings};
+use phalanx_fleet::{Autoscaler, Fleet, FleetHandle, Outcome, OutputLine, Settings};
 use phalanx_gateway::{Gateway, Listeners, Started, WorkerError};
 use phalanx_telemetry::{requests::RequestFamily, upstream::UpstreamFamily};
 use printing::Printing;
@@ -75,7 +77,7 @@ pub(crate) fn gateway(arguments: &GatewayArguments) -> Result<(), Failure> {
 
 fn replicated(config: &Config) -> impl Iterator<Item = (&ServiceName, &Replicas)> {
     config.services.iter().filter_map(|(name, service)| match &service.source {
-        Source::Replicas(replicas) => Some((name, &**replicas)),
+        Source::Replicas(replicas) => Some((name, replicas)),
         Source::Endpoints { .. } | Source::Discovered { .. } => None,
     })
 }
@@ -196,10 +198,8 @@ async fn start(wanted: &Wanted, printing: &Printing) -> Result<Running, Failure>
         Gateway::start(config, verification.as_ref(), listeners, requests.clone(), upstreams.clone())
             .context("start the gateway")
             .map_err(Failure::Runtime)?;
-    let services: Vec<_> = replicated(config)
-        .filter(|(name, _)| !left_out.contains(*name))
-        .map(|(name, replicas)| (name.clone(), replicas.clone()))
-        .collect();
+    let started = || replicated(config).filter(|(name, _)| !left_out.contains(*name));
+    let services: Vec<_> = started().map(|(name, replicas)| (name.clone(), replicas.clone())).collect();
     let has_fleet = !services.is_empty();
     let settings = Settings::new(config.gateway.drain_deadline);
     let holds = Arc::new(Holds::default());
@@ -223,6 +223,13 @@ async fn start(wanted: &Wanted, printing: &Printing) -> Result<Running, Failure>
     if has_fleet {
         let stop = stop_fleet.clone();
         tasks.spawn(async { Task::Fleet(fleet.run(stop).await) });
+        let load = GatewayLoad::new(gateway.clone());
+        let autoscaler = Autoscaler::new(started(), this_machine(), fleet_handle.clone(), load);
+        let stop = stop_rest.clone();
+        tasks.spawn(async {
+            autoscaler.run(stop).await;
+            Task::Other
+        });
         let (measured, stop) = (fleet_handle.clone(), stop_rest.clone());
         tasks.spawn(async move {
             measured.keep_measuring(stop).await;

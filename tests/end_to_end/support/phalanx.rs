@@ -46,9 +46,14 @@ pub(crate) fn puppets(replicas: u32) -> String {
     format!("replicas = {replicas}\n{}", shell("exec \"$0\""))
 }
 
-/// The program `tests/puppet.rs`, which `cargo test` builds with the examples.
+/// The program `tests/puppet.rs`.
 pub(crate) fn puppet() -> PathBuf {
-    let program = Path::new(PROGRAM).with_file_name("examples").join("puppet");
+    example("puppet")
+}
+
+/// A program of `tests/`, which `cargo test` builds with the examples.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let program = Path::new(PROGRAM).with_file_name("examples").join(name);
     assert!(
         program.exists(),
         "{} is not built: `cargo build -p phalanx --examples` does it",

@@ -123,7 +123,7 @@ fn replicas() -> Replicas {
     let file = "[[route]]\npath = '/'\nservice = 'api'\n[service.api]\ncommand = ['server']\nenv = { GREETING = 'hello' }\n";
     let config = Config::parse("phalanx.toml", file, &|_| None).unwrap();
     match config.services.into_values().next().unwrap().source {
-        Source::Replicas(replicas) => *replicas,
+        Source::Replicas(replicas) => replicas,
         Source::Endpoints { .. } | Source::Discovered { .. } => panic!("a command makes replicas"),
     }
 }

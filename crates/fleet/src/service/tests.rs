@@ -22,7 +22,7 @@ fn api() -> (ServiceName, Replicas) {
     let config = Config::parse("phalanx.toml", file, &|_| None).unwrap();
     let (name, service) = config.services.into_iter().next().unwrap();
     let Source::Replicas(replicas) = service.source else { panic!("no command") };
-    (name, *replicas)
+    (name, replicas)
 }
 
 /// Nothing of it is polled, so nothing is started.
