@@ -11,8 +11,8 @@ const TIMEOUT_MAX: Duration = Duration::from_hours(1);
 
 /// The help of `phalanx scale`.
 pub(crate) const SCALE: &str = "\
-It returns when as many replicas are available, or fewer have ended. The number stays until the next `scale`, or until the
-autoscaler decides otherwise: a service that has one is refused a number outside of its bounds.
+It returns when as many replicas are available, and those that are too many were told to stop. The number stays until the next
+`scale`, or until Phalanx is started again. An autoscaler goes on deciding from there.
 
 Exit codes: 0 done · 1 it was refused, or did not come out in time, with the reason · 5 no Phalanx answers
 

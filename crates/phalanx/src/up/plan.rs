@@ -7,11 +7,12 @@ use std::{collections::BTreeSet, fmt::Write as _, num::NonZeroU64, thread, time:
 
 use anyhow::Context as _;
 use phalanx_admin::table;
-use phalanx_config::{Check, Config, Probe, Replicas, ReplicasLimit, Resources, ServiceName, Source};
+use phalanx_config::{
+    Amounts, Autoscale, Check, Config, Probe, Replicas, ReplicasLimit, Resources, ServiceName, Source,
+};
+use phalanx_scale::host::{Footprint, Host, host_limit};
 
-use rustix::system::sysinfo;
-
-use super::{Wanted, bind, replicated};
+use super::{Wanted, autoscaling::this_machine, bind, replicated};
 use crate::{config_file::Origin, exit::Failure, terminal};
 
 const INDENT: &str = "    ";
@@ -130,11 +131,30 @@ fn details(replicas: &Replicas) -> Vec<String> {
             details.push(format!("{what}, each: {}", amounts.join(", ")));
         }
     }
+    if let Some(autoscale) = &replicas.autoscale {
+        details.push(scaling(autoscale, *requests));
+    }
     if let ReplicasLimit::Connections(connections) = &replicas.limit {
         let max = replicas.limit.max();
         details.push(format!("database: {} connections each, room for {max} replicas", connections.each));
     }
     details
+}
+
+/// The bounds of the autoscaler, and what this machine makes of them.
+fn scaling(Autoscale { interval, mode }: &Autoscale, requests: Amounts) -> String {
+    let each = Footprint {
+        cpu_milli: requests.cpu_milli.map(|milli| milli.get().into()),
+        memory_bytes: requests.memory_bytes.map(NonZeroU64::get),
+    };
+    let limit = host_limit(this_machine(), each);
+    let (min, max) = (mode.min(), mode.max());
+    let room = if limit.replicas < max {
+        format!(", and no more than {}: {limit}", limit.replicas.max(min))
+    } else {
+        String::new()
+    };
+    format!("autoscale: {min} to {max} replicas, decided every {}{room}", shown(*interval))
 }
 
 fn probe(probe: &Probe) -> String {
