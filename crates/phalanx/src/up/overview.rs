@@ -1,11 +1,10 @@
 //! What the admin API tells: the gateway's and the fleet's view of the same endpoints, put together.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod counted;
+mod endpoints;
+pub(super) mod told;
+
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Instant};
 
 use phalanx_admin::{
     Readiness, Source,
@@ -13,16 +12,14 @@ use phalanx_admin::{
 };
 use phalanx_balance::health;
 use phalanx_config::ServiceName;
-use phalanx_fleet::{FleetHandle, LostLines, ReplicaState, ServiceState, Standing};
-use phalanx_gateway::{EndpointState as GatewayEndpoint, Gateway, GatewayState, Verification};
+use phalanx_fleet::{FleetHandle, LostLines, ReplicaState, ServiceState};
+use phalanx_gateway::{Gateway, GatewayState, Verification};
 use phalanx_telemetry::{
-    autoscale::{self, AutoscaleReading},
-    clock, connections,
+    autoscale, clock, connections,
     discovery::DiscoveryFamily,
     overload,
     registry::Registry,
-    replica_use::{self, ReplicaUse, Uses},
-    replicas::{self, ReplicaCount},
+    replica_use, replicas,
     requests::RequestFamily,
     upstream::{EndpointTotals, UpstreamFamily},
 };
@@ -32,13 +29,15 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::{
+    counted::{reading, replica_counts, uses},
+    endpoints::{Seen, fixed, reason, state_of},
+};
 use super::{
     holds::Holds,
     rates::{self, Counts, Rates},
     view::View,
 };
-
-pub(super) mod told;
 
 /// Where everything listens.
 #[derive(Clone, Debug)]
@@ -252,30 +251,6 @@ impl Overview {
     }
 }
 
-/// What was found before the endpoints are gone through.
-struct Seen {
-    now: Instant,
-    /// Requests a second, by address.
-    rates: HashMap<String, f64>,
-    standings: HashMap<SocketAddr, health::Standing>,
-}
-
-/// How its last process ended, and when the next one starts.
-fn reason(replica: &ReplicaState, now: Instant) -> Option<String> {
-    let retry_at = match replica.standing {
-        // What ended its last process is past once it serves again.
-        Standing::Ready => return None,
-        Standing::BackingOff { until } | Standing::CrashLoop { until } => Some(until),
-        _ => None,
-    };
-    match (&replica.last_exit, retry_at) {
-        (Some(exit), Some(at)) => {
-            Some(format!("{exit}; starts again in {}", seconds(at.saturating_duration_since(now))))
-        }
-        (exit, _) => exit.as_ref().map(ToString::to_string),
-    }
-}
-
 impl Source for Overview {
     fn state(&self) -> State {
         let gateway = self.gateway.state();
@@ -310,94 +285,4 @@ impl Source for Overview {
         }
         if reasons.is_empty() { Readiness::Ready } else { Readiness::NotReady { reasons } }
     }
-}
-
-fn fixed(endpoint: &GatewayEndpoint, seen: &Seen) -> Endpoint {
-    let (state, reason) = match endpoint.standing {
-        health::Standing::Serving => (EndpointState::Serving, None),
-        health::Standing::Trial => (EndpointState::Serving, Some("one request tries it")),
-        health::Standing::Ejected { cause: health::Cause::Attempts, .. } => {
-            (EndpointState::Ejected, Some("requests to it failed"))
-        }
-        health::Standing::Ejected { cause: health::Cause::Outlier, .. } => {
-            (EndpointState::Ejected, Some("it does much worse than the others"))
-        }
-        health::Standing::Failing => (EndpointState::Ejected, Some("its active checks fail")),
-        health::Standing::Draining => (EndpointState::Draining, Some("taken out by an order")),
-    };
-    Endpoint {
-        address: endpoint.address.to_string(),
-        instance: None,
-        state,
-        reason: reason.map(str::to_owned),
-        weight: u32::from(endpoint.weight),
-        in_flight: u64::try_from(endpoint.totals.in_flight).unwrap_or(0),
-        requests: endpoint.totals.requests,
-        failures: endpoint.totals.failures,
-        pid: None,
-        restarts: 0,
-        since_seconds: None,
-        revision: None,
-        cpu_millicores: None,
-        memory_bytes: None,
-        requests_per_second: seen.rates.get(&endpoint.address.to_string()).copied(),
-        last_output: Vec::new(),
-    }
-}
-
-fn replica_counts(service: &ServiceState) -> Vec<ReplicaCount> {
-    EndpointState::ALL
-        .iter()
-        .map(|state| ReplicaCount {
-            service: service.service.to_string(),
-            state: state.as_str(),
-            count: service.replicas.iter().filter(|replica| state_of(replica.standing) == *state).count()
-                as u64,
-        })
-        .collect()
-}
-
-/// What the autoscaler of a service has decided last, if there is one.
-fn reading(state: &ServiceState) -> Option<AutoscaleReading> {
-    let decided = state.autoscale.as_ref()?;
-    let metrics = decided.metrics.iter();
-    Some(AutoscaleReading {
-        service: state.service.to_string(),
-        desired: decided.desired,
-        metrics: metrics.filter_map(|metric| Some((metric.name.to_string(), metric.value?))).collect(),
-    })
-}
-
-fn uses(fleet: &FleetHandle, lost: &LostLines) -> Uses {
-    let state = fleet.state();
-    let replicas = state.iter().flat_map(|service| {
-        service.replicas.iter().map(|replica| {
-            let measured = fleet.measured(&replica.instance);
-            ReplicaUse {
-                service: service.service.to_string(),
-                instance: replica.instance.to_string(),
-                cpu_seconds: measured.map(|measured| measured.usage.cpu.as_secs_f64()),
-                cpu_cores: measured.and_then(|measured| Some(measured.cpu_milli? as f64 / 1000.0)),
-                memory_bytes: measured.map(|measured| measured.usage.memory_bytes),
-                dropped_lines: fleet.dropped_lines(&replica.instance),
-            }
-        })
-    });
-    Uses { replicas: replicas.collect(), lost_lines: lost.count() }
-}
-
-fn state_of(standing: Standing) -> EndpointState {
-    match standing {
-        Standing::Starting => EndpointState::Starting,
-        Standing::Ready => EndpointState::Serving,
-        Standing::NotReady => EndpointState::NotReady,
-        Standing::Draining | Standing::Stopping => EndpointState::Draining,
-        Standing::BackingOff { .. } => EndpointState::BackOff,
-        Standing::CrashLoop { .. } => EndpointState::CrashLoop,
-        Standing::Stopped => EndpointState::Stopped,
-    }
-}
-
-fn seconds(duration: Duration) -> String {
-    format!("{} s", duration.as_secs() + u64::from(duration.subsec_millis() > 0))
 }

@@ -185,14 +185,12 @@ fn warnings(config: &Config, left_out: &BTreeSet<ServiceName>) -> Vec<String> {
         bytes += count * requests.memory_bytes.map_or(0, NonZeroU64::get);
     }
     let mut warnings = Vec::new();
-    let cores = cores() as u64;
-    if milli > cores * 1000 {
-        warnings
-            .push(format!("the replicas request {milli}m of processors, and this machine has {cores}000m"));
+    let Host { cpu_milli, memory_bytes } = this_machine();
+    if milli > cpu_milli {
+        let told = format!("the replicas request {milli}m of processors, and this machine has {cpu_milli}m");
+        warnings.push(told);
     }
-    let machine = sysinfo();
-    let all = machine.totalram * u64::from(machine.mem_unit);
-    if bytes > all {
+    if let Some(all) = memory_bytes.filter(|all| bytes > *all) {
         let (wanted, all) = (table::memory(bytes), table::memory(all));
         warnings.push(format!("the replicas request {wanted} of memory, and this machine has {all}"));
     }
