@@ -25,6 +25,9 @@ use crate::recorder::{Reaction, Recorder};
 /// Far longer than anything here takes; what is not there by then does not come.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// Pauses that lose no time.
+pub(crate) const BACK_OFF: &str = "{ first = '10ms', longest = '50ms' }";
+
 /// How a fleet under test differs from the usual one.
 pub(crate) struct Setup {
     /// Keys of `[service.api]`, as in the file, and maybe tables of other services.
@@ -39,7 +42,7 @@ impl Setup {
     pub(crate) fn new(service: impl Into<String>) -> Self {
         Self {
             service: service.into(),
-            back_off: "{ first = '10ms', longest = '50ms' }",
+            back_off: BACK_OFF,
             settings: Settings { drain_deadline: DEADLINE, starts_max: NonZeroUsize::new(4).unwrap() },
             balancer: Recorder::new(|_| Reaction::Acknowledge),
         }
