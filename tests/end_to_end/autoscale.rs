@@ -1,5 +1,7 @@
 //! `phalanx autoscale`: what it decides, what it tells, and that its page in the documentation is true.
 
+mod live;
+
 use std::{fs, sync::Arc};
 
 use serde_json::Value;
@@ -87,7 +89,7 @@ fn the_example_of_the_page_is_explained_as_it_says() {
 fn the_simulation_of_the_page_goes_as_it_says() {
     let home = Arc::new(Home::new());
     home.write("trace.csv", blocks("csv")[0]);
-    let [brisk, careful] = blocks("toml")[..] else { panic!("two policies") };
+    let [_, brisk, careful, ..] = blocks("toml")[..] else { panic!("two policies behind the file") };
     home.write("brisk.toml", brisk);
     home.write("careful.toml", careful);
     let (command, answer) = blocks("console")[1].split_once('\n').unwrap();
@@ -103,6 +105,28 @@ fn the_simulation_of_the_page_goes_as_it_says() {
     };
     let rows: Vec<_> = report.as_array().unwrap().iter().map(row).collect();
     assert_eq!(rows, ["brisk 29500 6", "careful 54000 16"]);
+}
+
+#[test]
+fn the_fast_policy_of_the_page_goes_as_it_says() {
+    let home = Arc::new(Home::new());
+    home.write("trace.csv", blocks("csv")[0]);
+    home.write("fast.toml", blocks("toml")[3]);
+    let (command, answer) = blocks("console")[2].split_once('\n').unwrap();
+    let arguments: Vec<_> = command.strip_prefix("$ phalanx ").unwrap().split(' ').collect();
+    assert_eq!(run(&home, &arguments).with_code(0).stdout, answer);
+}
+
+#[test]
+fn the_files_of_the_page_are_sound() {
+    let home = Arc::new(Home::new());
+    for (index, told) in
+        [(0, "api: 2 to 12 replicas of phalanx api"), (4, "report: 0 to 4 replicas of phalanx api")]
+    {
+        home.write("phalanx.toml", blocks("toml")[index]);
+        let ended = run(&home, &["check"]).with_code(0);
+        assert!(ended.stdout.contains(told), "{}", ended.stdout);
+    }
 }
 
 #[test]
@@ -135,7 +159,7 @@ fn what_cannot_be_simulated_is_told_with_its_place() {
     simulate(&["--trace", "missing.csv", "--capacity", "1"]).with_code(3).complains(&["missing.csv"]);
     simulate(&["--trace", "good.csv", "--capacity", "1", "--policy", "policy.toml"])
         .with_code(3)
-        .complains(&["policy.toml", "line 2", "maxx"]);
+        .complains(&["policy.toml:2:1", "maxx"]);
     simulate(&["--trace", "good.csv", "--capacity", "0"]).with_code(2).complains(&["--capacity"]);
     simulate(&["--trace", "good.csv", "--capacity", "1", "--max", "10001"])
         .with_code(3)

@@ -5,6 +5,7 @@
 //! Elsewhere: unknown keys, types, ranges and choices (`fit`).
 
 mod auth;
+pub(crate) mod autoscale;
 mod gateway;
 mod route;
 mod service;
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// Where the parser places the top of the file.
-const TOP: Span = Span { start: 0, end: 0 };
+pub(crate) const TOP: Span = Span { start: 0, end: 0 };
 
 const SMALLEST_FILE: &str = "the smallest useful file is
 

@@ -10,7 +10,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use toml::de::ValueDeserializer;
 
 mod check;
@@ -32,7 +32,10 @@ pub use model::*;
 pub use report::FAULTS_LISTED_MAX;
 pub use schema::schema;
 
-use crate::{expand::Environment, fit::Fit, report::Report, source::SourceFile};
+use crate::{
+    check::autoscale::Requested, expand::Environment, fit::Fit, located::At, report::Report, schema::Key,
+    source::SourceFile,
+};
 
 /// Bytes of a configuration file; far above any that a person can oversee.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
@@ -48,6 +51,30 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     text::duration::parse(text).map_err(|refusal| format!("{}: {}", refusal.problem, refusal.help))
 }
 
+/// Reads `source`, the text of the file `name`, which has the keys of `[service.NAME.autoscale]` and no others. What its replicas
+/// request is not asked for.
+///
+/// # Errors
+/// With every fault of the file.
+pub fn parse_autoscale(
+    name: &str,
+    source: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Autoscale, Faults> {
+    let text = without_mark(source);
+    let mut report = Report::new(Arc::new(SourceFile::new(name, text)));
+    let autoscale = read(text, &schema::AUTOSCALE, environment, &mut report).and_then(|value| {
+        let given = At { value, span: check::TOP };
+        check::autoscale::autoscale(&given, Requested::ALL, &mut report)
+    });
+    report.finish(autoscale)
+}
+
+/// The mark that some editors put before a text would count as a character in every place on the first line.
+fn without_mark(source: &str) -> &str {
+    source.strip_prefix('\u{feff}').unwrap_or(source)
+}
+
 impl Config {
     /// Reads `source`, the text of the file `name`.
     ///
@@ -58,12 +85,11 @@ impl Config {
         source: &str,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Faults> {
-        // The mark that some editors put before a text would count as a character in every place on the first line.
-        let text = source.strip_prefix('\u{feff}').unwrap_or(source);
+        let text = without_mark(source);
         let source = Arc::new(SourceFile::new(name, text));
         let mut report = Report::new(source.clone());
-        let config =
-            read(text, environment, &mut report).and_then(|file| check::config(file, source, &mut report));
+        let config = read(text, &schema::FILE, environment, &mut report)
+            .and_then(|file| check::config(file, source, &mut report));
         report.finish(config)
     }
 
@@ -85,15 +111,20 @@ impl Config {
 }
 
 /// The file as raw structs; what does not fit them is reported and left out.
-fn read(text: &str, environment: Environment<'_>, report: &mut Report) -> Option<raw::File> {
+fn read<T: DeserializeOwned>(
+    text: &str,
+    key: &Key,
+    environment: Environment<'_>,
+    report: &mut Report,
+) -> Option<T> {
     if text.len() > FILE_BYTES_MAX {
         let message = format!("the file has more than {FILE_BYTES_MAX} bytes");
         report.fault(Span::default(), message, "is this the file that was meant?");
         return None;
     }
     let mut tree = syntax::parse(text, report);
-    Fit::new(report, environment).file(&mut tree, &schema::FILE);
-    match raw::File::deserialize(ValueDeserializer::from(tree)) {
+    Fit::new(report, environment).file(&mut tree, key);
+    match T::deserialize(ValueDeserializer::from(tree)) {
         Ok(file) => Some(file),
         Err(error) => {
             // Serde's own words are withheld: they show values, also those from the environment.

@@ -1,6 +1,7 @@
 //! The checked configuration: what the rest of Phalanx works with.
 
 mod auth;
+mod autoscale;
 mod probes;
 mod replicas;
 mod resilience;
@@ -19,6 +20,7 @@ use std::{
 pub use auth::{
     Auth, KeySource, Presence, Revocation, RevocationStore, RouteAuth, Secret, StaleFeed, TokenTypes,
 };
+pub use autoscale::Autoscale;
 use ipnet::IpNet;
 pub use probes::{BackOff, Check, Probe};
 pub(crate) use replicas::REPLICAS_MAX;
@@ -269,6 +271,18 @@ pub enum Source {
     },
     /// `command`: processes that Phalanx runs.
     Replicas(Replicas),
+}
+
+impl Source {
+    /// Whether an autoscaler may let the last replica end.
+    pub(crate) fn may_have_no_replica(&self) -> bool {
+        match self {
+            Self::Replicas(replicas) => {
+                replicas.autoscale.as_ref().is_some_and(|autoscale| autoscale.mode.min() == 0)
+            }
+            Self::Endpoints { .. } | Self::Discovered { .. } => false,
+        }
+    }
 }
 
 /// `discover`

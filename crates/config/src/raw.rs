@@ -6,6 +6,7 @@
 //! The doc comments are read by users: they tell of the file, not of the code.
 
 mod auth;
+mod autoscale;
 mod probes;
 mod resilience;
 mod resources;
@@ -21,6 +22,7 @@ use toml::Spanned;
 
 pub(crate) use self::{
     auth::{Auth, RouteAuth, StaleFeed, TokenTypes},
+    autoscale::{Autoscale, AutoscaleMetric, AutoscaleMode, ScalePolicy, ScaleRules, ScaleSelect},
     probes::{BackOff, Probe, Probes},
     resilience::{AdaptiveConcurrency, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Queue},
     resources::Amounts,

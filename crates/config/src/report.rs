@@ -93,6 +93,11 @@ impl Report {
         !self.spoiled_lines.is_empty() || self.with_losses.contains(&table)
     }
 
+    /// How many faults were found so far.
+    pub(crate) fn found(&self) -> usize {
+        self.found
+    }
+
     /// The value, if no fault was found on the way to it.
     pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, Faults> {
         match value {

@@ -111,6 +111,12 @@ pub(crate) struct Key {
 /// The whole file.
 pub(crate) static FILE: LazyLock<Key> = LazyLock::new(|| Key::of(&schema()));
 
+/// A file that has the keys of an autoscaler and nothing else.
+pub(crate) static AUTOSCALE: LazyLock<Key> = LazyLock::new(|| {
+    let place = "/properties/service/additionalProperties/properties/autoscale";
+    Key::of(schema().pointer(place).expect("a service has an autoscaler"))
+});
+
 impl Key {
     fn of(schema: &Value) -> Self {
         let example = schema.get("examples").and_then(|examples| examples.get(0)).or(schema.get("default"));

@@ -8,6 +8,7 @@
 //! says. Everything one replica goes through happens in one task.
 //! Elsewhere: the balancer, which is asked through [`Balancer`] (`phalanx-gateway`); the terminal (`phalanx`).
 
+mod autoscaler;
 mod balancer;
 mod cgroup;
 mod crew;
@@ -33,6 +34,7 @@ mod template;
 mod usage;
 
 pub use self::{
+    autoscaler::{Autoscaler, AutoscalerHandle, EndpointLoad, Load, ServiceLoad, no_demand},
     balancer::{Balancer, Withdrawal},
     events::{EventKind, EventStream, FleetEvent, Missed},
     fleet::{Fleet, Outcome, Settings},

@@ -178,7 +178,8 @@ impl<B: Balancer> Manager<B> {
     }
 }
 
-async fn at(time: Option<Instant>) {
+/// That time; never, where there is none.
+pub(crate) async fn at(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time.into()).await,
         None => future::pending().await,

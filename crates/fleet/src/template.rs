@@ -44,6 +44,7 @@ impl Template {
             limit: ReplicasLimit::Machine,
             rollout: Policy::default(),
             depends_on: Vec::new(),
+            autoscale: None,
             ..replicas.clone()
         };
         let command_line = replicas.command.join(" ").into();

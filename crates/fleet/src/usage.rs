@@ -59,6 +59,14 @@ impl Usage {
     }
 }
 
+#[cfg(test)]
+impl Usage {
+    /// What nobody has measured, of the run with this number.
+    pub(crate) fn fake(run: u64, cpu: Duration, memory_bytes: u64, taken: Instant) -> Self {
+        Self { cpu, memory_bytes, taken, run: ProcessId { pid: 1, started: run } }
+    }
+}
+
 /// Measures replicas, and remembers of each what the next sample needs.
 ///
 /// It reads files, a few for each process of this machine: a task that must not wait has it run on a thread for such work.

@@ -49,7 +49,13 @@ fn told(service: &Service) -> String {
             None => format!("endpoints from DNS, {}", discovery.name),
         },
         Source::Replicas(replicas) => {
-            format!("{} of {}", count(replicas.replicas as usize, "replica"), replicas.command.join(" "))
+            let number = match &replicas.autoscale {
+                Some(autoscale) => {
+                    format!("{} to {}", autoscale.mode.min(), count(autoscale.mode.max() as usize, "replica"))
+                }
+                None => count(replicas.replicas as usize, "replica"),
+            };
+            format!("{number} of {}", replicas.command.join(" "))
         }
     };
     let protocol = match service.protocol {

@@ -3,6 +3,7 @@
 //! Invariant: replicas are started by, and everything on the control side runs on, the main thread: the kernel kills a replica
 //! with the thread that started it.
 
+mod autoscaling;
 mod balancer;
 mod banner;
 mod overview;
@@ -15,10 +16,11 @@ use std::{
 };
 
 use anyhow::Context as _;
+use autoscaling::{GatewayLoad, this_machine};
 use balancer::GatewayBalancer;
 use overview::{Families, Overview};
 use phalanx_config::{Config, Log, LogFormat, LogLevel, Replicas, ServiceName, Source};
-use phalanx_fleet::{Colours, Fleet, FleetHandle, LostLines, Outcome, OutputLine, Settings};
+use phalanx_fleet::{Autoscaler, Colours, Fleet, FleetHandle, LostLines, Outcome, OutputLine, Settings};
 use phalanx_gateway::{Gateway, Listeners, Started, WorkerError};
 use phalanx_telemetry::{
     logs::{self, LogWriter},
@@ -223,6 +225,13 @@ async fn start(
     if has_fleet {
         let stop = stop_fleet.clone();
         tasks.spawn(async { Task::Fleet(fleet.run(stop).await) });
+        let load = GatewayLoad::new(gateway.clone());
+        let autoscaler = Autoscaler::new(replicated(config), this_machine(), fleet_handle.clone(), load);
+        let stop = stop_rest.clone();
+        tasks.spawn(async {
+            autoscaler.run(stop).await;
+            Task::Other
+        });
         let (measured, stop) = (fleet_handle.clone(), stop_rest.clone());
         tasks.spawn(async move {
             measured.keep_measuring(stop).await;

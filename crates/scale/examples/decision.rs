@@ -93,6 +93,7 @@ fn observed(pass: u32, now: Duration) -> Observed {
     Observed {
         replicas: PODS,
         replicas_existing: PODS,
+        crashing: 0,
         pods: pods.collect(),
         readings: vec![Reading::Resource { samples: samples(1), requests }, Reading::Pods(samples(300))],
     }

@@ -27,6 +27,9 @@ pub struct Observed {
     pub replicas: u32,
     /// The replicas that exist.
     pub replicas_existing: u32,
+    /// Those of the replicas asked for that fail again and again, which are not among the pods: they are no capacity, and none
+    /// that may be hoped for.
+    pub crashing: u32,
     /// What is known of them.
     pub pods: Vec<Pod>,
     /// What was read of each metric, in the order of the policy's metrics. One too few counts as not read.
@@ -48,8 +51,11 @@ pub fn decide(policy: &Policy, state: &mut State, observed: &Observed, now: Dura
     let (min, max) = (policy.wanted().min, policy.wanted().max);
     let from = observed.replicas;
     state.log(from, now);
-    let decision =
-        |to, metrics, course| Decision { replicas: to, reasons: Reasons { from, to, metrics, course, now } };
+    let host_limit = policy.host_limit();
+    let decision = |to, metrics, course| Decision {
+        replicas: to,
+        reasons: Reasons { from, to, metrics, crashing: observed.crashing, course, host_limit, now },
+    };
     if from == 0 && min != 0 {
         return decision(0, Vec::new(), Course::Paused);
     }
@@ -74,7 +80,7 @@ pub fn decide(policy: &Policy, state: &mut State, observed: &Observed, now: Dura
 
 fn ask(policy: &Policy, observed: &Observed, now: Duration) -> Vec<MetricReason> {
     let situation = Situation {
-        replicas: observed.replicas,
+        replicas: observed.replicas.saturating_sub(observed.crashing),
         replicas_existing: observed.replicas_existing,
         pods: &observed.pods,
         tolerance: policy.tolerance(),
@@ -87,7 +93,11 @@ fn ask(policy: &Policy, observed: &Observed, now: Duration) -> Vec<MetricReason>
         metric: metric.clone(),
         outcome: reading
             .ok_or(MetricError::NotRead)
-            .and_then(|reading| situation.propose(&metric.target, reading)),
+            .and_then(|reading| situation.propose(&metric.target, reading))
+            .map(|proposal| Proposal {
+                replicas: number::beside_crashing(proposal.replicas, observed.crashing),
+                ..proposal
+            }),
     };
     metrics.map(reason).collect()
 }

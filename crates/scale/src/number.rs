@@ -34,6 +34,12 @@ pub(crate) fn replicas(count: i64) -> u32 {
     u32::try_from(count.clamp(0, i64::from(REPLICAS_MAX))).unwrap_or(REPLICAS_MAX)
 }
 
+/// How many to ask for so that this many work while others crash. Each that is needed is asked for a second time at most, so that
+/// a version which always crashes does not multiply without end.
+pub(crate) fn beside_crashing(needed: u32, crashing: u32) -> u32 {
+    needed.saturating_add(crashing.min(needed)).min(REPLICAS_MAX)
+}
+
 /// The integer part of a float.
 #[expect(clippy::cast_possible_truncation, reason = "to drop the fraction and to saturate is what is wanted")]
 pub(crate) fn toward_zero(value: f64) -> i64 {

@@ -8,6 +8,7 @@ use std::{fmt, time::Duration};
 use crate::{
     behavior::{Behavior, Direction, Rules, Select},
     group::Startup,
+    host::{self, HostLimit},
     metric::{Metric, Target},
     number::REPLICAS_MAX,
     tolerance::Tolerance,
@@ -41,7 +42,11 @@ pub struct Wanted {
 
 /// What is wanted, checked.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Policy(Wanted);
+pub struct Policy {
+    wanted: Wanted,
+    /// Why `max` is lower than somebody wrote it, if it is.
+    host_limit: Option<HostLimit>,
+}
 
 /// What is wrong with a policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,7 +102,7 @@ impl TryFrom<Wanted> for Policy {
 
     fn try_from(wanted: Wanted) -> Result<Self, PolicyFaults> {
         let faults = wanted.faults();
-        if faults.is_empty() { Ok(Self(wanted)) } else { Err(PolicyFaults(faults)) }
+        if faults.is_empty() { Ok(Self { wanted, host_limit: None }) } else { Err(PolicyFaults(faults)) }
     }
 }
 
@@ -105,16 +110,29 @@ impl Policy {
     /// What is wanted.
     #[must_use]
     pub fn wanted(&self) -> &Wanted {
-        &self.0
+        &self.wanted
+    }
+
+    /// The same on a machine that has room for no more than this: `max` is lowered to it, and reasons say so.
+    #[must_use]
+    pub fn on(mut self, limit: HostLimit) -> Self {
+        (self.wanted.max, self.host_limit) = host::lowered(self.wanted.min, self.wanted.max, limit);
+        self
+    }
+
+    /// What lowered `max`, if anything did.
+    #[must_use]
+    pub fn host_limit(&self) -> Option<HostLimit> {
+        self.host_limit
     }
 
     /// How far from a target is still on it: rules of behaviour say so for their direction.
     #[must_use]
     pub fn tolerance(&self) -> Tolerance {
-        let rules = self.0.behavior.as_ref();
+        let rules = self.wanted.behavior.as_ref();
         Tolerance {
-            down: rules.and_then(|rules| rules.down.tolerance).unwrap_or(self.0.tolerance.down),
-            up: rules.and_then(|rules| rules.up.tolerance).unwrap_or(self.0.tolerance.up),
+            down: rules.and_then(|rules| rules.down.tolerance).unwrap_or(self.wanted.tolerance.down),
+            up: rules.and_then(|rules| rules.up.tolerance).unwrap_or(self.wanted.tolerance.up),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::{
     behavior::Rate,
     events::EventLog,
+    host::HostLimit,
     metric::{Metric, MetricError},
     proposal::Proposal,
     stabilize::Stabilized,
@@ -23,8 +24,12 @@ pub struct Reasons {
     pub to: u32,
     /// What each metric said, in the order of the policy; nothing if none was asked.
     pub metrics: Vec<MetricReason>,
+    /// The replicas that crashed again and again, and were not counted on.
+    pub crashing: u32,
     /// The way to the number.
     pub course: Course,
+    /// What lowered `max`, if anything did.
+    pub host_limit: Option<HostLimit>,
     /// When it was decided.
     pub now: Duration,
 }

@@ -7,17 +7,18 @@
 //! Invariant: the same trace, service and policy give the same outcome. Time goes on by whole seconds.
 //! Elsewhere: files, tables and charts (`phalanx autoscale simulate`).
 
+mod decider;
 mod model;
 mod trace;
 
 use std::time::Duration;
 
-use self::model::Fleet;
+use self::{decider::Decider, model::Fleet};
 pub use self::{
     model::Service,
     trace::{TRACE_MAX, Trace, TraceError},
 };
-use crate::{number, policy::Policy, reasons::Reasons, state::State};
+use crate::{Mode, Signal, Why, number};
 
 /// The most replicas that are simulated: each is remembered.
 pub const REPLICAS_SIMULATED_MAX: u32 = 10_000;
@@ -25,14 +26,24 @@ pub const REPLICAS_SIMULATED_MAX: u32 = 10_000;
 /// A policy and how often it is decided by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    policy: Policy,
+    mode: Mode,
     interval: Duration,
 }
 
-/// More replicas than can be simulated.
+/// Why a policy cannot be simulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("max must be at most {REPLICAS_SIMULATED_MAX} to be simulated")]
-pub struct TooManyReplicas;
+#[non_exhaustive]
+pub enum PlanError {
+    /// More replicas than are remembered.
+    #[error("max must be at most {REPLICAS_SIMULATED_MAX} to be simulated")]
+    TooManyReplicas,
+    /// A trace does not tell it, and nothing else does.
+    #[error("a load does not tell of `{signal}`: simulate by cpu or by requests per second")]
+    NotModelled {
+        /// What.
+        signal: Signal,
+    },
+}
 
 /// What would have happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +62,7 @@ pub struct Change {
     /// When, since the trace began.
     pub at: Duration,
     /// From what to what, and why.
-    pub reasons: Reasons,
+    pub reasons: Why,
 }
 
 /// What there was at a decision.
@@ -85,21 +96,25 @@ pub struct Totals {
 const SECOND: Duration = Duration::from_secs(1);
 
 impl Plan {
-    /// To decide by `policy` once in `interval`, of which less than a second counts as one.
+    /// To decide in this way once in `interval`, of which less than a second counts as one.
     ///
     /// # Errors
-    /// If the policy allows more replicas than can be simulated.
-    pub fn new(policy: Policy, interval: Duration) -> Result<Self, TooManyReplicas> {
-        if policy.wanted().max > REPLICAS_SIMULATED_MAX {
-            return Err(TooManyReplicas);
+    /// If it cannot be simulated.
+    pub fn new(mode: Mode, interval: Duration) -> Result<Self, PlanError> {
+        if mode.max() > REPLICAS_SIMULATED_MAX {
+            return Err(PlanError::TooManyReplicas);
         }
-        Ok(Self { policy, interval: interval.max(SECOND) })
+        let mut signals = mode.signals().into_iter().flatten();
+        match signals.find(|signal| matches!(signal, Signal::Memory | Signal::InFlight)) {
+            Some(signal) => Err(PlanError::NotModelled { signal }),
+            None => Ok(Self { mode, interval: interval.max(SECOND) }),
+        }
     }
 
-    /// What is wanted.
+    /// By which rules it is decided.
     #[must_use]
-    pub fn policy(&self) -> &Policy {
-        &self.policy
+    pub fn mode(&self) -> &Mode {
+        &self.mode
     }
 }
 
@@ -107,7 +122,7 @@ impl Plan {
 #[must_use]
 pub fn simulate(plan: &Plan, service: &Service, trace: &Trace) -> Outcome {
     let mut fleet = Fleet::new(service);
-    let mut state = State::default();
+    let mut decider = Decider::new(&plan.mode);
     let mut outcome = Outcome { changes: Vec::new(), points: Vec::new(), totals: Totals::default() };
     let mut unserved_milli = 0_i128;
     let mut window = Window::default();
@@ -119,16 +134,17 @@ pub fn simulate(plan: &Plan, service: &Service, trace: &Trace) -> Outcome {
         window.add(load_milli);
         if at >= decide_at {
             let before = fleet.replicas();
-            let decision = fleet.decide(&plan.policy, &mut state, window.mean(), plan.interval, at);
-            fleet.scale(&plan.policy, &mut state, decision.replicas, at);
-            if decision.replicas != before {
-                outcome.changes.push(Change { at, reasons: decision.reasons });
+            let reasons = decider.decide(&fleet, window.mean(), plan.interval, at);
+            decider.changed(before, reasons.to(), at);
+            fleet.scale(reasons.to(), at);
+            if reasons.to() != before {
+                outcome.changes.push(Change { at, reasons });
             }
             outcome.points.push(Point { at, load_milli, ready: fleet.ready(at), replicas: fleet.replicas() });
             window = Window::default();
             decide_at = at.saturating_add(plan.interval);
         }
-        unserved_milli += outcome.totals.count(&fleet, plan.policy.wanted().min, load_milli, at);
+        unserved_milli += outcome.totals.count(&fleet, plan.mode.min(), load_milli, at);
         at += SECOND;
     }
     outcome.totals.requests_unserved = u64::try_from(unserved_milli / 1_000).unwrap_or(u64::MAX);

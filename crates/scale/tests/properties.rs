@@ -144,7 +144,7 @@ fn run() -> impl Strategy<Value = (Policy, State, Vec<(Duration, Observed)>)> {
                 reading(target, &samples[..pods.len()], totals, *fails)
             });
             let readings = readings.collect();
-            (now, Observed { replicas, replicas_existing: replicas, pods, readings })
+            (now, Observed { replicas, replicas_existing: replicas, crashing: 0, pods, readings })
         });
         let observed = observed.collect();
         (policy, state, observed)
@@ -339,6 +339,7 @@ fn load_of(load: i64, replicas: u32) -> Observed {
     Observed {
         replicas,
         replicas_existing: replicas,
+        crashing: 0,
         pods: Vec::new(),
         readings: vec![Reading::Values(vec![load])],
     }

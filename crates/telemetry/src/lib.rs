@@ -4,6 +4,7 @@
 //! series is bounded.
 //! Elsewhere: which metrics a component has (the component); where they are served (`phalanx-admin`, `phalanx-api`).
 
+pub mod autoscale;
 pub mod clock;
 pub mod connections;
 pub mod discovery;

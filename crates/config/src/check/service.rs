@@ -1,5 +1,6 @@
 //! `[service.NAME]`
 
+mod autoscale;
 mod database;
 mod dependencies;
 mod discover;
@@ -63,9 +64,13 @@ fn service(raw: At<raw::Service>, report: &mut Report) -> Option<Service> {
     let balance = balance(&raw, span, report);
     let protocol = protocol(raw.protocol.as_ref());
     let keepalive = raw.keepalive.unwrap_or(KEEPALIVE_DEFAULT).into();
-    let resilience = resilience::resilience(&raw, span, report);
-    let source = source(raw, span, report);
-    Some(Service { balance: balance?, protocol, keepalive, resilience, source: source? })
+    let mut resilience = resilience::resilience(&raw, span, report);
+    let source = source(raw, span, report)?;
+    if source.may_have_no_replica() {
+        // Nothing would ask for a first replica if requests were turned away where there is none.
+        resilience.hold.get_or_insert_default();
+    }
+    Some(Service { balance: balance?, protocol, keepalive, resilience, source })
 }
 
 fn protocol(given: Option<&raw::Protocol>) -> Protocol {
@@ -100,7 +105,7 @@ fn source(mut raw: raw::Service, service: Span, report: &mut Report) -> Option<S
     match (raw.endpoints.take(), raw.discover.take(), raw.command.take()) {
         (Some(given), None, None) => endpoints::source(given, raw, report),
         (None, Some(given), None) => discover::source(given, raw, report),
-        (None, None, Some(given)) => replicas::source(given, raw, report),
+        (None, None, Some(given)) => replicas::source(given, raw, service, report),
         (None, None, None) => {
             let help = "add `endpoints = [{ address = \"127.0.0.1:3000\" }]`, `discover = { dns = \"api.internal:3000\" }` or `command = [\"node\", \"server.js\"]`";
             report.missing(service, "this service has neither `endpoints`, `discover` nor a `command`", help);
@@ -134,6 +139,7 @@ fn refuse_keys_of_command(raw: &raw::Service, report: &mut Report) {
         (raw.env.as_ref().map(|key| key.span), "`env` has no effect without `command`"),
         (raw.database.as_ref().map(|key| key.span), "`database` has no effect without `command`"),
         (raw.probes.as_ref().map(|key| key.span), "`probes` has no effect without `command`"),
+        (raw.autoscale.as_ref().map(|key| key.span), "`autoscale` has no effect without `command`"),
         (raw.back_off.as_ref().map(|key| key.span), "`back_off` has no effect without `command`"),
         (raw.resources.as_ref().map(|key| key.span), "`resources` has no effect without `command`"),
         (raw.shutdown_grace.as_ref().map(|key| key.span), "`shutdown_grace` has no effect without `command`"),

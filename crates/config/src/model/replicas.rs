@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use phalanx_scale::rollout;
 
-use super::{BackOff, Probe, Resources, ServiceName, Span};
+use super::{Autoscale, BackOff, Probe, Resources, ServiceName, Span};
 
 /// The most that `replicas` can say.
 pub(crate) const REPLICAS_MAX: u32 = 1000;
@@ -38,6 +38,8 @@ pub struct Replicas {
     pub rollout: rollout::Policy,
     /// `depends_on`: services with a command that are complete before this one starts; without a cycle, and none twice.
     pub depends_on: Vec<ServiceName>,
+    /// Decides how many there are; then `replicas` is where it begins.
+    pub autoscale: Option<Autoscale>,
 }
 
 /// How many replicas of a service there may be, and why no more.

@@ -34,7 +34,8 @@ pub struct Resilience {
     pub limits: EndpointLimits,
     /// `queue`: where requests wait that no endpoint has room for; without it they are answered 503.
     pub queue: Option<Queue>,
-    /// `hold`: where requests wait while no endpoint serves; without it they are answered 503.
+    /// `hold`: where requests wait while no endpoint serves; without it they are answered 503. Always there where an autoscaler may
+    /// let the last replica end.
     pub hold: Option<Hold>,
     /// `adaptive_concurrency`; default off.
     pub adaptive_concurrency: Option<AdaptiveConcurrency>,

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    AdaptiveConcurrency, Amounts, BackOff, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Probes,
-    Queue, Rollout,
+    AdaptiveConcurrency, Amounts, Autoscale, BackOff, CircuitBreaker, EndpointLimits, Hold, OutlierEjection,
+    Probes, Queue, Rollout,
 };
 use crate::located::{AddressText, At, DnsNameText, DurationText, PathText};
 
@@ -22,6 +22,12 @@ use crate::located::{AddressText, At, DnsNameText, DurationText, PathText};
 /// replicas = 3
 /// env = { NODE_ENV = "production" }
 /// probes.readiness = { path = "/ready", initial_delay = "2s", period = "5s" }
+///
+/// [service.api.autoscale]
+/// min = 2
+/// max = 10
+/// metrics = [{ requests_per_second = 100 }, { in_flight = 20 }]
+/// scale_down = { stabilization = "300s", policies = [{ percent = 10, period = "60s" }] }
 ///
 /// [service.legacy]
 /// endpoints = [{ address = "10.0.1.10:3000", weight = 3 }, { address = "10.0.1.11:3000" }]
@@ -82,7 +88,7 @@ pub(crate) struct Service {
     #[schemars(extend("examples" = [{ "max": 100, "timeout": "1s" }]))]
     pub(crate) queue: Option<At<Queue>>,
     /// Where requests wait while no endpoint serves, as long as the only replica starts again or none was started yet; `{}` is
-    /// with the defaults. Without it they are answered 503 at once.
+    /// with the defaults, which is also what `min = 0` of `autoscale` brings along. Otherwise they are answered 503 at once.
     #[schemars(extend("examples" = [{ "max": 100, "timeout": "10s" }]))]
     pub(crate) hold: Option<At<Hold>>,
     /// Finds out how many requests at a time the service answers without getting slower, and lets no more through; `{}` is
@@ -124,6 +130,10 @@ pub(crate) struct Service {
     /// With `command`: what one replica is expected to use. The percentages of the autoscaler are of this.
     #[schemars(extend("examples" = [{ "cpu": "500m", "memory": "512MiB" }]))]
     pub(crate) resources: Option<At<Amounts>>,
+    /// With `command`: decides how many replicas there are, between `min` and `max`. `replicas` then says how many there are at
+    /// the start, which without it is `min`, and at least one.
+    #[schemars(extend("examples" = [{ "max": 10 }]))]
+    pub(crate) autoscale: Option<At<Autoscale>>,
     /// With `command`: time between TERM and KILL.
     #[schemars(extend("default" = "30s"))]
     pub(crate) shutdown_grace: Option<At<DurationText>>,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
 
 mod auth;
+mod autoscale;
 mod gateway;
 mod report;
 mod resilience;

@@ -80,7 +80,12 @@ impl Service {
         if replicas != before {
             self.rollout.scale(replicas);
             self.awaits_end = true;
-            events::tell(events, &self.name, kind, format!("from {before} to {replicas}: {why}"));
+            let reason = match kind {
+                // Its own words begin with both numbers.
+                EventKind::Autoscaled => why.to_owned(),
+                _ => format!("from {before} to {replicas}: {why}"),
+            };
+            events::tell(events, &self.name, kind, reason);
         }
         Ok(())
     }
@@ -117,6 +122,9 @@ impl Service {
             return Err(OrderError::TooMany { replicas: desired, limit });
         }
         (self.replicas_in_file, self.limit) = (in_file, limit);
+        if replicas.autoscale.is_none() {
+            self.autoscale = None;
+        }
         self.rollout.set_policy(policy);
         self.scale(desired, EventKind::Scaled, "the file says so", events)?;
         let template = Arc::new(Template::new(replicas, self.settings));

@@ -25,8 +25,8 @@ use crate::recorder::{Reaction, Recorder};
 /// Far longer than anything here takes; what is not there by then does not come.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Pauses that lose no time.
-pub(crate) const BACK_OFF: &str = "{ first = '10ms', longest = '50ms' }";
+/// Nobody wants to wait for a replica that crashes.
+const BACK_OFF: &str = "{ first = '10ms', longest = '50ms' }";
 
 /// How a fleet under test differs from the usual one.
 pub(crate) struct Setup {
@@ -53,8 +53,8 @@ impl Setup {
         let (log, subscribed) = Log::capture();
         let (output, lines) = output_queue();
         let balancer = Arc::new(self.balancer);
-        let file = format!("back_off = {}\n{}", self.back_off, self.service);
-        let fleet = Fleet::new(services(&file), self.settings, Arc::clone(&balancer), output);
+        let services = services_that_back_off(self.back_off, &self.service);
+        let fleet = Fleet::new(services, self.settings, Arc::clone(&balancer), output);
         let (handle, stop) = (fleet.handle(), CancellationToken::new());
         let mut task = JoinSet::new();
         task.spawn(fleet.run(stop.clone()));
@@ -166,10 +166,14 @@ pub(crate) fn replicas(keys: &str) -> Box<Replicas> {
     Box::new(services(keys).swap_remove(0).1)
 }
 
-/// The services of a file with these keys in `[service.api]`.
-fn services(keys: &str) -> Vec<(ServiceName, Replicas)> {
+/// The services of a file with these keys in `[service.api]`, and maybe tables of other services behind them.
+pub(crate) fn services(keys: &str) -> Vec<(ServiceName, Replicas)> {
+    services_that_back_off(BACK_OFF, keys)
+}
+
+fn services_that_back_off(back_off: &str, keys: &str) -> Vec<(ServiceName, Replicas)> {
     let file = format!(
-        "[gateway]\nhttp = [\"127.0.0.1:8080\"]\n[[route]]\npath = \"/\"\nservice = \"api\"\n[service.api]\n{keys}"
+        "[gateway]\nhttp = [\"127.0.0.1:8080\"]\n[[route]]\npath = \"/\"\nservice = \"api\"\n[service.api]\nback_off = {back_off}\n{keys}"
     );
     let config =
         Config::parse("phalanx.toml", &file, &|_| None).unwrap_or_else(|faults| panic!("{faults:?}\n{file}"));

@@ -87,7 +87,7 @@ async fn what_the_autoscaler_decides_is_done_and_shown() {
     assert_eq!(running.outcome_of(accepted).await, OrderOutcome::Complete);
     let (events, _) = running.handle.events(0);
     let scaled = events.iter().find(|event| event.kind.as_str() == "autoscaled").unwrap();
-    assert_eq!(&*scaled.reason, "from 1 to 2: 1→2 cpu_percent 91 > 70");
+    assert_eq!(&*scaled.reason, "1→2 cpu_percent 91 > 70");
     running.stop().await;
     traces.assert_gone();
 }

@@ -42,6 +42,18 @@ pub(super) struct Use {
 }
 
 impl MemoryFiles {
+    /// How many bytes there are: what the machine has, or the least that a group around this process may use. Nothing where nobody
+    /// tells.
+    #[must_use]
+    pub fn all(&self) -> Option<u64> {
+        let machine = fs::read_to_string(&self.machine).ok();
+        let machine = machine
+            .and_then(|told| field(&told, "MemTotal:"))
+            .map(|kibibytes| kibibytes.saturating_mul(1024));
+        let groups = self.own_groups().into_iter().filter_map(|group| number(&group, "memory.max"));
+        groups.chain(machine).min()
+    }
+
     /// Reads it anew: limits change while a process runs.
     pub(super) fn read(&self) -> io::Result<Use> {
         let limited = self.own_groups().into_iter().filter_map(|group| group_use(&group));
@@ -70,13 +82,16 @@ impl Use {
 
 /// `None` where it has no limit, or none that can be read.
 fn group_use(group: &Path) -> Option<Use> {
-    let number = |name: &str| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
-    // The word `max` is no number, and no limit.
-    let all = number("memory.max")?;
-    let used = number("memory.current")?;
+    let all = number(group, "memory.max")?;
+    let used = number(group, "memory.current")?;
     let statistics = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
     let reclaimable = field(&statistics, "inactive_file ").unwrap_or(0);
     Some(Use { used: used.saturating_sub(reclaimable), all })
+}
+
+/// What a file of a group tells. The word `max` is no number, and no limit.
+fn number(group: &Path, name: &str) -> Option<u64> {
+    fs::read_to_string(group.join(name)).ok()?.trim().parse().ok()
 }
 
 fn machine_use(told: &str) -> io::Result<Use> {
@@ -170,6 +185,21 @@ mod tests {
             machine,
         ];
         assert_eq!(read(&unlimited), used_of_all);
+    }
+
+    #[test]
+    fn all_there_is_is_the_least_of_machine_and_groups() {
+        let all = |contents: &[(&str, &str)]| {
+            let (_directory, files) = files(contents);
+            files.all()
+        };
+        assert_eq!(all(&[]), None);
+        let machine = ("machine", "MemTotal: 67108864 kB\nMemAvailable: 1 kB\n");
+        assert_eq!(all(&[machine]), Some(64 << 30));
+        let own = ("own", "0::/outer/inner\n");
+        let (outer, inner) =
+            (("groups/outer/memory.max", "4294967296\n"), ("groups/outer/inner/memory.max", "max\n"));
+        assert_eq!(all(&[machine, own, outer, inner]), Some(4 << 30));
     }
 
     #[test]

@@ -111,8 +111,8 @@ impl<'a> TrialReport<'a> {
         let totals = trial.outcome.totals;
         let changes = trial.outcome.changes.iter().map(|change| ChangeReport {
             seconds: change.at.as_secs(),
-            from: change.reasons.from,
-            to: change.reasons.to,
+            from: change.reasons.from(),
+            to: change.reasons.to(),
             reason: change.reasons.to_string(),
         });
         let points = trial.outcome.points.iter().map(|point| PointReport {

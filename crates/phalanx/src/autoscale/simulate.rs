@@ -16,8 +16,7 @@ pub(super) struct Trial {
 
 pub(crate) fn run(arguments: &SimulateArguments) -> Result<(), Failure> {
     let trace = trace::read(&arguments.trace).map_err(Failure::Setting)?;
-    let trials = plans(arguments)
-        .map_err(Failure::Setting)?
+    let trials = plans(arguments)?
         .into_iter()
         .map(|(name, plan)| Trial { name, outcome: simulate(&plan, &service(arguments, &plan), &trace) })
         .collect::<Vec<_>>();
@@ -32,9 +31,10 @@ pub(crate) fn run(arguments: &SimulateArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn plans(arguments: &SimulateArguments) -> anyhow::Result<Vec<(String, Plan)>> {
+fn plans(arguments: &SimulateArguments) -> Result<Vec<(String, Plan)>, Failure> {
     if arguments.policy.is_empty() {
-        return Ok(vec![("by flags".to_owned(), policy::of_flags(arguments)?)]);
+        let plan = policy::of_flags(arguments).map_err(Failure::Setting)?;
+        return Ok(vec![("by flags".to_owned(), plan)]);
     }
     arguments.policy.iter().map(|path| Ok((name(path), policy::read(path)?))).collect()
 }
@@ -47,7 +47,7 @@ fn service(arguments: &SimulateArguments, plan: &Plan) -> Service {
     Service {
         capacity_milli: arguments.capacity,
         start_up: arguments.start_up,
-        replicas: arguments.replicas.unwrap_or(plan.policy().wanted().min.max(1)),
+        replicas: arguments.replicas.unwrap_or(plan.mode().min().max(1)),
     }
 }
 

@@ -49,11 +49,14 @@ A policy file has the keys of [service.NAME.autoscale]; several are compared sid
 
   min = 2                               # default 1
   max = 20
+  mode = \"kubernetes\"                   # or \"fast\": within seconds, as Knative decides; default kubernetes
   interval = \"15s\"                      # between two decisions; default 15s
   tolerance = 0.1                       # how far from a target is still on it; default 0.1
   metrics = [ { cpu_percent = 70 }, { requests_per_second = 100 } ]    # default: the first, 80
   scale_up   = { stabilization = \"0s\",   policies = [ { percent = 50, period = \"60s\" }, { replicas = 5, period = \"60s\" } ] }
   scale_down = { stabilization = \"300s\", policies = [ { percent = 10, period = \"60s\" } ], select = \"min\" }
+
+docs/configuration.md has all of them; memory and requests in flight are not told by a load.
 
 The model: load spreads evenly over ready replicas, each serves --capacity and takes --start-up to start.
 Exit codes: 3 for a file that is not one of these.";

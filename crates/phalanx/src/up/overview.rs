@@ -14,6 +14,7 @@ use phalanx_balance::health;
 use phalanx_fleet::{FleetHandle, LostLines, ReplicaState, ServiceState, Standing};
 use phalanx_gateway::{EndpointState as GatewayEndpoint, Gateway, GatewayState, Verification};
 use phalanx_telemetry::{
+    autoscale::{self, AutoscaleReading},
     clock, connections,
     discovery::DiscoveryFamily,
     overload,
@@ -69,6 +70,8 @@ impl Overview {
         }
         let counted = fleet.clone();
         registry.add(replicas::collector(move || counted.state().iter().flat_map(replica_counts).collect()));
+        let decided = fleet.clone();
+        registry.add(autoscale::collector(move || decided.state().iter().filter_map(reading).collect()));
         let measured = fleet.clone();
         registry.add(replica_use::collector(move || uses(&measured, &lost)));
         let is_draining = AtomicBool::new(false);
@@ -222,6 +225,17 @@ fn replica_counts(service: &ServiceState) -> Vec<ReplicaCount> {
                 as u64,
         })
         .collect()
+}
+
+/// What the autoscaler of a service has decided last, if there is one.
+fn reading(state: &ServiceState) -> Option<AutoscaleReading> {
+    let decided = state.autoscale.as_ref()?;
+    let metrics = decided.metrics.iter();
+    Some(AutoscaleReading {
+        service: state.service.to_string(),
+        desired: decided.desired,
+        metrics: metrics.filter_map(|metric| Some((metric.name.to_string(), metric.value?))).collect(),
+    })
 }
 
 fn uses(fleet: &FleetHandle, lost: &LostLines) -> Uses {

@@ -6,7 +6,9 @@ use super::*;
 use crate::{
     behavior::{Amount, Rate, Rules, Select},
     group::Startup,
+    host::{Footprint, Host, host_limit},
     metric::{Goal, Metric, MetricError, Target},
+    pod::{Leaving, Phase, Pod, Readiness, Sample},
     policy::Wanted,
     tolerance::Tolerance,
 };
@@ -35,6 +37,7 @@ fn observed(replicas: u32, values: &[Option<i64>]) -> Observed {
     Observed {
         replicas,
         replicas_existing: replicas,
+        crashing: 0,
         pods: Vec::new(),
         readings: values.iter().map(reading).collect(),
     }
@@ -175,4 +178,79 @@ fn a_reading_too_few_counts_as_not_read() {
     let decision = decide(&policy(None), &mut state, &observed(4, &[Some(2)]), Duration::ZERO);
     assert_eq!(decision.replicas, 4);
     assert_eq!(decision.reasons.first_failure().unwrap().1, &MetricError::NotRead);
+}
+
+/// Replicas that have been ready for long, by what each has of `metrics`, in thousandths.
+fn measured(replicas: u32, crashing: u32, metrics: &[Metric], values: &[&[i64]]) -> (Policy, Observed) {
+    let now = Duration::from_secs(10_000);
+    let names: Vec<_> = (0..values[0].len()).map(|index| index.to_string()).collect();
+    let pod = |name: &String| Pod {
+        name: name.clone(),
+        phase: Phase::Running,
+        leaving: Leaving::No,
+        started: Some(Duration::ZERO),
+        readiness: Some(Readiness::Ready { since: Duration::from_secs(1) }),
+    };
+    let reading = |metric: &Metric, values: &&[i64]| {
+        let sample =
+            |value: &i64| Sample { value_milli: *value, taken: now, window: Duration::from_secs(15) };
+        let samples = names.iter().cloned().zip(values.iter().map(sample)).collect();
+        match metric.target {
+            Target::Utilization { .. } => Reading::Resource {
+                samples,
+                requests: names.iter().map(|name| (name.clone(), 1_000)).collect(),
+            },
+            _ => Reading::Pods(samples),
+        }
+    };
+    let observed = Observed {
+        replicas,
+        replicas_existing: replicas,
+        crashing,
+        pods: names.iter().map(pod).collect(),
+        readings: metrics.iter().zip(values).map(|(metric, values)| reading(metric, values)).collect(),
+    };
+    let wanted = Wanted { max: 200, metrics: metrics.to_vec(), ..policy(None).wanted().clone() };
+    (Policy::try_from(wanted).unwrap(), observed)
+}
+
+fn line(policy: &Policy, observed: &Observed) -> String {
+    let mut state = State::resumed(Vec::new(), Changes::default());
+    decide(policy, &mut state, observed, Duration::from_secs(10_000)).reasons.to_string()
+}
+
+#[test]
+fn replicas_that_crash_are_no_capacity() {
+    let metrics = [Metric::requests_per_second(100_000)];
+    for (crashing, values, expected) in [
+        // Three have to serve what two do, and two crash besides.
+        (2, &[150_000, 150_000][..], expect!["4 → 5: requests 150 > 100 asks 5; 2 not counted, crashing"]),
+        (2, &[100_000, 100_000], expect!["held at 4: requests 100 = 100 asks 4; 2 not counted, crashing"]),
+        (2, &[20_000, 20_000], expect!["4 → 2: requests 20 < 100 asks 2; 2 not counted, crashing"]),
+        // As many again as are needed, and no more, however many crash.
+        (3, &[190_000], expect!["held at 4: requests 190 > 100 asks 4; 3 not counted, crashing"]),
+    ] {
+        let (policy, observed) = measured(4, crashing, &metrics, &[values]);
+        expected.assert_eq(&line(&policy, &observed));
+    }
+}
+
+#[test]
+fn requests_in_flight_win_where_the_processor_is_idle() {
+    let metrics = [Metric::cpu_percent(70), Metric::in_flight(20_000)];
+    // What waits for others uses no processor time: the slower the answers, the more idle it looks.
+    let (policy, observed) = measured(3, 0, &metrics, &[&[100, 80, 120], &[40_000, 50_000, 60_000]]);
+    expect!["3 → 6: cpu 10% < 70% asks 1, in_flight 50 > 20 asks 8; in_flight wins; limited by doubling (ScaleUpLimit)"].assert_eq(&line(&policy, &observed));
+}
+
+#[test]
+fn a_small_machine_is_a_reason() {
+    let metrics = [Metric::requests_per_second(1_000)];
+    let (policy, mut observed) = measured(4, 0, &metrics, &[&[50_000, 50_000, 50_000, 50_000]]);
+    let host = Host { cpu_milli: 2_000, memory_bytes: None };
+    let policy = policy.on(host_limit(host, Footprint::default()));
+    expect!["4 → 8: requests 50 > 1 asks 200; limited by max 8: 2 cores (TooManyReplicas)"]
+        .assert_eq(&line(&policy, &observed));
+    observed.replicas = 12;
+    expect!["12 → 8: there were more than max 8: 2 cores"].assert_eq(&line(&policy, &observed));
 }

@@ -17,7 +17,10 @@ impl Display for Reasons {
         }
         match self.course {
             Course::Paused => write!(formatter, "paused while there are no replicas (ScalingDisabled)"),
-            Course::AboveMax => write!(formatter, "there were more than max {}", self.to),
+            Course::AboveMax => {
+                write!(formatter, "there were more than max {}", self.to)?;
+                self.host_limit_to(formatter)
+            }
             Course::BelowMin => write!(formatter, "there were fewer than min {}", self.to),
             Course::Blind => {
                 self.metrics_to(formatter)?;
@@ -37,6 +40,9 @@ impl Reasons {
             let separator = if index == 0 { "" } else { ", " };
             write!(formatter, "{separator}{reason}")?;
         }
+        if self.crashing > 0 {
+            write!(formatter, "; {} not counted, crashing", self.crashing)?;
+        }
         Ok(())
     }
 
@@ -52,13 +58,24 @@ impl Reasons {
             write!(formatter, "; stabilized at {} ({name})", stabilized.replicas)?;
         }
         if limiting != Limiting::Nothing {
-            write!(formatter, "; limited by {limiting} ({})", limiting.name())?;
+            write!(formatter, "; limited by {limiting}")?;
+            if let Limiting::Max(_) = limiting {
+                self.host_limit_to(formatter)?;
+            }
+            write!(formatter, " ({})", limiting.name())?;
         }
         match self.cooldown() {
             Some(Cooldown { cause: Cause::Window, left, .. }) => write!(formatter, "; held for {left:?}"),
             Some(Cooldown { cause: Cause::Rate, left, .. }) => write!(formatter, "; more in {left:?}"),
             None => Ok(()),
         }
+    }
+}
+
+impl Reasons {
+    /// Why max is no more, behind the number.
+    fn host_limit_to(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        self.host_limit.map_or(Ok(()), |limit| write!(formatter, ": {limit}"))
     }
 }
 

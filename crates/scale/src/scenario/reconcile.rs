@@ -133,6 +133,7 @@ impl Case {
         Observed {
             replicas: self.spec_replicas,
             replicas_existing: self.status_replicas.unwrap_or(self.spec_replicas),
+            crashing: 0,
             pods,
             readings: readings.collect(),
         }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use crate::{
-    decide::{Decision, Observed, decide},
+    Signal,
+    decide::Observed,
+    fast,
     metric::{Reading, Resource, Target},
     number,
     pod::{Leaving, Phase, Pod, Readiness, Sample, Samples},
     policy::Policy,
     simulation::REPLICAS_SIMULATED_MAX,
-    state::State,
 };
 
 /// What one replica can do, and how long it takes to begin.
@@ -25,6 +26,11 @@ pub struct Service {
 
 /// Before the trace begins, so that the first replicas are no longer young then.
 const BEFORE: Duration = Duration::from_secs(24 * 3600);
+
+/// A time of the trace as decisions know it.
+pub(super) fn clock(at: Duration) -> Duration {
+    at + BEFORE
+}
 
 pub(super) struct Fleet<'a> {
     service: &'a Service,
@@ -58,17 +64,16 @@ impl<'a> Fleet<'a> {
         number::replicas(load / one + i64::from(load % one != 0))
     }
 
-    pub(super) fn decide(
+    /// What a `HorizontalPodAutoscaler` would observe.
+    pub(super) fn observed(
         &self,
         policy: &Policy,
-        state: &mut State,
         load_milli: i64,
         window: Duration,
         at: Duration,
-    ) -> Decision {
-        let ready = i64::from(self.ready(at));
-        let share = load_milli.checked_div(ready).unwrap_or_default();
-        let sample = |value_milli| Sample { value_milli, taken: at + BEFORE, window };
+    ) -> Observed {
+        let share = load_milli.checked_div(i64::from(self.ready(at))).unwrap_or_default();
+        let sample = |value_milli| Sample { value_milli, taken: clock(at), window };
         let samples = |value_milli: i64| -> Samples {
             let ready = self.started.iter().enumerate().filter(|(_, started)| self.serves(**started, at));
             ready.map(|(index, _)| (index.to_string(), sample(value_milli))).collect()
@@ -85,24 +90,36 @@ impl<'a> Fleet<'a> {
                 Reading::Failed("not part of the model".to_owned())
             }
         };
-        let observed = Observed {
+        let pods = self.started.iter().enumerate();
+        Observed {
             replicas: self.replicas(),
             replicas_existing: self.replicas(),
-            pods: self
-                .started
-                .iter()
-                .enumerate()
-                .map(|(index, started)| self.pod(index, *started, at))
-                .collect(),
+            crashing: 0,
+            pods: pods.map(|(index, started)| self.pod(index, *started, at)).collect(),
             readings: policy.wanted().metrics.iter().map(|metric| reading(&metric.target)).collect(),
-        };
-        decide(policy, state, &observed, at + BEFORE)
+        }
+    }
+
+    /// What a fast decision would observe.
+    pub(super) fn observed_fast(
+        &self,
+        policy: &fast::Policy,
+        load_milli: i64,
+        at: Duration,
+    ) -> fast::Observed {
+        let reading = |aim: &fast::Aim| (aim.signal == Signal::Requests).then_some(load_milli);
+        fast::Observed {
+            replicas: self.replicas(),
+            ready: self.ready(at),
+            crashing: 0,
+            readings: policy.wanted().aims.iter().map(reading).collect(),
+            traffic: if load_milli > 0 { fast::Traffic::Some } else { fast::Traffic::None },
+        }
     }
 
     /// Starts replicas, or stops the youngest.
-    pub(super) fn scale(&mut self, policy: &Policy, state: &mut State, replicas: u32, at: Duration) {
-        state.changed(policy, self.replicas(), replicas, at + BEFORE);
-        self.resize(replicas, at + BEFORE);
+    pub(super) fn scale(&mut self, replicas: u32, at: Duration) {
+        self.resize(replicas, clock(at));
     }
 
     fn resize(&mut self, replicas: u32, started: Duration) {
@@ -127,7 +144,7 @@ impl<'a> Fleet<'a> {
 
     /// Those of the beginning serve, however long a start takes.
     fn serves(&self, started: Duration, at: Duration) -> bool {
-        started < BEFORE || started.saturating_add(self.service.start_up) <= at + BEFORE
+        started < BEFORE || started.saturating_add(self.service.start_up) <= clock(at)
     }
 
     fn capacity_of_one(&self) -> i64 {

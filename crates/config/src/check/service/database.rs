@@ -4,6 +4,7 @@
 
 use phalanx_scale::rollout::Pace;
 
+use super::autoscale::Extent;
 use crate::{
     located::At,
     model::{Connections, REPLICAS_MAX},
@@ -22,7 +23,7 @@ const RESERVE_DEFAULT: u32 = 10;
 /// The connections of one replica, when those of all fit into what the database takes.
 pub(super) fn connections(
     given: &At<raw::DatabaseConnections>,
-    replicas: u32,
+    Extent { most: replicas, key, .. }: Extent,
     pace: Pace,
     report: &mut Report,
 ) -> Connections {
@@ -47,9 +48,9 @@ pub(super) fn connections(
         let or_surge = if surge > 0 { ", or `rollout.max_surge`" } else { "" };
         let help = match room / pace.fenceposts(replicas).max_total.max(1) {
             fitting @ 2.. => format!(
-                "lower `connections` to {fitting}, or `replicas`{or_surge}, or raise `max_connections` here and in PostgreSQL"
+                "lower `connections` to {fitting}, or {key}{or_surge}, or raise `max_connections` here and in PostgreSQL"
             ),
-            _ => format!("lower `replicas`{or_surge}, or raise `max_connections` here and in PostgreSQL"),
+            _ => format!("lower {key}{or_surge}, or raise `max_connections` here and in PostgreSQL"),
         };
         report.fault(*span, message, help);
     }

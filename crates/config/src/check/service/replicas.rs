@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use toml::Spanned;
 
-use super::{database, dependencies, probes, resources::resources, rollout};
+use super::{autoscale::scaling, database, dependencies, probes, resources::resources, rollout};
 use crate::{
     located::At,
-    model::{Replicas, ReplicasLimit, Source},
+    model::{Replicas, ReplicasLimit, Source, Span},
     raw,
     report::Report,
     source::clipped,
@@ -20,8 +20,14 @@ const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(30);
 const RESERVED_VARIABLES: [&str; 2] = ["PORT", "PHALANX_INSTANCE"];
 
 /// Checks the keys of a service that Phalanx runs.
-pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &mut Report) -> Option<Source> {
+pub(super) fn source(
+    command: At<Vec<At<String>>>,
+    raw: raw::Service,
+    service: Span,
+    report: &mut Report,
+) -> Option<Source> {
     let resources = resources(&raw, report);
+    let (autoscale, extent) = scaling(&raw, service, report);
     for (key, message) in [
         (raw.passive_health.map(|key| key.span), "`passive_health` has no effect beside `command`"),
         (raw.active_health.map(|key| key.span), "`active_health` has no effect beside `command`"),
@@ -30,12 +36,11 @@ pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &m
     }
     let probes = probes::probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
     let back_off = probes::back_off(raw.back_off.as_ref(), report);
-    let replicas = raw.replicas.map_or(1, |replicas| replicas.value).into();
     let rollout = rollout::policy(raw.rollout, report);
     let mut env = raw.env.map(|given| env(given.value, report)).unwrap_or_default();
     let limit = match raw.database {
         Some(given) => {
-            let connections = database::connections(&given, replicas, rollout.pace, report);
+            let connections = database::connections(&given, extent, rollout.pace, report);
             env.entry(database::CONNECTIONS.to_owned()).or_insert_with(|| connections.each.to_string());
             ReplicasLimit::Connections(connections)
         }
@@ -45,7 +50,7 @@ pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &m
     Some(Source::Replicas(Replicas {
         command_span: command.span,
         command: program(command, "the command is empty", report)?,
-        replicas,
+        replicas: extent.start,
         limit,
         env,
         startup: probes.startup,
@@ -56,6 +61,7 @@ pub(super) fn source(command: At<Vec<At<String>>>, raw: raw::Service, report: &m
         resources,
         rollout,
         depends_on: dependencies::names(raw.depends_on),
+        autoscale,
     }))
 }
 

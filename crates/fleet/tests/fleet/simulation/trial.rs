@@ -23,7 +23,7 @@ use super::{
     step::Step,
 };
 use crate::{
-    harness::{BACK_OFF, Running, Setup, eventually, replicas, within},
+    harness::{Running, Setup, eventually, replicas, within},
     recorder::Asked,
 };
 
@@ -110,7 +110,7 @@ impl Trial {
 
     fn template(&mut self, program: Program) -> Box<phalanx_config::Replicas> {
         let on_stall = *self.random.choice(&["hold", "roll_back"]).unwrap();
-        replicas(&format!("back_off = {BACK_OFF}\n{}", program.keys(&self.folder(), on_stall)))
+        replicas(&program.keys(&self.folder(), on_stall))
     }
 
     /// To the process of a replica, if any has one.
