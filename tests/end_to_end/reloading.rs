@@ -1,6 +1,6 @@
 //! The file is read again: what it changes, what it cannot change, and what it may not be.
 
-use std::{collections::BTreeSet, fs};
+use std::fs;
 
 use rustix::process::Signal;
 
@@ -17,30 +17,26 @@ fn reload(phalanx: &Phalanx) -> Ended {
     run(&phalanx.home, &["reload", "--admin", &phalanx.admin.to_string()])
 }
 
-fn pids(phalanx: &Phalanx) -> BTreeSet<u32> {
-    phalanx.endpoints().iter().filter_map(|endpoint| endpoint.pid).collect()
-}
-
 #[test]
 fn what_the_file_says_of_replicas_is_rolled_out() {
     let phalanx = Phalanx::up(&greeting("one"));
-    let before = pids(&phalanx);
+    let before = phalanx.serving();
     phalanx.home.write("phalanx.toml", &format!("# another line\n{}", greeting("one")));
     let ended = reload(&phalanx).with_code(0);
     assert!(ended.stdout.contains("nothing that is not so already"), "{ended:#?}");
-    assert_eq!(pids(&phalanx), before);
+    assert_eq!(phalanx.serving(), before);
 
     phalanx.home.write("phalanx.toml", &greeting("two"));
     let ended = reload(&phalanx).with_code(0);
     assert!(ended.stdout.contains("the file changes api"), "{ended:#?}");
-    assert!(pids(&phalanx).is_disjoint(&before));
-    assert_eq!(phalanx.get("/env?GREETING").body, "two");
+    assert!(phalanx.serving_becomes(2).is_disjoint(&before));
+    until("only the new ones answer", || phalanx.get("/env?GREETING").body == "two");
 
     phalanx.home.write("phalanx.toml", &greeting("two").replace("replicas = 2", "replicas = 3"));
-    let before = pids(&phalanx);
+    let before = phalanx.serving_becomes(2);
     reload(&phalanx).with_code(0);
-    let after = pids(&phalanx);
-    assert!(after.len() == 3 && after.is_superset(&before), "{before:?} {after:?}");
+    let after = phalanx.serving_becomes(3);
+    assert!(after.is_superset(&before), "{before:?} {after:?}");
     phalanx.stop();
 }
 
@@ -48,7 +44,7 @@ fn what_the_file_says_of_replicas_is_rolled_out() {
 #[test]
 fn a_file_that_is_missing_or_faulty_or_asks_for_too_much_changes_nothing() {
     let phalanx = Phalanx::up(&greeting("one"));
-    let before = pids(&phalanx);
+    let before = phalanx.serving();
     for (text, reason) in [
         ("[gatway]".to_owned(), "unknown key `gatway`"),
         (greeting("two").replace("path = '/'\n", "path = '/api'\n"), "needs a restart of Phalanx: [[route]]"),
@@ -58,7 +54,7 @@ fn a_file_that_is_missing_or_faulty_or_asks_for_too_much_changes_nothing() {
     ] {
         phalanx.home.write("phalanx.toml", &text);
         reload(&phalanx).with_code(1).complains(&[reason]);
-        assert_eq!(pids(&phalanx), before, "{reason}");
+        assert_eq!(phalanx.serving(), before, "{reason}");
     }
     fs::remove_file(phalanx.home.path().join("phalanx.toml")).unwrap();
     reload(&phalanx).with_code(1).complains(&["nothing is changed: read phalanx.toml"]);
@@ -66,22 +62,22 @@ fn a_file_that_is_missing_or_faulty_or_asks_for_too_much_changes_nothing() {
 
     phalanx.program.signal(Signal::HUP);
     phalanx.program.stderr.tells("and is not followed");
-    assert_eq!(pids(&phalanx), before);
+    assert_eq!(phalanx.serving(), before);
     phalanx.stop_after_errors();
 }
 
 #[test]
 fn a_hangup_has_the_file_read_again() {
     let phalanx = Phalanx::up(&greeting("one"));
-    let before = pids(&phalanx);
+    let before = phalanx.serving();
     phalanx.home.write("phalanx.toml", &greeting("two"));
     phalanx.program.signal(Signal::HUP);
     phalanx.program.stderr.tells("the file was read again services=1");
     until("all replicas are others", || {
-        let after = pids(&phalanx);
+        let after = phalanx.serving();
         after.len() == 2 && after.is_disjoint(&before)
     });
-    assert_eq!(phalanx.get("/env?GREETING").body, "two");
+    until("only the new ones answer", || phalanx.get("/env?GREETING").body == "two");
     phalanx.program.signal(Signal::HUP);
     phalanx.program.stderr.tells("the file was read again services=0");
     phalanx.stop();
