@@ -13,6 +13,7 @@ pub mod events;
 pub mod fast;
 pub mod group;
 pub mod host;
+mod line;
 pub mod metric;
 mod mode;
 mod number;

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Thousandths, fast::Aim, host::HostLimit};
+use crate::{Thousandths, fast::Aim, host::HostLimit, line};
 
 /// Why a number was decided.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,26 +101,16 @@ pub enum Limiting {
 
 impl Display for Reasons {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        if self.from == self.to {
-            write!(formatter, "held at {}: ", self.to)?;
-        } else {
-            write!(formatter, "{} → {}: ", self.from, self.to)?;
-        }
+        line::numbers_to(formatter, self.from, self.to)?;
         match self.course {
             Course::AboveMax => {
                 write!(formatter, "there were more than max {}", self.to)?;
-                return self.host_limit_to(formatter);
+                return line::host_limit_to(formatter, self.host_limit);
             }
             Course::BelowMin => return write!(formatter, "there were fewer than min {}", self.to),
             Course::Blind | Course::Woken | Course::Measured { .. } => {}
         }
-        for (index, reason) in self.metrics.iter().enumerate() {
-            let separator = if index == 0 { "" } else { ", " };
-            write!(formatter, "{separator}{reason}")?;
-        }
-        if self.crashing > 0 {
-            write!(formatter, "; {} not counted, crashing", self.crashing)?;
-        }
+        line::metrics_to(formatter, &self.metrics, self.crashing)?;
         if let Some(until) = self.panic_until {
             write!(formatter, "; panic, so never down for {:?}", self.left(until))?;
         }
@@ -140,7 +130,7 @@ impl Reasons {
             Limiting::Min => write!(formatter, "; limited by min {} (TooFewReplicas)", self.to),
             Limiting::Max => {
                 write!(formatter, "; limited by max {}", self.to)?;
-                self.host_limit_to(formatter)?;
+                line::host_limit_to(formatter, self.host_limit)?;
                 write!(formatter, " (TooManyReplicas)")
             }
             Limiting::Up => write!(formatter, "; limited by the rate of growth (ScaleUpLimit)"),
@@ -162,10 +152,6 @@ impl Reasons {
             }
             Limiting::Waking => write!(formatter, "; a request waits for the first replica"),
         }
-    }
-
-    fn host_limit_to(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        self.host_limit.map_or(Ok(()), |limit| write!(formatter, ": {limit}"))
     }
 
     fn left(&self, until: Duration) -> Duration {

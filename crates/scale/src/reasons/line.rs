@@ -3,23 +3,19 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::{
-    Thousandths,
+    Thousandths, line,
     metric::{Measured, Target},
     reasons::{Cause, Cooldown, Course, Limiting, MetricReason, Pass, RateReason, Reasons},
 };
 
 impl Display for Reasons {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        if self.from == self.to {
-            write!(formatter, "held at {}: ", self.to)?;
-        } else {
-            write!(formatter, "{} → {}: ", self.from, self.to)?;
-        }
+        line::numbers_to(formatter, self.from, self.to)?;
         match self.course {
             Course::Paused => write!(formatter, "paused while there are no replicas (ScalingDisabled)"),
             Course::AboveMax => {
                 write!(formatter, "there were more than max {}", self.to)?;
-                self.host_limit_to(formatter)
+                line::host_limit_to(formatter, self.host_limit)
             }
             Course::BelowMin => write!(formatter, "there were fewer than min {}", self.to),
             Course::Blind => {
@@ -36,14 +32,7 @@ impl Display for Reasons {
 
 impl Reasons {
     fn metrics_to(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        for (index, reason) in self.metrics.iter().enumerate() {
-            let separator = if index == 0 { "" } else { ", " };
-            write!(formatter, "{separator}{reason}")?;
-        }
-        if self.crashing > 0 {
-            write!(formatter, "; {} not counted, crashing", self.crashing)?;
-        }
-        Ok(())
+        line::metrics_to(formatter, &self.metrics, self.crashing)
     }
 
     fn pass_to(&self, pass: Pass, formatter: &mut Formatter<'_>) -> fmt::Result {
@@ -60,7 +49,7 @@ impl Reasons {
         if limiting != Limiting::Nothing {
             write!(formatter, "; limited by {limiting}")?;
             if let Limiting::Max(_) = limiting {
-                self.host_limit_to(formatter)?;
+                line::host_limit_to(formatter, self.host_limit)?;
             }
             write!(formatter, " ({})", limiting.name())?;
         }
@@ -69,13 +58,6 @@ impl Reasons {
             Some(Cooldown { cause: Cause::Rate, left, .. }) => write!(formatter, "; more in {left:?}"),
             None => Ok(()),
         }
-    }
-}
-
-impl Reasons {
-    /// Why max is no more, behind the number.
-    fn host_limit_to(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        self.host_limit.map_or(Ok(()), |limit| write!(formatter, ": {limit}"))
     }
 }
 
