@@ -2,7 +2,7 @@
 //!
 //! Invariant: every connection is a task of [`serve`], and none outlives it.
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{error::Error, io, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -94,6 +94,6 @@ async fn answer(stream: TcpStream, routes: Router, stop: CancellationToken) {
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "admin connection broke");
+        tracing::debug!(error = &error as &dyn Error, "admin connection broke");
     }
 }

@@ -7,7 +7,7 @@ mod peer;
 mod preface;
 mod streams;
 
-use std::{io, net::SocketAddr, pin::pin, time::Duration};
+use std::{error::Error, io, net::SocketAddr, pin::pin, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::{http1, http2};
@@ -102,7 +102,7 @@ async fn connection(stream: TcpStream, service: Routes, stop: CancellationToken)
         Ok(Err(_)) | Err(_) => return,
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke");
+        tracing::debug!(error = &error as &dyn Error, "a connection broke");
     }
 }
 

@@ -13,6 +13,7 @@ mod hierarchy;
 mod tests;
 
 use std::{
+    error::Error,
     fs, io,
     path::{Path, PathBuf},
     process,
@@ -20,6 +21,7 @@ use std::{
 };
 
 use phalanx_config::{Replicas, Resources, ServiceName};
+use phalanx_telemetry::chain;
 
 pub(crate) use self::group::Group;
 use self::hierarchy::own_group;
@@ -43,7 +45,7 @@ pub(crate) enum Unenforced {
     NoControllers { group: PathBuf, missing: Vec<&'static str> },
     #[error("cgroup `{}` holds other processes than phalanx", group.display())]
     Shared { group: PathBuf },
-    #[error("cannot change `{}`: {source}", path.display())]
+    #[error("cannot change `{}`", path.display())]
     Refused { path: PathBuf, source: io::Error },
 }
 
@@ -83,7 +85,7 @@ impl Limits {
             Ok(tree) => Self::Enforced(tree),
             Err(cause) => {
                 for (service, _) in limited {
-                    tracing::warn!(%service, %cause, hint = cause.hint(), "limits are not enforced");
+                    tracing::warn!(%service, cause = &cause as &dyn Error, hint = cause.hint(), "limits are not enforced");
                 }
                 Self::NotEnforced(cause)
             }
@@ -93,7 +95,7 @@ impl Limits {
     pub(crate) fn state_of(&self, replicas: &Replicas) -> LimitsState {
         match self {
             Self::NotEnforced(cause) if has_limits(replicas) => {
-                LimitsState::NotEnforced { cause: Arc::from(cause.to_string()) }
+                LimitsState::NotEnforced { cause: Arc::from(chain(cause).to_string()) }
             }
             Self::Enforced(_) if has_limits(replicas) => LimitsState::Enforced,
             _ => LimitsState::None,
@@ -185,7 +187,7 @@ impl Tree {
 impl Drop for Tree {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
-            tracing::debug!(%error, "a cgroup of phalanx is left behind");
+            tracing::debug!(error = &error as &dyn Error, "a cgroup of phalanx is left behind");
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What the fleet tells its user: which replica, what happened, what follows from it, and what to do.
 //!
 //! `ERROR` where a person has to act, `WARN` where the fleet helps itself, `INFO` for the normal life.
-//! Elsewhere: when something is told (`crate::life`). A stream of events for the admin API can be fed from [`tell`].
+//! Elsewhere: when something is told (`crate::life`); the same as events, for the admin API (`crate::events::told`).
 
 mod hints;
 
-use std::{fmt, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
+use phalanx_telemetry::chain;
 use tracing::{
     error,
     field::{DisplayValue, display},
@@ -43,9 +44,9 @@ impl<'a> Facts<'a> {
     pub(crate) fn last_answer(
         &self,
         kind: ProbeKind,
-    ) -> (Option<DisplayValue<&'a ProbeError>>, Option<DisplayValue<&'static str>>) {
+    ) -> (Option<DisplayValue<impl fmt::Display + 'a>>, Option<DisplayValue<&'static str>>) {
         let error = self.last_answers.and_then(|answers| answers.get(&kind));
-        (error.map(display), error.map(|error| display(probe_hint(error, kind))))
+        (error.map(|error| display(chain(error))), error.map(|error| display(probe_hint(error, kind))))
     }
 }
 
@@ -86,7 +87,10 @@ pub(crate) fn tell(tell: Tell, facts: &Facts<'_>) {
         Tell::NotReady { failures } => {
             let (probe, (last_answer, _)) =
                 (Asked(&rules.readiness), facts.last_answer(ProbeKind::Readiness));
-            warn!(%service, %instance, %probe, address, failures, last_answer, "replica is not ready, and gets no requests");
+            warn!(
+                %service, %instance, %probe, address, failures, last_answer,
+                "replica is not ready, and gets no requests"
+            );
         }
         Tell::Hangs { failures, pause } => {
             let (probe, next_start_in) = (Asked(rules.probe(ProbeKind::Liveness)), Rounded(pause));
@@ -153,5 +157,6 @@ pub(crate) fn unacknowledged(
 pub(crate) fn unasked(target: &Target, kind: ProbeKind, error: &ProbeError) {
     let (instance, hint) = (&target.instance, probe_hint(error, kind));
     let probe = Asked(target.template.rules.probe(kind));
-    warn!(%instance, %probe, %error, hint, "a probe could not be made; its replica is left as it is");
+    let error = error as &dyn Error;
+    warn!(%instance, %probe, error, hint, "a probe could not be made; its replica is left as it is");
 }

@@ -52,7 +52,7 @@ pub(crate) enum ProbeError {
     Closed,
     #[error("{exit}, {words}")]
     Exit { exit: ExitStatus, words: String },
-    #[error("the probe could not be made: {0}")]
+    #[error("the probe could not be made")]
     Unasked(#[from] Unasked),
     #[error("{0}")]
     Io(io::Error),

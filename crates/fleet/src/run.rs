@@ -1,10 +1,8 @@
 //! One run of a replica: a process, its port, what it prints, and how it is probed.
 
-use std::{
-    error::Error, fmt, io, iter, net::SocketAddr, path::PathBuf, process::ExitStatus, sync::Arc,
-    time::Duration,
-};
+use std::{fmt, io, net::SocketAddr, path::PathBuf, process::ExitStatus, sync::Arc, time::Duration};
 
+use phalanx_telemetry::chain;
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -57,11 +55,7 @@ impl fmt::Display for Previous {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => Ok(()),
-            Self::NotStarted(error) => {
-                error.fmt(formatter)?;
-                let mut causes = iter::successors(error.source(), |cause| (*cause).source());
-                causes.try_for_each(|cause| write!(formatter, ": {cause}"))
-            }
+            Self::NotStarted(error) => chain(error).fmt(formatter),
             Self::Ended { exit, exceeded: None, .. } => exit.fmt(formatter),
             Self::Ended { exit, exceeded: Some(limit), .. } => {
                 write!(formatter, "{exit}, out of memory at its limit of {limit} bytes")

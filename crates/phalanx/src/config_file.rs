@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use phalanx_config::{Config, EnvFile, FILE_BYTES_MAX, Faults, Replicas, ServiceName, Source};
+use phalanx_telemetry::chain;
 
 use crate::{
     exit::Failure,
@@ -132,7 +133,7 @@ pub(crate) fn check_programs(config: &Config, left_out: &BTreeSet<ServiceName>) 
     let faults = started.filter_map(|(name, service)| {
         let Source::Replicas(replicas) = &service.source else { return None };
         let error = phalanx_fleet::find_program(replicas).err()?;
-        let message = format!("service `{name}` cannot be started: {error}");
+        let message = format!("service `{name}` cannot be started: {}", chain(&error));
         Some(config.fault_at(replicas.command_span, message, error.hint()))
     });
     refuse(faults)

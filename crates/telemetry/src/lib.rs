@@ -5,6 +5,7 @@
 //! Elsewhere: which metrics a component has (the component); where they are served (`phalanx-admin`, `phalanx-api`).
 
 pub mod autoscale;
+mod chain;
 pub mod clock;
 pub mod connections;
 pub mod discovery;
@@ -24,4 +25,5 @@ pub mod scraped;
 pub mod upstream;
 mod writers;
 
+pub use chain::chain;
 pub use durations::DurationTotals;

@@ -7,7 +7,6 @@
 //! Whoever logs never waits for standard error: a thread writes, and lines that it cannot get rid of in time are lost, since
 //! there is nowhere left to report them.
 
-mod chain;
 mod json;
 #[cfg(test)]
 mod tests;

@@ -33,7 +33,7 @@ fn ours() -> String {
 fn refusal(group: &TempDir) -> String {
     let error = Tree::open(group.path()).unwrap_err();
     assert!(!error.hint().is_empty());
-    error.to_string().replace(&group.path().display().to_string(), "GROUP")
+    chain(&error).to_string().replace(&group.path().display().to_string(), "GROUP")
 }
 
 #[test]

@@ -21,8 +21,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::chain::chain;
-use crate::escape;
+use crate::{chain, escape};
 
 /// Writes an event as a line of JSON.
 pub(super) struct JsonLines;

@@ -12,8 +12,7 @@ use tracing_subscriber::{
     fmt::format::Writer,
 };
 
-use super::chain::chain;
-use crate::escape;
+use crate::{chain, escape};
 
 /// Writes fields as text.
 pub(super) struct TextFields;
