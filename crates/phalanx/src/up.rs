@@ -36,6 +36,7 @@ use reload::Reloader;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
+    runtime::{self, Runtime},
     task::{JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -55,6 +56,13 @@ struct Wanted {
     left_out: BTreeSet<ServiceName>,
     /// Without a live view, also on a terminal.
     is_plain: bool,
+}
+
+impl Wanted {
+    /// The services with replicas that are to run.
+    fn replicated(&self) -> impl Iterator<Item = (&ServiceName, &Replicas)> {
+        replicated(&self.config).filter(|(name, _)| !self.left_out.contains(*name))
+    }
 }
 
 /// Runs gateway, fleet and admin API.
@@ -85,18 +93,19 @@ fn replicated(config: &Config) -> impl Iterator<Item = (&ServiceName, &Replicas)
 }
 
 fn run(wanted: &Wanted) -> Result<(), Failure> {
-    let printing = printing::start(&wanted.config.log, wanted.is_plain)?;
+    let printing = printing::start(wanted)?;
     raise_open_files_max();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("start the runtime")
-        .map_err(Failure::Runtime)?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let outcome = run_until_stopped(wanted, &printing).await;
         printing.finish().await;
         outcome
     })
+}
+
+/// Of one thread: what is on the hot path has threads of its own.
+fn runtime() -> Result<Runtime, Failure> {
+    let built = runtime::Builder::new_current_thread().enable_all().build();
+    built.context("start the runtime").map_err(Failure::Runtime)
 }
 
 /// Lets this process have as many connections as the system allows it: the usual soft limit of 1024 files is meant for
@@ -131,12 +140,12 @@ enum Task {
 }
 
 async fn run_until_stopped(wanted: &Wanted, printing: &Printing) -> Result<(), Failure> {
-    let Wanted { config, origin, left_out, .. } = wanted;
+    let Wanted { config, origin, .. } = wanted;
     // Never directly: standard output may stand still, and with it everything that runs on this thread.
     let say = |text: String| drop(printing.lines.try_send(OutputLine::verbatim(text)));
     let mut signals = Signals::listen().context("listen to signals").map_err(Failure::Runtime)?;
     let mut running = start(wanted, printing).await?;
-    say(banner::starting(config, left_out, &running.overview.addresses()));
+    say(banner::starting(wanted, &running.overview.addresses()));
     let fleet = running.fleet.clone();
     let mut ready = pin!(fleet.all_ready());
     let mut is_ready = false;
@@ -180,9 +189,7 @@ fn unexpected(ended: Result<Task, JoinError>) -> anyhow::Error {
 
 /// Binds every address, so that a taken one is told before anything has been started.
 async fn bind(config: &Config) -> Result<(Listeners, TcpListener), Failure> {
-    let workers =
-        config.gateway.workers.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    let listeners = Listeners::bind(&config.gateway.http, workers.get()).map_err(|error| {
+    let listeners = Listeners::bind(&config.gateway.http, workers(config).get()).map_err(|error| {
         let key = "`[gateway] http` in phalanx.toml";
         Failure::Bind(bind_error(error.address, &error.source, key))
     })?;
@@ -193,8 +200,13 @@ async fn bind(config: &Config) -> Result<(Listeners, TcpListener), Failure> {
     Ok((listeners, admin))
 }
 
+/// The threads of the gateway; unless the file says otherwise, one for each core.
+fn workers(config: &Config) -> NonZeroUsize {
+    config.gateway.workers.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+}
+
 async fn start(wanted: &Wanted, printing: &Printing) -> Result<Running, Failure> {
-    let Wanted { config, origin, left_out, .. } = wanted;
+    let Wanted { config, left_out, .. } = wanted;
     let (listeners, admin) = bind(config).await?;
     let admin_address = admin.local_addr().context("ask for the admin address").map_err(Failure::Runtime)?;
 
@@ -207,14 +219,14 @@ async fn start(wanted: &Wanted, printing: &Printing) -> Result<Running, Failure>
         Gateway::start(config, verification.as_ref(), listeners, requests.clone(), upstreams.clone())
             .context("start the gateway")
             .map_err(Failure::Runtime)?;
-    let started = || replicated(config).filter(|(name, _)| !left_out.contains(*name));
-    let services: Vec<_> = started().map(|(name, replicas)| (name.clone(), replicas.clone())).collect();
-    let has_fleet = !services.is_empty();
-    let settings = Settings::new(config.gateway.drain_deadline);
     let holds = Arc::new(Holds::default());
     let balancer = Arc::new(GatewayBalancer::new(gateway.clone(), holds.clone()));
-    let fleet = Fleet::new(services, settings, balancer, printing.lines.clone());
-    let fleet_handle = fleet.handle();
+    let services: Vec<_> =
+        wanted.replicated().map(|(name, replicas)| (name.clone(), replicas.clone())).collect();
+    let has_fleet = !services.is_empty();
+    let settings = Settings::new(config.gateway.drain_deadline);
+    let replicas = Fleet::new(services, settings, balancer, printing.lines.clone());
+    let fleet = replicas.handle();
     let families = Families {
         requests,
         upstreams,
@@ -223,7 +235,7 @@ async fn start(wanted: &Wanted, printing: &Printing) -> Result<Running, Failure>
         lost: printing.lost.clone(),
     };
     let about = About { admin: admin_address, holds: holds.clone(), left_out: left_out.clone() };
-    let overview = Arc::new(Overview::new(gateway.clone(), fleet_handle.clone(), about, families));
+    let overview = Arc::new(Overview::new(gateway.clone(), fleet.clone(), about, families));
 
     let (stop_fleet, stop_rest) = (CancellationToken::new(), CancellationToken::new());
     let mut tasks = JoinSet::new();
@@ -231,58 +243,36 @@ async fn start(wanted: &Wanted, printing: &Printing) -> Result<Running, Failure>
     let mut policies = None;
     if has_fleet {
         let stop = stop_fleet.clone();
-        tasks.spawn(async { Task::Fleet(fleet.run(stop).await) });
+        tasks.spawn(async { Task::Fleet(replicas.run(stop).await) });
         let load = GatewayLoad::new(gateway.clone());
-        let autoscaler = Autoscaler::new(started(), this_machine(), fleet_handle.clone(), load);
+        let autoscaler = Autoscaler::new(wanted.replicated(), this_machine(), fleet.clone(), load);
         policies = Some(autoscaler.handle());
-        let stop = stop_rest.clone();
-        tasks.spawn(async {
-            autoscaler.run(stop).await;
-            Task::Other
-        });
-        let (measured, stop) = (fleet_handle.clone(), stop_rest.clone());
-        tasks.spawn(async move {
-            measured.keep_measuring(stop).await;
-            Task::Other
-        });
+        spawn_other(&mut tasks, autoscaler.run(stop_rest.clone()));
+        let (measured, stop) = (fleet.clone(), stop_rest.clone());
+        spawn_other(&mut tasks, async move { measured.keep_measuring(stop).await });
     }
-    let stop = stop_rest.clone();
-    tasks.spawn(async {
-        health.run(stop).await;
-        Task::Other
-    });
-    let stop = stop_rest.clone();
-    tasks.spawn(async {
-        discovery.run(stop).await;
-        Task::Other
-    });
-    let stop = stop_rest.clone();
-    tasks.spawn(async {
-        memory.run(stop).await;
-        Task::Other
-    });
+    spawn_other(&mut tasks, health.run(stop_rest.clone()));
+    spawn_other(&mut tasks, discovery.run(stop_rest.clone()));
+    spawn_other(&mut tasks, memory.run(stop_rest.clone()));
     if let Some(upkeep) = verification_upkeep {
-        let stop = stop_rest.clone();
-        tasks.spawn(async {
-            upkeep.run(stop).await;
-            Task::Other
-        });
+        spawn_other(&mut tasks, upkeep.run(stop_rest.clone()));
     }
-    let reloader = Reloader::new(config.clone(), origin, left_out.clone(), fleet_handle.clone(), policies);
-    let reloader = Arc::new(reloader);
+    let reloader = Arc::new(Reloader::new(wanted, fleet.clone(), policies));
     let obedience =
-        Obedience::new(gateway.clone(), fleet_handle.clone(), holds, reloader.clone(), overview.draining());
-    let (source, stop) = (overview.clone(), stop_rest.clone());
-    tasks.spawn(async {
-        phalanx_admin::serve(admin, source, Arc::new(obedience), stop).await;
-        Task::Other
-    });
+        Obedience::new(gateway.clone(), fleet.clone(), holds, reloader.clone(), overview.draining());
+    let (source, obedience) = (overview.clone(), Arc::new(obedience));
+    spawn_other(&mut tasks, phalanx_admin::serve(admin, source, obedience, stop_rest.clone()));
     let (watched, views, stop) = (overview.clone(), printing.views.clone(), stop_rest.clone());
-    tasks.spawn(async move {
-        watched.watch(views, stop).await;
+    spawn_other(&mut tasks, async move { watched.watch(views, stop).await });
+    Ok(Running { gateway, overview, fleet, has_fleet, reloader, stop_fleet, stop_rest, tasks })
+}
+
+/// A task that ends when it is told to, and has nothing to say then.
+fn spawn_other(tasks: &mut JoinSet<Task>, run: impl Future<Output = ()> + Send + 'static) {
+    tasks.spawn(async {
+        run.await;
         Task::Other
     });
-    Ok(Running { gateway, overview, fleet: fleet_handle, has_fleet, reloader, stop_fleet, stop_rest, tasks })
 }
 
 fn bind_error(address: SocketAddr, error: &io::Error, key: &str) -> anyhow::Error {

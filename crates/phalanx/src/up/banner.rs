@@ -1,22 +1,20 @@
 //! What `phalanx up` tells the person who started it.
 
 use std::{
-    collections::BTreeSet,
     env,
     net::{IpAddr, SocketAddr},
 };
 
 use phalanx_config::{Action, Config, PathPattern, ServiceName};
 
-use super::{overview::Addresses, replicated};
+use super::{Wanted, overview::Addresses};
 use crate::{cli::ADMIN_DEFAULT, config_file::Origin, signals::StopSignal};
 
 /// Before the first replica is ready. It may take long, or never come to that, so where to look is told at once.
-pub(super) fn starting(config: &Config, left_out: &BTreeSet<ServiceName>, addresses: &Addresses) -> String {
-    let wanted = replicated(config).filter(|(name, _)| !left_out.contains(*name));
+pub(super) fn starting(wanted: &Wanted, addresses: &Addresses) -> String {
     let services: Vec<_> =
-        wanted.map(|(name, replicas)| format!(" {} × {name}", replicas.replicas)).collect();
-    let left_out = match left_out.iter().map(ServiceName::as_str).collect::<Vec<_>>() {
+        wanted.replicated().map(|(name, replicas)| format!(" {} × {name}", replicas.replicas)).collect();
+    let left_out = match wanted.left_out.iter().map(ServiceName::as_str).collect::<Vec<_>>() {
         names if names.is_empty() => String::new(),
         names => format!("\nleft out: {}; requests for them are answered 503", names.join(", ")),
     };

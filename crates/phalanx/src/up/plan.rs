@@ -3,54 +3,42 @@
 //! Values of the environment are left out, since some of them are secrets.
 //! Elsewhere: what can be wrong with the file and its programs, which was looked for before this.
 
-use std::{collections::BTreeSet, fmt::Write as _, num::NonZeroU64, thread, time::Duration};
+use std::{fmt::Write as _, num::NonZeroU64, time::Duration};
 
-use anyhow::Context as _;
 use phalanx_admin::table;
 use phalanx_config::{
-    Amounts, Autoscale, Check, Config, Probe, Replicas, ReplicasLimit, Resources, ServiceName, Source,
+    Amounts, Autoscale, Check, Probe, Replicas, ReplicasLimit, Resources, ServiceName, Source,
 };
 use phalanx_scale::host::{Footprint, Host, host_limit};
 
-use super::{Wanted, autoscaling::this_machine, bind, replicated};
+use super::{Wanted, autoscaling::this_machine, bind, runtime, workers};
 use crate::{config_file::Origin, exit::Failure, terminal};
 
 const INDENT: &str = "    ";
 
 /// Sees whether the addresses are free, and prints the plan.
 pub(super) fn run(wanted: &Wanted) -> Result<(), Failure> {
-    let Wanted { config, origin, left_out, .. } = wanted;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("start the runtime")
-        .map_err(Failure::Runtime)?;
     // Bound, and free again in the same moment.
-    drop(runtime.block_on(bind(config))?);
-    let name = match origin {
-        Origin::File(path) => path.display().to_string(),
-        Origin::BuiltIn => "the built-in topology".to_owned(),
-    };
-    terminal::say(&text(config, &name, left_out));
+    drop(runtime()?.block_on(bind(&wanted.config))?);
+    terminal::say(&text(wanted));
     Ok(())
 }
 
 /// The plan as text.
-fn text(config: &Config, name: &str, left_out: &BTreeSet<ServiceName>) -> String {
+fn text(wanted: &Wanted) -> String {
+    let Wanted { config, origin, left_out, .. } = wanted;
     let mut text = String::new();
-    let workers = config.gateway.workers.map_or_else(cores, std::num::NonZeroUsize::get);
+    let name = match origin {
+        Origin::File(path) => path.display().to_string(),
+        Origin::BuiltIn => "the built-in topology".to_owned(),
+    };
     line(&mut text, "", &format!("{name} can run as it is; nothing was started."));
     line(&mut text, "", "");
     let listeners: Vec<_> = config.gateway.http.iter().map(ToString::to_string).collect();
-    line(
-        &mut text,
-        "",
-        &format!("gateway  {}, {workers} workers, {} routes", listeners.join(", "), config.routes.len()),
-    );
+    let (listeners, workers, routes) = (listeners.join(", "), workers(config), config.routes.len());
+    line(&mut text, "", &format!("gateway  {listeners}, {workers} workers, {routes} routes"));
     line(&mut text, "", &format!("admin    {}", config.admin.listen));
-    let order = start_order(config, left_out);
-    for (position, service) in order.iter().enumerate() {
-        let Source::Replicas(replicas) = &config.services[*service].source else { continue };
+    for (position, (service, replicas)) in start_order(wanted).into_iter().enumerate() {
         line(&mut text, "", "");
         let command = replicas.command.join(" ");
         let count = replicas.replicas;
@@ -60,33 +48,29 @@ fn text(config: &Config, name: &str, left_out: &BTreeSet<ServiceName>) -> String
         }
     }
     line(&mut text, "", "");
-    for (service, source) in config.services.iter().map(|(name, service)| (name, &service.source)) {
-        match source {
-            Source::Replicas(_) if left_out.contains(service) => {
-                line(&mut text, "", &format!("{service} is left out: requests for it are answered 503"));
-            }
-            Source::Replicas(_) => {}
-            Source::Endpoints { endpoints, .. } => {
-                line(
-                    &mut text,
-                    "",
-                    &format!("{service} is not run by Phalanx: {} endpoints", endpoints.len()),
-                );
-            }
-            Source::Discovered { discovery, .. } => {
-                line(
-                    &mut text,
-                    "",
-                    &format!("{service} is not run by Phalanx: asked of DNS, {}", discovery.name),
-                );
-            }
+    for (name, service) in &config.services {
+        if let Some(why) = not_run(&service.source, left_out.contains(name)) {
+            line(&mut text, "", &format!("{name} is {why}"));
         }
     }
-    for warning in warnings(config, left_out) {
+    for warning in warnings(wanted) {
         line(&mut text, "", &format!("warning: {warning}"));
     }
     text.truncate(text.trim_end().len());
     text
+}
+
+/// Why a service has no replicas; `None` for one that has.
+fn not_run(source: &Source, is_left_out: bool) -> Option<String> {
+    match source {
+        Source::Replicas(_) => is_left_out.then(|| "left out: requests for it are answered 503".to_owned()),
+        Source::Endpoints { endpoints, .. } => {
+            Some(format!("not run by Phalanx: {} endpoints", endpoints.len()))
+        }
+        Source::Discovered { discovery, .. } => {
+            Some(format!("not run by Phalanx: asked of DNS, {}", discovery.name))
+        }
+    }
 }
 
 fn line(text: &mut String, indent: &str, line: &str) {
@@ -94,15 +78,15 @@ fn line(text: &mut String, indent: &str, line: &str) {
 }
 
 /// Services in the order in which they start: after those they depend on, else by name.
-fn start_order<'a>(config: &'a Config, left_out: &BTreeSet<ServiceName>) -> Vec<&'a ServiceName> {
-    let mut order: Vec<&ServiceName> = Vec::new();
-    let mut waiting: Vec<_> = replicated(config).filter(|(name, _)| !left_out.contains(*name)).collect();
+fn start_order(wanted: &Wanted) -> Vec<(&ServiceName, &Replicas)> {
+    let mut order: Vec<(&ServiceName, &Replicas)> = Vec::new();
+    let mut waiting: Vec<_> = wanted.replicated().collect();
     // The file has no cycles, so each round places one at least.
     while !waiting.is_empty() {
-        let is_due = |replicas: &Replicas| replicas.depends_on.iter().all(|name| order.contains(&name));
-        let due = waiting.iter().position(|(_, replicas)| is_due(replicas)).unwrap_or(0);
-        let (name, _) = waiting.remove(due);
-        order.push(name);
+        let has_started = |name: &ServiceName| order.iter().any(|(started, _)| *started == name);
+        let is_due = |(_, replicas): &(_, &Replicas)| replicas.depends_on.iter().all(has_started);
+        let due = waiting.iter().position(is_due).unwrap_or(0);
+        order.push(waiting.remove(due));
     }
     order
 }
@@ -172,14 +156,10 @@ fn shown(duration: Duration) -> String {
     format!("{duration:?}")
 }
 
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
-}
-
 /// What can run, and will not run well on this machine: more is asked for than it has.
-fn warnings(config: &Config, left_out: &BTreeSet<ServiceName>) -> Vec<String> {
+fn warnings(wanted: &Wanted) -> Vec<String> {
     let (mut milli, mut bytes) = (0_u64, 0_u64);
-    for (_, replicas) in replicated(config).filter(|(name, _)| !left_out.contains(*name)) {
+    for (_, replicas) in wanted.replicated() {
         let (count, requests) = (u64::from(replicas.replicas), replicas.resources.requests);
         milli += count * requests.cpu_milli.map_or(0, |milli| u64::from(milli.get()));
         bytes += count * requests.memory_bytes.map_or(0, NonZeroU64::get);

@@ -17,7 +17,7 @@ use phalanx_fleet::{Colours, LostLines, OutputLine};
 use phalanx_telemetry::logs::{self, LogWriter};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{live, view::View};
+use super::{Wanted, live, view::View};
 use crate::{exit::Failure, terminal};
 
 /// How long the last lines may take to be printed.
@@ -34,12 +34,12 @@ pub(super) struct Printing {
     log: LogWriter,
 }
 
-/// Starts to print; on a terminal with a live view unless it is to be `plain`.
-pub(super) fn start(log: &Log, plain: bool) -> Result<Printing, Failure> {
+/// Starts to print; on a terminal with a live view, where that is wanted.
+pub(super) fn start(wanted: &Wanted) -> Result<Printing, Failure> {
     let (lines, queue) = phalanx_fleet::output_queue();
-    let lost = LostLines::default();
+    let (log, lost) = (&wanted.config.log, LostLines::default());
     let colours = if terminal::takes_colours() { Colours::Keep } else { Colours::Strip };
-    if plain || !live::is_possible() {
+    if wanted.is_plain || !live::is_possible() {
         let log = start_log(io::stderr(), log)?;
         let printed = write_lines(queue, colours, lost.clone())
             .context("start the output thread")

@@ -14,7 +14,7 @@ use phalanx_admin::control::Refusal;
 use phalanx_config::{Config, Replicas, Service, ServiceName, Source, Span};
 use phalanx_fleet::{Accepted, AutoscalerHandle, FleetHandle};
 
-use super::{control, replicated};
+use super::{Wanted, control, replicated};
 use crate::{
     config_file::{self, Origin},
     exit::Failure,
@@ -32,18 +32,13 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
-    pub(super) fn new(
-        config: Config,
-        origin: &Origin,
-        left_out: BTreeSet<ServiceName>,
-        fleet: FleetHandle,
-        autoscaler: Option<AutoscalerHandle>,
-    ) -> Self {
+    pub(super) fn new(wanted: &Wanted, fleet: FleetHandle, autoscaler: Option<AutoscalerHandle>) -> Self {
+        let Wanted { config, origin, left_out, .. } = wanted;
         let file = match origin {
             Origin::File(path) => Some(path.clone()),
             Origin::BuiltIn => None,
         };
-        Self { file, running: Mutex::new(config), left_out, fleet, autoscaler }
+        Self { file, running: Mutex::new(config.clone()), left_out: left_out.clone(), fleet, autoscaler }
     }
 
     /// Brings what runs to what the file says; the orders that it took, none where nothing is to be changed.
