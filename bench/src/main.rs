@@ -1,5 +1,5 @@
-//! Compares Phalanx with nginx and HAProxy, its data layer with sqlx and Sequelize, and its tokens with Express, on one machine, in one run, and looks
-//! into Phalanx alone: into the gateway, and into the fleet.
+//! Compares Phalanx with nginx and HAProxy, its data layer with sqlx and Sequelize, and its tokens with Express, on one machine,
+//! in one run, and looks into Phalanx alone: into the gateway, and into the fleet.
 //!
 //! Invariant: every process that a comparison starts is a child of this one and is gone when it returns, whatever ended
 //! it. A signal drops the running comparison, and with it the guards that own the children.

@@ -25,7 +25,6 @@ use std::{
 use phalanx_config::{Replicas, ServiceName};
 use phalanx_scale::{Why, host::Host};
 use phalanx_telemetry::clock;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::scaled::Scaled;
@@ -172,12 +171,6 @@ async fn act(fleet: &FleetHandle, service: &mut Scaled, why: &Why, now: Instant)
 fn metrics(why: &Why) -> Vec<MetricState> {
     let seen = why.seen().into_iter();
     seen.map(|seen| MetricState { name: seen.name.into(), value: seen.value, target: seen.target }).collect()
-}
-
-/// A level that never changes, for a balancer that holds no requests.
-#[must_use]
-pub fn no_demand() -> watch::Receiver<u64> {
-    watch::Sender::new(0).subscribe()
 }
 
 /// Between two looks at what is in flight.

@@ -5,7 +5,7 @@
 //! replicas does not bury a machine of two cores.
 //!
 //! Invariant: there is always room for one.
-//! Elsewhere: what the machine has (`phalanx-fleet`), and the clamp itself ([`crate::Policy::on`], [`crate::fast::Policy::on`]).
+//! Elsewhere: what the machine has (the binary), and the clamp itself ([`crate::Policy::on`], [`crate::fast::Policy::on`]).
 
 use std::fmt;
 
