@@ -1,14 +1,17 @@
 //! What the admin API can be told to do: the orders, and how they come out.
 //!
 //! Invariant: an order that was accepted goes on whether or not anybody waits for it; waiting only tells how it came out.
-//! Elsewhere: who carries them out (the binary, by [`Control`]); their routes (`crate::routes`); who sends them
+//! Elsewhere: who carries them out (the binary, by [`Control`]); their routes (`crate::orders`); who sends them
 //! (`crate::client`).
 
-use std::{future::Future, net::SocketAddr, pin::Pin};
+use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
 use futures_util::Stream;
 
 use crate::state::Event;
+
+/// A wait for an outcome beyond this is a forgotten one, and refused; whoever wants to know asks again.
+pub const WAIT_MAX: Duration = Duration::from_hours(1);
 
 /// Something that comes later, on whichever thread.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;

@@ -17,14 +17,11 @@ use tokio::time;
 
 use crate::{
     body::Body,
-    control::{DrainOrder, Ending, Order, Placed, Refusal},
+    control::{DrainOrder, Ending, Order, Placed, Refusal, WAIT_MAX},
     problem::Problem,
     routes::Admin,
     state::{Outcome, Report},
 };
-
-/// A wait beyond this is a forgotten one; whoever wants to know asks again.
-const WAIT_MAX: Duration = Duration::from_hours(1);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use phalanx_telemetry::escape::escaped;
 
-use crate::state::{Endpoint, Rollout, Service, State};
+use crate::state::{Endpoint, Event, Rollout, Service, State};
 
 mod rollouts;
 #[cfg(test)]
@@ -151,6 +151,13 @@ pub fn memory(bytes: u64) -> String {
 #[must_use]
 pub fn rate(per_second: f64) -> String {
     if per_second >= 10.0 { format!("{per_second:.0}") } else { format!("{per_second:.1}") }
+}
+
+/// An event as one line, "shop-4 ready: after 1.2s". What it tells of a program may hold anything: whoever shows it escapes it.
+#[must_use]
+pub fn event(Event { service, instance, kind, reason, .. }: &Event) -> String {
+    let who = instance.as_ref().unwrap_or(service);
+    if reason.is_empty() { format!("{who} {kind}") } else { format!("{who} {kind}: {reason}") }
 }
 
 /// One unit is enough to see what is young and what is old.

@@ -50,7 +50,7 @@ pub(crate) fn drain(arguments: &DrainArguments) -> Result<(), Failure> {
     };
     let order = if arguments.undo { DrainOrder::Resume } else { DrainOrder::Drain };
     let report = client.drain(&address, order, arguments.order.wait()).map_err(unreachable)?;
-    conclude(&report, arguments.order.json)
+    conclude(&report, &arguments.order)
 }
 
 /// Where the replica of this name listens.
@@ -74,7 +74,7 @@ fn address_of(client: &Client, instance: &str) -> Result<String, Failure> {
 /// `phalanx reload`
 pub(crate) fn reload(options: &OrderArguments) -> Result<(), Failure> {
     let report = client(options)?.reload(options.wait()).map_err(unreachable)?;
-    conclude(&report, options.json)
+    conclude(&report, options)
 }
 
 fn give(service: &str, order: Order, options: &OrderArguments) -> Result<(), Failure> {
@@ -85,7 +85,7 @@ fn give(service: &str, order: Order, options: &OrderArguments) -> Result<(), Fai
     if let Some(progress) = progress {
         progress.end();
     }
-    conclude(&report, options.json)
+    conclude(&report, options)
 }
 
 /// `phalanx rollout status`
@@ -144,13 +144,13 @@ fn unreachable(error: ClientError) -> Failure {
     Failure::Unreachable(error.into())
 }
 
-fn conclude(report: &Report, json: bool) -> Result<(), Failure> {
-    if json {
+fn conclude(report: &Report, options: &OrderArguments) -> Result<(), Failure> {
+    if options.json {
         print_json(report)?;
     }
     match report.outcome {
         Outcome::Accepted | Outcome::Complete => {
-            if !json {
+            if !options.json {
                 terminal::say(&escaped(&report.detail).to_string());
             }
             Ok(())

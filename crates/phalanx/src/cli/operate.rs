@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use phalanx_admin::control::WAIT_MAX;
 
 use super::ADMIN_DEFAULT;
-
-/// An answer may be waited for no longer; the admin API refuses more.
-const TIMEOUT_MAX: Duration = Duration::from_hours(1);
 
 /// The help of `phalanx scale`.
 pub(crate) const SCALE: &str = "\
@@ -132,7 +130,7 @@ impl OrderArguments {
 
 fn timeout(text: &str) -> Result<Duration, String> {
     let timeout = phalanx_config::parse_duration(text)?;
-    if timeout > TIMEOUT_MAX {
+    if timeout > WAIT_MAX {
         return Err(
             "is longer than an hour: wait less, and ask again with `phalanx rollout status`".to_owned()
         );

@@ -14,7 +14,7 @@ use std::{
 use phalanx_admin::{
     client::{Client, EventReader},
     control::Told,
-    state::Event,
+    table,
 };
 use phalanx_telemetry::escape::escaped;
 
@@ -51,17 +51,11 @@ fn tell(events: EventReader, service: &str, has_ended: &AtomicBool) {
             return;
         }
         match told {
-            Told::Event(event) if event.service == service => terminal::progress(&line(&event)),
+            Told::Event(event) if event.service == service => {
+                terminal::progress(&escaped(&table::event(&event)).to_string());
+            }
             Told::Event(_) => {}
             Told::Missed(count) => terminal::progress(&format!("({count} events were missed)")),
         }
     }
-}
-
-/// "shop-4 ready: after 1.2s".
-fn line(event: &Event) -> String {
-    let Event { service, instance, kind, reason, .. } = event;
-    let who = instance.as_ref().unwrap_or(service);
-    let line = if reason.is_empty() { format!("{who} {kind}") } else { format!("{who} {kind}: {reason}") };
-    escaped(&line).to_string()
 }

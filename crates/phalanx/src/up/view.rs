@@ -47,7 +47,7 @@ pub(super) fn lines(view: &View, columns: usize, rows: usize) -> Vec<String> {
     }
     lines.push(fitted(&gateway_parts(view, name_width), columns));
     if let Some(event) = &view.last {
-        lines.push(fitted(&[format!("{:<name_width$}", "last"), told(event)], columns));
+        lines.push(fitted(&[format!("{:<name_width$}", "last"), table::event(event)], columns));
     }
     lines.truncate(rows);
     lines
@@ -105,12 +105,6 @@ fn millis(duration: Duration) -> String {
         millis if millis < 10.0 => format!("{millis:.1}ms"),
         millis => format!("{millis:.0}ms"),
     }
-}
-
-fn told(event: &Event) -> String {
-    let Event { service, instance, kind, reason, .. } = event;
-    let who = instance.as_ref().unwrap_or(service);
-    if reason.is_empty() { format!("{who} {kind}") } else { format!("{who} {kind}: {reason}") }
 }
 
 /// As many parts as fit. Of a sentence as much as fits: a number that is cut would be another one.
