@@ -150,6 +150,10 @@ fn every_verb_explains_itself() {
         (&["api", "--help"], "DATA_DIR"),
         (&["check", "--help"], "every fault at once"),
         (&["status", "--help"], "--json"),
+        (&["scale", "--help"], "scale shop 8"),
+        (&["rollout", "--help"], "max_unavailable"),
+        (&["drain", "--help"], "--undo"),
+        (&["reload", "--help"], "HUP"),
         (&["completions", "--help"], "/etc/bash_completion.d/"),
         (&["--version"], env!("CARGO_PKG_VERSION")),
     ] {

@@ -55,8 +55,8 @@ reference API behind a gateway on :8080, their data in ./.phalanx/, the admin AP
 With names of services it runs these and those they depend on; requests for the others are answered 503.
 
 On a terminal it shows the services in a few lines at the bottom, and what the replicas print above them; --plain leaves
-them out. INT (Ctrl-C) and TERM stop accepting, let open requests finish, and then stop the replicas in order. A second one
-stops everything at once.
+the view out. INT (Ctrl-C) and TERM stop accepting, let open requests finish, and then stop the replicas in order. A second
+one stops everything at once. HUP reads the file again, as `phalanx reload` does.
 
 Examples:
   phalanx up

@@ -1,4 +1,4 @@
-//! The arguments of the verbs that operate a running Phalanx: scale, rollout, drain.
+//! The arguments of the verbs that operate a running Phalanx: scale, rollout, drain, reload.
 
 use std::time::Duration;
 
@@ -9,8 +9,9 @@ use super::ADMIN_DEFAULT;
 
 /// The help of `phalanx scale`.
 pub(crate) const SCALE: &str = "\
-It returns when as many replicas are available, and those that are too many were told to stop. The number stays until the next
-`scale`, or until Phalanx is started again. An autoscaler goes on deciding from there.
+It returns when as many replicas are available, and those that are too many were told to stop. The number stays until the
+next `scale`, until the file is read again with another one, or until Phalanx is started again. An autoscaler goes on
+deciding from there.
 
 Exit codes: 0 done · 1 it was refused, or did not come out in time, with the reason · 5 no Phalanx answers
 
@@ -21,8 +22,9 @@ Examples:
 
 /// The help of `phalanx rollout`.
 pub(crate) const ROLLOUT: &str = "\
-A rollout replaces replicas a few at a time, within `rollout` of the service: a new one must be ready before an old one leaves
-the balance, ends its requests and stops. A version that does not become ready never takes the place of one that is.
+A rollout replaces replicas a few at a time, within `rollout` of the service. By default a new one must be ready before an
+old one leaves the balance, ends its requests and stops. A version that does not become ready never takes the place of one
+that is, beyond `max_unavailable`.
 
 Exit codes: 0 done · 1 it was refused, stalled or did not come out in time, with the reason · 5 no Phalanx answers
 
@@ -33,8 +35,9 @@ Examples:
 
 /// The help of `phalanx drain`.
 pub(crate) const DRAIN: &str = "\
-The endpoint gets no more requests; those it has go on, and it returns when there are none. It is an address, or the name of a
-replica, as `phalanx status` shows them. A replica goes on running, and is out until --undo or its end.
+The endpoint gets no more requests; those it has go on, and the command returns when there are none. An endpoint is named
+by its address, or a replica by its name, as `phalanx status` shows them. A replica goes on running, and is out until --undo
+or its end.
 
 Exit codes: 0 done · 1 it was refused, or has requests at the timeout · 5 no Phalanx answers
 
@@ -44,9 +47,9 @@ Examples:
 
 /// The help of `phalanx reload`.
 pub(crate) const RELOAD: &str = "\
-What a service says of its replicas is changed while it serves, by a rollout: command, replicas, env, env_file, probes, rollout,
-resources, limits, autoscale. A file that is missing, faulty, or changes anything else changes nothing, and says why. So does HUP,
-whose outcome is in the log.
+What a service says of its replicas is changed while it serves, by a rollout: command, replicas, env, env_file, probes,
+back_off, rollout, resources, limits of cpu and memory, shutdown_grace, autoscale. A file that is missing, faulty, or changes
+anything else changes nothing, and it is said why. HUP does the same; its outcome is in the log.
 
 Exit codes: 0 done, or nothing to do · 1 it was refused, or did not come out in time, with the reason · 5 no Phalanx answers";
 
