@@ -41,7 +41,7 @@ impl Program {
         };
         let script = format!("cd '{}'; {body}", home.display());
         format!(
-            "{}back_off = {{ first = '10ms', longest = '100ms' }}\nshutdown_grace = '200ms'\n\
+            "{}shutdown_grace = '200ms'\n\
              rollout = {{ max_surge = {MAX_SURGE}, max_unavailable = 0, deadline = '1s', on_stall = '{on_stall}' }}\n",
             shell(&script)
         )
