@@ -161,7 +161,9 @@ impl<B: Balancer> Replica<B> {
         while !self.life.is_over() {
             let mut event = Some(self.next_event().await);
             while let Some(happened) = event.take() {
-                for action in self.life.on(happened, clock::now()) {
+                let actions = self.life.on(happened, clock::now());
+                self.show_loss();
+                for action in actions {
                     event = self.perform(action).await.or(event);
                 }
                 if !self.life.holds_place() {
@@ -284,6 +286,18 @@ impl<B: Balancer> Replica<B> {
     fn note_forced(&mut self) {
         if !self.life.heeds_stop() {
             self.ending = Ending::Forced;
+        }
+    }
+
+    /// Shows that it takes requests no more before anything is waited for: the balancer, or what a process has left. Whoever goes
+    /// by the board, such as a rollout, would count on it for these seconds. One that drains was told to, and nobody counts on it.
+    fn show_loss(&mut self) {
+        if self.state.standing == Standing::Ready
+            && !matches!(self.life.standing(), Standing::Ready | Standing::Draining)
+        {
+            self.state.standing = Standing::NotReady;
+            self.state.since = clock::now();
+            self.surroundings.board.put(&self.identity.service, self.state.clone());
         }
     }
 
