@@ -180,6 +180,23 @@ fn replicas_that_start_are_hoped_for_and_those_that_leave_are_not() {
 }
 
 #[test]
+fn replicas_that_are_not_up_take_nothing_down() {
+    let until = clock::now();
+    let mut world = World::new(BY_REQUESTS, 2);
+    world.add(Standing::Starting).add(Standing::BackingOff { until });
+    world.state.desired = 4;
+    world.decide().requests(&[450, 450]).decide();
+    // One that never had a process is pending, as in Kubernetes, and does not hold the number.
+    world.stand(3, Standing::Starting).state.replicas[3].process = None;
+    world.requests(&[450, 450]).decide();
+    world.check(&expect![[r#"
+        held at 4: requests failed: no metrics returned (FailedGetPodsMetric); never down while a metric fails
+        held at 4: requests 30 < 50 asks 4
+        4 → 3: requests 30 < 50 asks 3
+    "#]]);
+}
+
+#[test]
 fn replicas_that_crash_are_no_capacity() {
     let until = clock::now();
     let mut world = World::new(BY_REQUESTS, 2);
