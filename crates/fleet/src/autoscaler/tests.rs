@@ -285,6 +285,33 @@ fn who_waits_for_the_first_replica_does_not_wait_for_an_interval() {
 }
 
 #[test]
+fn whoever_asks_and_goes_again_and_again_has_it_decided_once_a_second() {
+    let mut world = World::new("autoscale = { min = 0, max = 20, mode = 'fast' }", 0);
+    world.decide();
+    world.now += Duration::from_millis(5);
+    world.load.held = 1;
+    world.scaled.hurry(world.now);
+    world.decide();
+    assert_eq!(world.state.desired, 1);
+    let decided = world.now;
+    for (millis, is_due) in [(1, false), (999, false), (1_000, true)] {
+        world.now = decided + Duration::from_millis(millis);
+        world.scaled.hurry(world.now);
+        assert_eq!(world.scaled.is_due(world.now), is_due, "after {millis} ms");
+    }
+}
+
+#[test]
+fn by_the_rules_of_kubernetes_nobody_hurries() {
+    let mut world = World::new(BY_REQUESTS, 1);
+    world.decide();
+    world.now += Duration::from_secs(14);
+    world.load.held = 1;
+    world.scaled.hurry(world.now);
+    assert!(!world.scaled.is_due(world.now));
+}
+
+#[test]
 fn one_request_within_a_long_time_is_traffic() {
     let keys = "autoscale = { min = 0, max = 20, mode = 'fast', interval = '1h', metrics = [{ requests_per_second = 1 }] }";
     let mut world = World::new(keys, 1);
