@@ -6,7 +6,8 @@ use super::program::Program;
 
 /// No more replicas are ever wanted.
 const REPLICAS_MAX: u32 = 5;
-const PASSES_MAX: u64 = 200;
+/// Now and then long enough for a liveness probe to fail.
+const PASSES_MAX: u64 = 400;
 
 /// Something that happens.
 #[derive(Clone, Debug)]
