@@ -6,6 +6,7 @@
 use std::{
     future::{self, Future},
     net::SocketAddr,
+    num::NonZeroUsize,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -22,7 +23,7 @@ use crate::{
     balancer::{Balancer, Withdrawal},
     cgroup::Limits,
     events::{self, EventLog},
-    life::{Action, Event, Life, Tell},
+    life::{Action, Event, Life, Record, Tell},
     notice::{self, Facts},
     output::{LastLines, Outputs, Sink},
     ports::Ports,
@@ -76,9 +77,30 @@ pub(crate) struct Surroundings<B> {
     pub(crate) groups: Arc<Groups>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) outputs: Arc<Outputs>,
-    /// How many may boot at once.
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) places: Places,
     pub(crate) ports: Arc<Ports>,
+}
+
+/// How many may boot at once. Those that failed to come up the last time have places of their own: as many of them as there may be
+/// would otherwise take turns in all places, and whoever was well until it crashed would stand behind them.
+pub(crate) struct Places {
+    usual: Arc<Semaphore>,
+    doubtful: Arc<Semaphore>,
+}
+
+impl Places {
+    pub(crate) fn new(starts_max: NonZeroUsize) -> Self {
+        let places = || Arc::new(Semaphore::new(starts_max.get()));
+        Self { usual: places(), doubtful: places() }
+    }
+
+    async fn take(&self, record: Record) -> OwnedSemaphorePermit {
+        let places = match record {
+            Record::Clear => &self.usual,
+            Record::FailedBeforeReady => &self.doubtful,
+        };
+        Arc::clone(places).acquire_owned().await.expect("the semaphores are never closed")
+    }
 }
 
 /// The requests to end that a replica listens to.
@@ -184,8 +206,8 @@ impl<B: Balancer> Replica<B> {
             () = self.stops.stop_now.cancelled(), if self.life.heeds_stop_now() => Event::StopNow,
             event = run_event(&mut self.run) => event,
             () = self.stops.stop.cancelled(), if self.life.heeds_stop() => Event::Stop,
-            place = Arc::clone(places).acquire_owned(), if self.life.wants_place() => {
-                self.place = Some(place.expect("the semaphore is never closed"));
+            place = places.take(self.life.record()), if self.life.wants_place() => {
+                self.place = Some(place);
                 Event::Placed
             }
             () = drained(&**balancer, &self.identity.service, address), if self.life.is_draining() => Event::Drained,
