@@ -122,9 +122,8 @@ impl<L: Load> Autoscaler<L> {
         for (service, load) in self.services.iter_mut().zip(&loads).filter(|(service, _)| service.is_due(now))
         {
             // Only then, and for each anew: whoever has scaled by hand while it was measured is not overruled by what was before.
-            let states = self.fleet.state();
-            let Some(state) = states.iter().find(|state| state.service == *service.name()) else { continue };
-            let why = service.decide(state, load, &used, now);
+            let Some(state) = self.fleet.service(service.name()) else { continue };
+            let why = service.decide(&state, load, &used, now);
             if act(&self.fleet, service, &why, now).await == Ended::Yes {
                 return Ended::Yes;
             }

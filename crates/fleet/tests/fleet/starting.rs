@@ -114,8 +114,7 @@ async fn replicas_that_do_not_come_up_keep_no_others_from_starting() {
     let hopeless = shell(&format!(
         "[ -e '{ran_before}'-$PHALANX_INSTANCE ] && exec sleep 1000; : >'{ran_before}'-$PHALANX_INSTANCE"
     ));
-    let mut setup =
-        Setup::new(shell(r#"exec "$0""#) + &format!("[service.bad]\n{hopeless}replicas = 6\n"));
+    let mut setup = Setup::new(shell(r#"exec "$0""#) + &format!("[service.bad]\n{hopeless}replicas = 6\n"));
     setup.settings.starts_max = NonZeroUsize::MIN;
     let mut running = setup.run();
     let (_, process) = running.ready().await;
