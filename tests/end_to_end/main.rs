@@ -25,6 +25,7 @@ mod metrics;
 mod operating;
 mod output;
 mod readme;
+mod reloading;
 mod several_services;
 mod slow_clients;
 mod stopping;

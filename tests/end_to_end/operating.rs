@@ -1,7 +1,6 @@
 //! The verbs that operate a running Phalanx, each with the outcome that is its exit code, and what happens meanwhile.
 
 use std::{
-    collections::BTreeSet,
     io::{BufRead as _, BufReader, Write as _},
     net::TcpStream,
     sync::Arc,
@@ -29,10 +28,6 @@ fn operate(phalanx: &Phalanx, arguments: &[&str]) -> Ended {
     run(&phalanx.home, &[arguments, &["--admin", &admin]].concat())
 }
 
-fn pids(phalanx: &Phalanx) -> BTreeSet<u32> {
-    phalanx.endpoints().iter().filter_map(|endpoint| endpoint.pid).collect()
-}
-
 #[test]
 fn scaling_returns_when_the_replicas_are_there() {
     let phalanx = Phalanx::up(&file(&puppets(1)));
@@ -41,8 +36,7 @@ fn scaling_returns_when_the_replicas_are_there() {
         assert!(ended.stdout.contains(&format!("with {replicas} replicas available")), "{ended:#?}");
         let service = phalanx.state().services.swap_remove(0);
         assert_eq!(service.desired, Some(replicas));
-        let serving = service.endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Serving);
-        assert_eq!(serving.count(), replicas as usize, "{service:#?}");
+        phalanx.serving_becomes(replicas as usize);
     }
     let ended = operate(&phalanx, &["scale", "api", "2", "--json"]).with_code(0);
     let report: Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -96,33 +90,33 @@ fn where_no_phalanx_answers_there_is_a_remedy() {
 #[test]
 fn a_restart_replaces_every_replica_and_can_be_followed() {
     let phalanx = Phalanx::up(&file(&puppets(2)));
-    let before = pids(&phalanx);
+    let before = phalanx.serving();
     let ended = operate(&phalanx, &["rollout", "restart", "api"]).with_code(0);
     assert!(ended.stdout.contains("revision 2"), "{ended:#?}");
-    let after = pids(&phalanx);
-    assert!(after.len() == 2 && before.is_disjoint(&after), "{before:?} {after:?}");
+    let after = phalanx.serving_becomes(2);
+    assert!(before.is_disjoint(&after), "{before:?} {after:?}");
 
     let ended = operate(&phalanx, &["rollout", "status", "api"]).with_code(0);
     assert!(ended.stdout.contains("api is complete") && ended.stdout.contains("\n* 2 "), "{ended:#?}");
     let ended = operate(&phalanx, &["rollout", "undo", "api", "--to-revision", "1", "--json"]).with_code(0);
     let report: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(report["service"]["rollout"]["revision"], 3, "{report}");
-    assert!(pids(&phalanx).is_disjoint(&after));
+    assert!(phalanx.serving_becomes(2).is_disjoint(&after));
     phalanx.stop();
 }
 
 #[test]
 fn a_rollout_that_is_held_goes_on_when_it_is_told_to() {
     let phalanx = Phalanx::up(&file(&puppets(2)));
-    let before = pids(&phalanx);
+    let before = phalanx.serving();
     operate(&phalanx, &["rollout", "pause", "api"]).with_code(0);
     let status = operate(&phalanx, &["rollout", "status", "api"]).with_code(1);
     status.complains(&["api is paused"]);
     operate(&phalanx, &["rollout", "restart", "api"]).with_code(1).complains(&["api: "]);
-    assert_eq!(pids(&phalanx), before);
+    assert_eq!(phalanx.serving(), before);
     operate(&phalanx, &["rollout", "resume", "api"]).with_code(0);
     operate(&phalanx, &["rollout", "restart", "api"]).with_code(0);
-    assert!(pids(&phalanx).is_disjoint(&before));
+    assert!(phalanx.serving_becomes(2).is_disjoint(&before));
     phalanx.stop();
 }
 
@@ -130,22 +124,17 @@ fn a_rollout_that_is_held_goes_on_when_it_is_told_to() {
 fn a_rollout_that_stalls_fails_with_its_reason_and_costs_no_replica() {
     let rollout = "replicas = 2\nrollout = { deadline = '1s' }\n";
     let phalanx = Phalanx::up(&file(&format!("{rollout}{}", shell(BREAKABLE))));
-    let before = pids(&phalanx);
+    let before = phalanx.serving();
     phalanx.home.write("broken", "");
     let ended = operate(&phalanx, &["rollout", "restart", "api"]).with_code(1);
     ended.complains(&["api stalled at revision 2"]);
-    let serving = |phalanx: &Phalanx| {
-        let endpoints = phalanx.endpoints();
-        let serving = endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Serving);
-        serving.filter_map(|endpoint| endpoint.pid).collect::<BTreeSet<_>>()
-    };
-    assert_eq!(serving(&phalanx), before, "the old ones serve on");
+    assert_eq!(phalanx.serving(), before, "the old ones serve on");
     operate(&phalanx, &["rollout", "status", "api"]).with_code(1).complains(&["api is stalled"]);
     operate(&phalanx, &["rollout", "status", "api", "--no-wait"]).with_code(1);
 
     // Undone, the version that ends at once is gone, and what serves has never been away.
     operate(&phalanx, &["rollout", "undo", "api"]).with_code(0);
-    assert_eq!(serving(&phalanx), before);
+    assert_eq!(phalanx.serving(), before);
     phalanx.stop_after_errors();
 }
 

@@ -133,6 +133,14 @@ impl Client {
         self.post(&path, json!({ "action": action }), wait)
     }
 
+    /// Has the configuration read again; with `wait`, waits that long for what it changes.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn reload(&self, wait: Option<Duration>) -> Result<Report, ClientError> {
+        self.post("/v1/reload", json!({}), wait)
+    }
+
     /// What happens from here on; blocks until the admin API has begun to tell it.
     ///
     /// # Errors

@@ -23,6 +23,9 @@ pub trait Control: Send + Sync + 'static {
     /// Takes an endpoint out of the balance, or back into it; ready when no worker begins a request there, or all may.
     fn drain(&self, endpoint: SocketAddr, order: DrainOrder) -> Pending<Result<Placed, Refusal>>;
 
+    /// Reads the configuration again; ready when it is refused, or its changes are accepted.
+    fn reload(&self) -> Pending<Result<Placed, Refusal>>;
+
     /// The last lines that a replica printed.
     ///
     /// # Errors
@@ -87,9 +90,10 @@ pub enum Ending {
 }
 
 /// Why an order was not accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// What it names does not exist.
+    #[error("there is no {what} `{name}`")]
     Unknown {
         /// What it is: "service".
         what: &'static str,
@@ -99,11 +103,13 @@ pub enum Refusal {
         known: Vec<String>,
     },
     /// It cannot be done as things are.
+    #[error("{reason}")]
     Refused {
         /// Why, and what to do.
         reason: String,
     },
     /// Phalanx stops.
+    #[error("Phalanx is stopping")]
     Stopping,
 }
 

@@ -1,4 +1,4 @@
-//! The routes that change something: scale, rollout, drain.
+//! The routes that change something: scale, rollout, drain, reload.
 //!
 //! An order is answered 202 as soon as it is accepted, or, with `"wait":"600s"` in its body, when it has come out: 200 done, 409
 //! not, with the reason, 504 still under way.
@@ -57,6 +57,13 @@ enum RolloutAction {
 pub(crate) struct DrainBody {
     #[serde(default)]
     action: DrainAction,
+    #[serde(default)]
+    wait: Wait,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReloadBody {
     #[serde(default)]
     wait: Wait,
 }
@@ -132,6 +139,15 @@ pub(crate) async fn resume(
     Path(address): Path<String>,
 ) -> Result<Response, Problem> {
     change_endpoint(&admin, &address, DrainOrder::Resume, Wait::default()).await
+}
+
+/// `POST /v1/reload`
+pub(crate) async fn reload(
+    State(admin): State<Admin>,
+    Body(ReloadBody { wait }): Body<ReloadBody>,
+) -> Result<Response, Problem> {
+    let placed = admin.control.reload().await.map_err(Problem::from)?;
+    follow(&admin, None, placed, wait).await
 }
 
 async fn give(admin: &Admin, service: &str, order: Order, wait: Wait) -> Result<Response, Problem> {

@@ -39,6 +39,7 @@ GET    /v1/replicas/INSTANCE/output the last lines that a replica printed
 POST   /v1/services/NAME/scale      {\"replicas\": 8}
 POST   /v1/services/NAME/rollout    {\"action\": \"restart\"}, or undo (\"revision\": 3), pause, resume
 POST   /v1/endpoints/ADDRESS/drain  {}, or {\"action\": \"resume\"}; DELETE takes it back too
+POST   /v1/reload                   {}: reads phalanx.toml again
 
 A POST takes JSON (Content-Type: application/json), and is answered 202 when it is accepted; with \"wait\": \"600s\" when it has
 come out: 200 done, 409 not, 504 still under way.
@@ -64,6 +65,7 @@ pub(crate) fn router(source: Arc<dyn Source>, control: Arc<dyn Control>, stop: C
         .route("/v1/services/{name}/scale", post(orders::scale))
         .route("/v1/services/{name}/rollout", get(rollout).post(orders::rollout))
         .route("/v1/endpoints/{address}/drain", post(orders::drain).delete(orders::resume))
+        .route("/v1/reload", post(orders::reload))
         .route("/v1/replicas/{instance}/output", get(output))
         .route("/livez", get("ok\n"))
         .route("/readyz", get(readyz))

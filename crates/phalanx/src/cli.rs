@@ -89,6 +89,9 @@ Examples:
     /// Take an endpoint out of the balance, or back into it
     #[command(after_help = operate::DRAIN)]
     Drain(DrainArguments),
+    /// Have a running Phalanx read its file again
+    #[command(after_help = operate::RELOAD)]
+    Reload(OrderArguments),
     /// Print a completion script for a shell
     #[command(after_help = "Example: phalanx completions bash > /etc/bash_completion.d/phalanx")]
     Completions {

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Verb::Scale(arguments) => operate::scale(&arguments),
         Verb::Rollout(arguments) => operate::rollout(&arguments.operation),
         Verb::Drain(arguments) => operate::drain(&arguments),
+        Verb::Reload(arguments) => operate::reload(&arguments),
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "phalanx", &mut terminal::Out);
             Ok(())

@@ -1,4 +1,4 @@
-//! `phalanx scale`, `rollout` and `drain`: orders to a running Phalanx, whose outcome is the exit code.
+//! `phalanx scale`, `rollout`, `drain` and `reload`: orders to a running Phalanx, whose outcome is the exit code.
 //!
 //! Elsewhere: what an order does (`phalanx-fleet`, `phalanx-gateway`), who takes it (`phalanx-admin`).
 
@@ -69,6 +69,12 @@ fn address_of(client: &Client, instance: &str) -> Result<String, Failure> {
             Err(Failure::Runtime(anyhow::anyhow!("there is no replica `{instance}`; known: {known}")))
         }
     }
+}
+
+/// `phalanx reload`
+pub(crate) fn reload(options: &OrderArguments) -> Result<(), Failure> {
+    let report = client(options)?.reload(options.wait()).map_err(unreachable)?;
+    conclude(&report, options.json)
 }
 
 fn give(service: &str, order: Order, options: &OrderArguments) -> Result<(), Failure> {

@@ -13,6 +13,7 @@ mod overview;
 mod plan;
 mod printing;
 mod rates;
+mod reload;
 mod select;
 mod shutdown;
 mod verification;
@@ -31,6 +32,7 @@ use phalanx_fleet::{Autoscaler, Fleet, FleetHandle, Outcome, OutputLine, Setting
 use phalanx_gateway::{Gateway, Listeners, Started, WorkerError};
 use phalanx_telemetry::{requests::RequestFamily, upstream::UpstreamFamily};
 use printing::Printing;
+use reload::Reloader;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
@@ -42,7 +44,7 @@ use crate::{
     cli::{GatewayArguments, UpArguments},
     config_file::{self, Origin},
     exit::Failure,
-    signals::Signals,
+    signals::{Received, Signals},
 };
 
 /// What is to run, and how it is shown.
@@ -113,6 +115,7 @@ struct Running {
     overview: Arc<Overview>,
     fleet: FleetHandle,
     has_fleet: bool,
+    reloader: Arc<Reloader>,
     /// Ends the replicas, and then the fleet's task.
     stop_fleet: CancellationToken,
     /// Ends health checks, discovery and admin API, which go on to the last.
@@ -150,9 +153,15 @@ async fn run_until_stopped(wanted: &Wanted, printing: &Printing) -> Result<(), F
                 running.fleet.stop_now();
                 return Err(Failure::Runtime(cause));
             }
-            signal = signals.stop() => {
-                say(banner::stopping(signal));
-                return shutdown::in_order(running, &mut signals).await;
+            received = signals.next() => match received {
+                Received::Reload => match running.reloader.reload().await {
+                    Ok(orders) => tracing::info!(services = orders.len(), "the file was read again"),
+                    Err(refusal) => tracing::error!(%refusal, "the file was read again, and is not followed"),
+                },
+                Received::Stop(signal) => {
+                    say(banner::stopping(signal));
+                    return shutdown::in_order(running, &mut signals).await;
+                }
             }
         }
     }
@@ -185,7 +194,7 @@ async fn bind(config: &Config) -> Result<(Listeners, TcpListener), Failure> {
 }
 
 async fn start(wanted: &Wanted, printing: &Printing) -> Result<Running, Failure> {
-    let Wanted { config, left_out, .. } = wanted;
+    let Wanted { config, origin, left_out, .. } = wanted;
     let (listeners, admin) = bind(config).await?;
     let admin_address = admin.local_addr().context("ask for the admin address").map_err(Failure::Runtime)?;
 
@@ -215,16 +224,17 @@ async fn start(wanted: &Wanted, printing: &Printing) -> Result<Running, Failure>
     };
     let about = About { admin: admin_address, holds: holds.clone(), left_out: left_out.clone() };
     let overview = Arc::new(Overview::new(gateway.clone(), fleet_handle.clone(), about, families));
-    let obedience = Obedience::new(gateway.clone(), fleet_handle.clone(), holds, overview.draining());
 
     let (stop_fleet, stop_rest) = (CancellationToken::new(), CancellationToken::new());
     let mut tasks = JoinSet::new();
     tasks.spawn(async { Task::Workers(workers.ended().await) });
+    let mut policies = None;
     if has_fleet {
         let stop = stop_fleet.clone();
         tasks.spawn(async { Task::Fleet(fleet.run(stop).await) });
         let load = GatewayLoad::new(gateway.clone());
         let autoscaler = Autoscaler::new(started(), this_machine(), fleet_handle.clone(), load);
+        policies = Some(autoscaler.handle());
         let stop = stop_rest.clone();
         tasks.spawn(async {
             autoscaler.run(stop).await;
@@ -258,6 +268,10 @@ async fn start(wanted: &Wanted, printing: &Printing) -> Result<Running, Failure>
             Task::Other
         });
     }
+    let reloader = Reloader::new(config.clone(), origin, left_out.clone(), fleet_handle.clone(), policies);
+    let reloader = Arc::new(reloader);
+    let obedience =
+        Obedience::new(gateway.clone(), fleet_handle.clone(), holds, reloader.clone(), overview.draining());
     let (source, stop) = (overview.clone(), stop_rest.clone());
     tasks.spawn(async {
         phalanx_admin::serve(admin, source, Arc::new(obedience), stop).await;
@@ -268,7 +282,7 @@ async fn start(wanted: &Wanted, printing: &Printing) -> Result<Running, Failure>
         watched.watch(views, stop).await;
         Task::Other
     });
-    Ok(Running { gateway, overview, fleet: fleet_handle, has_fleet, stop_fleet, stop_rest, tasks })
+    Ok(Running { gateway, overview, fleet: fleet_handle, has_fleet, reloader, stop_fleet, stop_rest, tasks })
 }
 
 fn bind_error(address: SocketAddr, error: &io::Error, key: &str) -> anyhow::Error {

@@ -138,7 +138,7 @@ fn a_web_page_orders_nothing() {
         (format!("Host: localhost\r\nOrigin: null\r\n{json}"), 403, "Foreign origin"),
         (format!("Host: evil.example\r\n{json}"), 403, "Foreign host"),
     ] {
-        for path in [SCALE, ROLLOUT, "/v1/endpoints/127.0.0.1:3000/drain"] {
+        for path in [SCALE, ROLLOUT, "/v1/endpoints/127.0.0.1:3000/drain", "/v1/reload"] {
             let body = if path == SCALE { r#"{"replicas":1}"# } else { r#"{"action":"resume"}"# };
             let (answered, problem) = admin.post_with(path, &headers, body);
             assert_eq!(
@@ -213,6 +213,7 @@ fn the_client_gives_orders_and_reads_how_they_come_out() {
     let report = client.order("shop/../api", Order::Restart, None).unwrap();
     assert_eq!(report.outcome, Outcome::Refused);
     assert!(report.detail.contains("`shop/../api`; known: api"), "{}", report.detail);
+    assert_eq!(client.reload(Some(PATIENCE)).unwrap().outcome, Outcome::Complete);
     let report = client.drain("[::1]:3000", DrainOrder::Drain, Some(PATIENCE)).unwrap();
     assert_eq!(report.outcome, Outcome::Complete);
     assert_eq!(admin.telling.drains.lock().unwrap()[0].0, "[::1]:3000".parse().unwrap());

@@ -44,6 +44,14 @@ Examples:
   phalanx drain 10.0.1.10:3000
   phalanx drain shop-2 --undo";
 
+/// The help of `phalanx reload`.
+pub(crate) const RELOAD: &str = "\
+What a service says of its replicas is changed while it serves, by a rollout: command, replicas, env, env_file, probes, rollout,
+resources, limits, autoscale. A file that is missing, faulty, or changes anything else changes nothing, and says why. So does HUP,
+whose outcome is in the log.
+
+Exit codes: 0 done, or nothing to do · 1 it was refused, or did not come out in time, with the reason · 5 no Phalanx answers";
+
 #[derive(Debug, Args)]
 pub(crate) struct ScaleArguments {
     /// The service

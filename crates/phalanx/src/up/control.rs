@@ -12,13 +12,14 @@ use phalanx_fleet::{Accepted, FleetHandle, OrderError, OrderOutcome};
 use phalanx_gateway::Gateway;
 use tokio::sync::watch;
 
-use super::{holds::Holds, overview::told::event};
+use super::{holds::Holds, overview::told::event, reload::Reloader};
 
 /// Carries out the orders of the admin API.
 pub(super) struct Obedience {
     gateway: Gateway,
     fleet: FleetHandle,
     holds: Arc<Holds>,
+    reloader: Arc<Reloader>,
     is_draining: watch::Receiver<bool>,
 }
 
@@ -27,9 +28,10 @@ impl Obedience {
         gateway: Gateway,
         fleet: FleetHandle,
         holds: Arc<Holds>,
+        reloader: Arc<Reloader>,
         is_draining: watch::Receiver<bool>,
     ) -> Self {
-        Self { gateway, fleet, holds, is_draining }
+        Self { gateway, fleet, holds, reloader, is_draining }
     }
 }
 
@@ -71,6 +73,23 @@ impl Control for Obedience {
                 DrainOrder::Drain => drain(gateway, &holds, endpoint, service, instance).await,
                 DrainOrder::Resume => take_back(&gateway, &holds, endpoint).await,
             }
+        })
+    }
+
+    fn reload(&self) -> Pending<Result<Placed, Refusal>> {
+        let (fleet, reloader) = (self.fleet.clone(), self.reloader.clone());
+        let is_draining = *self.is_draining.borrow();
+        Box::pin(async move {
+            if is_draining {
+                return Err(Refusal::Stopping);
+            }
+            let orders = reloader.reload().await?;
+            let names: Vec<_> = orders.iter().map(|order| order.service.as_str()).collect();
+            let told = match names[..] {
+                [] => "the file says nothing that is not so already".to_owned(),
+                _ => format!("the file changes {}", names.join(", ")),
+            };
+            Ok(Placed { ending: Box::pin(all(fleet, orders, told.clone())), told })
         })
     }
 
@@ -175,6 +194,16 @@ fn told(Accepted { service, revision, desired, .. }: &Accepted, order: Order) ->
     }
 }
 
+/// Done when all are, and not as soon as one is not.
+async fn all(fleet: FleetHandle, orders: Vec<Accepted>, told: String) -> Ending {
+    for accepted in orders {
+        if let Ending::Failed { reason } = ending(fleet.clone(), accepted).await {
+            return Ending::Failed { reason };
+        }
+    }
+    Ending::Complete { told }
+}
+
 async fn ending(fleet: FleetHandle, accepted: Accepted) -> Ending {
     let Accepted { service, revision, .. } = &accepted;
     let failed = |reason: String| Ending::Failed { reason };
@@ -196,7 +225,7 @@ async fn ending(fleet: FleetHandle, accepted: Accepted) -> Ending {
     }
 }
 
-fn refusal(service: &str, error: OrderError) -> Refusal {
+pub(super) fn refusal(service: &str, error: OrderError) -> Refusal {
     match error {
         OrderError::UnknownService { service, known } => Refusal::Unknown {
             what: "service with replicas",

@@ -71,16 +71,12 @@ async fn draw(
             }
         };
         let size = size();
+        // Laid out each time: the terminal may have another width since the view came.
+        let shown = || views.borrow().as_ref().map(|view| view::lines(view, size.columns, size.rows));
         match event {
-            Event::Lines(lines) => screen.print(&lines, size),
-            Event::View => {
-                let view = views.borrow_and_update().clone();
-                screen.show(
-                    view.map(|view| view::lines(&view, size.columns, size.rows)).unwrap_or_default(),
-                    size,
-                );
-            }
-            Event::Ended => return screen.show(Vec::new(), size),
+            Event::Lines(lines) => screen.draw(&lines, shown().unwrap_or_default(), size),
+            Event::View => screen.draw(&[], shown().unwrap_or_default(), size),
+            Event::Ended => return screen.draw(&[], Vec::new(), size),
         }
     }
 }
@@ -112,24 +108,16 @@ impl<W: Write> Screen<W> {
         Self { writer, colours, shown: Vec::new() }
     }
 
-    /// Writes lines above those at the bottom.
-    fn print(&mut self, lines: &[OutputLine], size: Size) {
+    /// Writes lines above those at the bottom, and puts others there.
+    fn draw(&mut self, lines: &[OutputLine], shown: Vec<String>, size: Size) {
         let mut frame = self.erasure(size);
         for line in lines {
             frame.push_str(&line.shown(self.colours));
-            // A colour that a replica left on would run on into what is below.
-            frame.push_str(if self.colours == Colours::Keep { "\u{1b}[m\n" } else { "\n" });
+            frame.push('\n');
         }
-        frame.push_str(&self.shown.join("\n"));
-        self.draw(&frame);
-    }
-
-    /// Puts other lines at the bottom.
-    fn show(&mut self, lines: Vec<String>, size: Size) {
-        let mut frame = self.erasure(size);
-        frame.push_str(&lines.join("\n"));
-        self.shown = lines;
-        self.draw(&frame);
+        frame.push_str(&shown.join("\n"));
+        self.shown = shown;
+        let _ = self.writer.write_all(frame.as_bytes());
     }
 
     /// What takes the lines at the bottom away. A terminal that has become narrower has broken them, as far as it does that.
@@ -144,10 +132,6 @@ impl<W: Write> Screen<W> {
         }
         erasure.push_str("\u{1b}[J");
         erasure
-    }
-
-    fn draw(&mut self, frame: &str) {
-        let _ = self.writer.write_all(frame.as_bytes());
     }
 }
 
@@ -165,40 +149,35 @@ mod tests {
         String::from_utf8(std::mem::take(&mut screen.writer)).unwrap()
     }
 
-    #[test]
-    fn lines_are_printed_above_what_stays() {
-        let mut screen = Screen::new(Vec::new(), Colours::Strip);
-        screen.show(view(&["api", "gateway"]), WIDE);
-        assert_eq!(drawn(&mut screen), "api\ngateway");
-        screen.print(&[OutputLine { instance: Some("api-1".into()), text: "hello".to_owned() }], WIDE);
-        assert_eq!(drawn(&mut screen), "\r\u{1b}[1A\u{1b}[Japi-1 | hello\napi\ngateway");
-        screen.show(Vec::new(), WIDE);
-        assert_eq!(drawn(&mut screen), "\r\u{1b}[1A\u{1b}[J");
-        screen.print(&[OutputLine::verbatim("the end".to_owned())], WIDE);
-        assert_eq!(drawn(&mut screen), "the end\n");
+    fn line(text: &str) -> [OutputLine; 1] {
+        [OutputLine { instance: Some("api-1".into()), text: text.to_owned() }]
     }
 
     #[test]
-    fn a_colour_does_not_run_into_what_is_below() {
-        let mut screen = Screen::new(Vec::new(), Colours::Keep);
-        screen.print(&[OutputLine::verbatim("\u{1b}[31mred".to_owned())], WIDE);
-        assert_eq!(drawn(&mut screen), "\u{1b}[31mred\u{1b}[m\n");
+    fn lines_are_printed_above_what_stays() {
+        let mut screen = Screen::new(Vec::new(), Colours::Strip);
+        screen.draw(&[], view(&["api", "gateway"]), WIDE);
+        assert_eq!(drawn(&mut screen), "api\ngateway");
+        screen.draw(&line("hello"), view(&["api", "gateway"]), WIDE);
+        assert_eq!(drawn(&mut screen), "\r\u{1b}[1A\u{1b}[Japi-1 | hello\napi\ngateway");
+        screen.draw(&[], Vec::new(), WIDE);
+        assert_eq!(drawn(&mut screen), "\r\u{1b}[1A\u{1b}[J");
+        screen.draw(&line("the end"), Vec::new(), WIDE);
+        assert_eq!(drawn(&mut screen), "api-1 | the end\n");
     }
 
     #[test]
     fn what_a_narrower_terminal_has_broken_is_taken_away_whole() {
         let mut screen = Screen::new(Vec::new(), Colours::Strip);
-        screen.show(view(&["0123456789012345678", "gateway"]), WIDE);
+        screen.draw(&[], view(&["0123456789012345678", "gateway"]), WIDE);
         drawn(&mut screen);
-        screen.show(view(&["narrow"]), Size { columns: 9, rows: 23 });
+        screen.draw(&[], view(&["narrow"]), Size { columns: 9, rows: 23 });
         assert_eq!(drawn(&mut screen), "\r\u{1b}[2A\u{1b}[Jnarrow");
     }
 
     #[test]
     fn a_terminal_that_has_gone_ends_nothing() {
-        let mut screen = Screen::new(Gone, Colours::Strip);
-        screen.show(view(&["api"]), WIDE);
-        screen.print(&[OutputLine::verbatim("more".to_owned())], WIDE);
+        Screen::new(Gone, Colours::Strip).draw(&line("more"), view(&["api"]), WIDE);
     }
 
     struct Gone;
