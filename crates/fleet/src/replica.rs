@@ -179,7 +179,8 @@ impl<B: Balancer> Replica<B> {
 
     /// Returns when the replica has stopped, which it does on request only.
     pub(crate) async fn live(mut self) -> Ending {
-        self.show();
+        // Also while it waits for a place: whoever looks is to see all that there are.
+        self.put_up();
         while !self.life.is_over() {
             let mut event = Some(self.next_event().await);
             while let Some(happened) = event.take() {
@@ -319,7 +320,7 @@ impl<B: Balancer> Replica<B> {
         {
             self.state.standing = Standing::NotReady;
             self.state.since = clock::now();
-            self.surroundings.board.put(&self.identity.service, self.state.clone());
+            self.put_up();
         }
     }
 
@@ -333,6 +334,10 @@ impl<B: Balancer> Replica<B> {
         }
         self.state.standing = standing;
         self.state.process = process;
+        self.put_up();
+    }
+
+    fn put_up(&self) {
         self.surroundings.board.put(&self.identity.service, self.state.clone());
     }
 }

@@ -100,6 +100,7 @@ async fn no_more_replicas_boot_at_once_than_may() {
         running.handle.state()[0].replicas.iter().filter(|replica| replica.process.is_some()).count()
     };
     assert_eq!(with_process(&running), 1);
+    assert_eq!(running.api().replicas.len(), 3, "those that wait are shown");
     fs::write(&file, "").unwrap();
     within(running.handle.all_ready()).await.unwrap();
     assert_eq!(with_process(&running), 3);
