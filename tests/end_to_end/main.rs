@@ -15,6 +15,7 @@ mod command_line;
 mod crashes;
 mod databases;
 mod durability;
+mod every_option;
 mod failing_replicas;
 mod faults;
 mod fleet;
