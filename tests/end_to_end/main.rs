@@ -19,6 +19,7 @@ mod every_option;
 mod failing_replicas;
 mod faults;
 mod fleet;
+mod full_disk;
 mod guarded;
 mod languages;
 mod metrics;

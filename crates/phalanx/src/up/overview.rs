@@ -17,7 +17,7 @@ use phalanx_telemetry::{
     autoscale::{self, AutoscaleReading},
     clock, connections,
     discovery::DiscoveryFamily,
-    overload,
+    logs, overload,
     registry::Registry,
     replica_use::{self, ReplicaUse, Uses},
     replicas::{self, ReplicaCount},
@@ -74,6 +74,7 @@ impl Overview {
         registry.add(autoscale::collector(move || decided.state().iter().filter_map(reading).collect()));
         let measured = fleet.clone();
         registry.add(replica_use::collector(move || uses(&measured, &lost)));
+        registry.add(logs::lost_collector());
         let is_draining = AtomicBool::new(false);
         Self { began: clock::now(), gateway, fleet, admin, upstreams, registry, is_draining }
     }
