@@ -22,6 +22,7 @@ mod fleet;
 mod full_disk;
 mod guarded;
 mod languages;
+mod large_files;
 mod metrics;
 mod output;
 mod readme;
