@@ -2,7 +2,8 @@
 
 use std::{
     fs::File,
-    io::{BufRead as _, BufReader},
+    io::{BufRead, BufReader},
+    net::SocketAddr,
     os::fd::{AsFd, OwnedFd},
     process::{Command, Stdio},
     sync::Arc,
@@ -29,14 +30,12 @@ const ESCAPE: char = '\u{1b}';
 fn a_closed_pipe_ends_the_reading_and_nothing_else() {
     let home = Arc::new(Home::new());
     home.write("phalanx.toml", &file(&puppets(1)));
-    // As in `phalanx up 2>&1 | head -n 1`, standard error going the same way.
+    // As in `phalanx up 2>&1 | grep -m 1 gateway`, standard error going the same way.
     let (reader, writer) = std::io::pipe().unwrap();
     let mut up = command(&home, &["up"]);
     let mut child = up.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
     drop(up);
-    let mut first_line = String::new();
-    BufReader::new(reader).read_line(&mut first_line).unwrap();
-    let (gateway, admin) = addresses(first_line.trim_end());
+    let (gateway, admin) = told_addresses(&mut BufReader::new(reader));
 
     let is_ready = || (http::get(admin, "/readyz").status == 200).then_some(());
     eventually("a replica serves", is_ready);
@@ -53,6 +52,39 @@ fn a_closed_pipe_ends_the_reading_and_nothing_else() {
     home.assert_empty();
 }
 
+/// O16: each verb that prints and ends, as in `phalanx check | true`.
+#[test]
+fn no_verb_panics_at_a_closed_pipe() {
+    let phalanx = Phalanx::up(&file(&puppets(1)));
+    let admin = phalanx.admin.to_string();
+    for arguments in [
+        &["check"][..],
+        &["check", "--schema"],
+        &["status", "--admin", &admin],
+        &["status", "--admin", &admin, "--json"],
+        &["completions", "bash"],
+        &["token", "keys", "generate"],
+        &["--help"],
+        &["--version"],
+    ] {
+        for closes_stderr in [false, true] {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let mut printing = command(&phalanx.home, arguments);
+            printing.stdout(writer.try_clone().unwrap());
+            match closes_stderr {
+                true => printing.stderr(writer),
+                false => printing.stderr(Stdio::piped()),
+            };
+            let ended = printing.output().unwrap();
+            // 101 is a panic, no code a signal.
+            assert!(ended.status.code().is_some_and(|code| code != 101), "{arguments:?}: {ended:?}");
+            assert!(!String::from_utf8_lossy(&ended.stderr).contains("panicked"), "{arguments:?}: {ended:?}");
+        }
+    }
+    phalanx.stop();
+}
+
 #[test]
 fn a_terminal_that_stands_still_holds_nobody_up() {
     let home = Arc::new(Home::new());
@@ -63,9 +95,7 @@ fn a_terminal_that_stands_still_holds_nobody_up() {
     let mut child = up.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
     drop(up);
     let mut reader = BufReader::new(reader);
-    let mut first_line = String::new();
-    reader.read_line(&mut first_line).unwrap();
-    let (gateway, admin) = addresses(first_line.trim_end());
+    let (gateway, admin) = told_addresses(&mut reader);
 
     let is_ready = || (http::get(admin, "/readyz").status == 200).then_some(());
     eventually("a replica serves", is_ready);
@@ -172,6 +202,12 @@ fn faults_and_status_fit_a_narrow_terminal() {
     let (faults, mut child) = in_terminal(command(&home, &["check"]), COLUMNS);
     assert_eq!(eventually("the end", || child.try_wait().unwrap()).code(), Some(3));
     assert!(faults.whole().contains("gatway"), "{}", faults.text());
+}
+
+/// Reads as far as the addresses of gateway and admin API: lines of the log may come before.
+fn told_addresses(reader: &mut impl BufRead) -> (SocketAddr, SocketAddr) {
+    let told = reader.lines().map(Result::unwrap).find(|line| line.starts_with("phalanx "));
+    addresses(&told.expect("Phalanx says where it listens"))
 }
 
 /// A replica that prints in colour.
