@@ -1,12 +1,14 @@
-//! `phalanx-bench fleet`: what a fleet of replicas that do nothing costs Phalanx, and how fast many replicas start.
+//! `phalanx-bench fleet`: what a fleet of replicas that do nothing costs Phalanx, how fast many replicas start, and how fast a step
+//! in load is followed.
 //!
-//! Elsewhere: one part each in `idle` and `start`; a running fleet in `place`.
+//! Elsewhere: one part each in `idle`, `start` and `step`; a running fleet in `place`.
 
 mod idle;
 mod place;
 mod report;
 pub(crate) mod service;
 mod start;
+mod step;
 
 use std::{collections::BTreeSet, env, path::PathBuf};
 
@@ -26,7 +28,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// What to measure
-    #[arg(long, value_delimiter = ',', default_values = ["idle", "start"])]
+    #[arg(long, value_delimiter = ',', default_values = ["idle", "start", "step"])]
     parts: Vec<Part>,
     /// How often everything is measured; rounds are interleaved and medians reported
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..=1_000))]
@@ -52,6 +54,8 @@ enum Part {
     Idle,
     /// From the start of Phalanx until every replica of the reference API is ready
     Start,
+    /// From a step in load until the autoscaler has brought the capacity for it
+    Step,
 }
 
 /// Everything that was measured; what was not asked for is empty.
@@ -61,6 +65,7 @@ struct Measurements {
     replicas: u32,
     idle: Vec<idle::Window>,
     start: Vec<start::Start>,
+    step: Vec<step::Step>,
 }
 
 /// Measures what is asked for, and prints the report.
@@ -79,8 +84,13 @@ pub(crate) async fn measure(options: Options) -> anyhow::Result<()> {
         warmup_seconds: options.warmup_seconds,
         window_seconds: options.seconds,
     };
-    let mut measurements =
-        Measurements { schedule, replicas: options.replicas, idle: Vec::new(), start: Vec::new() };
+    let mut measurements = Measurements {
+        schedule,
+        replicas: options.replicas,
+        idle: Vec::new(),
+        start: Vec::new(),
+        step: Vec::new(),
+    };
     // Each part has fleets of its own, which are gone before the next begins.
     for part in parts {
         match part {
@@ -88,6 +98,7 @@ pub(crate) async fn measure(options: Options) -> anyhow::Result<()> {
             Part::Start => {
                 measurements.start = start::measure(site, schedule.rounds, options.replicas).await?;
             }
+            Part::Step => measurements.step = step::measure(site, schedule.rounds).await?,
         }
     }
     print!("{}", report::markdown(&machine, &measurements));

@@ -63,11 +63,11 @@ enum Comparison {
     Data(data::Options),
     /// Accounts and tokens: what a token costs, logins in great number, refreshes at once, and how fast a logout is everywhere
     Auth(auth::Options),
-    /// The fleet: what 50 replicas that do nothing cost, and how fast so many start
+    /// The fleet: what 50 replicas that do nothing cost, how fast so many start, and how fast a step in load is followed
     Fleet(fleet::Options),
-    /// A service that does nothing, which `fleet` has started
+    /// A service that does as much as it is told, which `fleet` has started
     #[command(hide = true)]
-    IdleService,
+    Service(fleet::service::Options),
     /// A client under load, which `data` starts
     #[command(hide = true)]
     DataClient(data::client::Options),
@@ -96,7 +96,7 @@ async fn run(comparison: Comparison) -> anyhow::Result<()> {
         Comparison::Data(options) => data::measure(options).await,
         Comparison::Auth(options) => auth::measure(options).await,
         Comparison::Fleet(options) => fleet::measure(options).await,
-        Comparison::IdleService => fleet::service::run(),
+        Comparison::Service(options) => fleet::service::run(&options),
         Comparison::DataClient(options) => data::client::run(options).await,
     }
 }

@@ -218,9 +218,7 @@ impl<'a> Bench<'a> {
             }
         }
         for claim in &self.stored.claims {
-            let attempt = self.acknowledged.get(&claim.id);
-            let is_lost = attempt.is_some_and(|attempt| self.may_be_lost(attempt.span));
-            if claim.confirmed && !self.accounts.contains_key(&claim.id) && !is_lost {
+            if claim.confirmed && !self.accounts.contains_key(&claim.id) && !self.is_of_lost_attempt(claim) {
                 let email = claim.email.clone();
                 self.violated(Violation::ConfirmedForNobody { email, id: claim.id });
             }
@@ -231,6 +229,15 @@ impl<'a> Bench<'a> {
                 self.judgement.violations.push(Violation::EmailTwice { email: (*email).to_owned(), ids });
             }
         }
+    }
+
+    /// The account may have been lost with the old primary before the new one took the confirmation, also where nobody was answered.
+    fn is_of_lost_attempt(&self, claim: &StoredClaim) -> bool {
+        if let Some(attempt) = self.acknowledged.get(&claim.id) {
+            return self.may_be_lost(attempt.span);
+        }
+        let mut attempts = self.attempts_for.get(claim.email.as_str()).into_iter().flatten();
+        attempts.any(|attempt| attempt.outcome == Outcome::Unknown && self.may_be_lost(attempt.span))
     }
 
     fn is_of_attempt_that_may_be_lost(&self, account: &StoredAccount) -> bool {

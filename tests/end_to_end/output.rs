@@ -1,27 +1,19 @@
 //! What is written, and to whom: pipes that close, terminals with and without colours, narrow ones.
 
 use std::{
-    fs::File,
     io::{BufRead, BufReader},
-    net::SocketAddr,
-    os::fd::{AsFd, OwnedFd},
-    process::{Command, Stdio},
+    process::Stdio,
     sync::Arc,
 };
 
-use rustix::{
-    fs::{Mode, OFlags},
-    process::Signal,
-    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Winsize, tcsetwinsize},
-};
+use rustix::process::Signal;
 
 use crate::support::{
     eventually,
     home::{Home, send},
     http,
     phalanx::{Phalanx, addresses, command, file, puppets, run, shell},
-    transcript::Transcript,
+    terminal::Terminal,
 };
 
 const ESCAPE: char = '\u{1b}';
@@ -35,7 +27,7 @@ fn a_closed_pipe_ends_the_reading_and_nothing_else() {
     let mut up = command(&home, &["up"]);
     let mut child = up.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
     drop(up);
-    let (gateway, admin) = told_addresses(&mut BufReader::new(reader));
+    let (gateway, admin) = addresses(&line_of_addresses(&mut BufReader::new(reader)));
 
     let is_ready = || (http::get(admin, "/readyz").status == 200).then_some(());
     eventually("a replica serves", is_ready);
@@ -85,6 +77,11 @@ fn no_verb_panics_at_a_closed_pipe() {
     phalanx.stop();
 }
 
+/// The line with the addresses, where standard output and error go the same way: the log may come first.
+fn line_of_addresses(reader: &mut impl BufRead) -> String {
+    reader.lines().map(Result::unwrap).find(|line| line.contains(" starts ")).unwrap()
+}
+
 #[test]
 fn a_terminal_that_stands_still_holds_nobody_up() {
     let home = Arc::new(Home::new());
@@ -95,7 +92,7 @@ fn a_terminal_that_stands_still_holds_nobody_up() {
     let mut child = up.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
     drop(up);
     let mut reader = BufReader::new(reader);
-    let (gateway, admin) = told_addresses(&mut reader);
+    let (gateway, admin) = addresses(&line_of_addresses(&mut reader));
 
     let is_ready = || (http::get(admin, "/readyz").status == 200).then_some(());
     eventually("a replica serves", is_ready);
@@ -175,11 +172,11 @@ fn a_terminal_gets_colours_unless_it_refuses_them() {
         home.write("phalanx.toml", &file(&shell(RED)));
         let mut up = command(&home, &["up"]);
         up.env("NO_COLOR", no_color).env("TERM", "xterm");
-        let (shown, mut child) = in_terminal(up, 100);
-        let text = shown.tells("Ctrl-C drains");
-        send(child.id(), Signal::INT);
-        let status = eventually("the end", || child.try_wait().unwrap());
-        assert_eq!(status.code(), Some(0));
+        up.arg("--plain");
+        let terminal = Terminal::run(up, 100);
+        let text = terminal.shown.tells("Ctrl-C drains");
+        send(terminal.id(), Signal::INT);
+        assert_eq!(terminal.ended().code(), Some(0));
         assert_eq!(text.contains(ESCAPE), expected, "{text}");
         assert_eq!(text.contains("api-1 | \u{1b}[31mred"), expected, "{text}");
     }
@@ -190,8 +187,9 @@ fn faults_and_status_fit_a_narrow_terminal() {
     const COLUMNS: u16 = 40;
     let phalanx = Phalanx::up(&file(&puppets(2)));
     let status = command(&phalanx.home, &["status", "--admin", &phalanx.admin.to_string()]);
-    let (table, mut child) = in_terminal(status, COLUMNS);
-    assert!(eventually("the end", || child.try_wait().unwrap()).success());
+    let terminal = Terminal::run(status, COLUMNS);
+    let table = terminal.shown.clone();
+    assert!(terminal.ended().success());
     let table = table.whole();
     assert!(table.contains("serving"), "{table}");
     assert!(table.lines().all(|line| line.chars().count() <= COLUMNS.into()), "{table}");
@@ -199,31 +197,11 @@ fn faults_and_status_fit_a_narrow_terminal() {
 
     let home = Arc::new(Home::new());
     home.write("phalanx.toml", "[gatway]");
-    let (faults, mut child) = in_terminal(command(&home, &["check"]), COLUMNS);
-    assert_eq!(eventually("the end", || child.try_wait().unwrap()).code(), Some(3));
+    let terminal = Terminal::run(command(&home, &["check"]), COLUMNS);
+    let faults = terminal.shown.clone();
+    assert_eq!(terminal.ended().code(), Some(3));
     assert!(faults.whole().contains("gatway"), "{}", faults.text());
-}
-
-/// Reads as far as the addresses of gateway and admin API: lines of the log may come before.
-fn told_addresses(reader: &mut impl BufRead) -> (SocketAddr, SocketAddr) {
-    let told = reader.lines().map(Result::unwrap).find(|line| line.starts_with("phalanx "));
-    addresses(&told.expect("Phalanx says where it listens"))
 }
 
 /// A replica that prints in colour.
 const RED: &str = "printf '\\033[31mred\\033[0m\\n'; exec \"$0\"";
-
-/// Runs a command in a terminal of this width; what the terminal was sent.
-fn in_terminal(mut command: Command, columns: u16) -> (Transcript, std::process::Child) {
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&terminal).unwrap();
-    unlockpt(&terminal).unwrap();
-    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(terminal.as_fd(), size).unwrap();
-    let name = ptsname(&terminal, Vec::new()).unwrap();
-    let program_side: OwnedFd =
-        rustix::fs::open(&*name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
-    let stream = || Stdio::from(program_side.try_clone().unwrap());
-    let child = command.stdin(stream()).stdout(stream()).stderr(stream()).spawn().unwrap();
-    (Transcript::of(File::from(terminal)), child)
-}

@@ -5,6 +5,7 @@ pub(crate) mod exposition;
 pub(crate) mod home;
 pub(crate) mod http;
 pub(crate) mod phalanx;
+pub(crate) mod terminal;
 pub(crate) mod transcript;
 pub(crate) mod websocket;
 

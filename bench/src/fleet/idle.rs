@@ -78,9 +78,9 @@ pub(super) async fn measure(
 async fn window(site: Site<'_>, schedule: Schedule, replicas: u32, row: Row) -> anyhow::Result<Window> {
     let program = env::current_exe().context("find this program")?;
     let replicas = if row == Row::One { 1 } else { replicas };
-    let probe = if row == Row::Connect { "" } else { "path = '/', " };
+    let probe = if row == Row::Connect { "" } else { "path = '/ready', " };
     let service = format!(
-        "command = ['{}', 'idle-service']\nreplicas = {replicas}\nprobes.readiness = {{ {probe}period = '1s' }}",
+        "command = ['{}', 'service']\nreplicas = {replicas}\nprobes.readiness = {{ {probe}period = '1s' }}",
         program.display()
     );
     let place = Place::start(site, "idle", &service).await?;

@@ -20,23 +20,24 @@ const POLL: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Place {
     daemon: Daemon,
+    pub(super) gateway: SocketAddr,
     admin: SocketAddr,
 }
 
 impl Place {
     /// Starts it on all cores, with these lines of its service.
     pub(super) async fn start(site: Site<'_>, name: &str, service: &str) -> anyhow::Result<Self> {
-        let (gateway, admin) = (free_address()?.to_string(), free_address()?);
+        let (gateway, admin) = (free_address()?, free_address()?);
         let directory = site.subdirectory(name)?;
         let file = directory.join("phalanx.toml");
         let values: [(&str, &str); 3] =
-            [("LISTEN", &gateway), ("ADMIN", &admin.to_string()), ("SERVICE", service)];
+            [("LISTEN", &gateway.to_string()), ("ADMIN", &admin.to_string()), ("SERVICE", service)];
         fs::write(&file, template::fill(TEMPLATE, &values))
             .with_context(|| format!("write {}", file.display()))?;
         let arguments: [&OsStr; 3] = ["up".as_ref(), "-c".as_ref(), file.as_os_str()];
         let mut daemon = Daemon::start(site.programs, Program::Phalanx, &arguments, &[], &directory, None)?;
         daemon.until_answers(admin, "/livez").await.context("start phalanx")?;
-        Ok(Self { daemon, admin })
+        Ok(Self { daemon, gateway, admin })
     }
 
     /// Phalanx itself, without what it runs.
@@ -46,39 +47,56 @@ impl Place {
 
     /// Waits until so many replicas get requests.
     pub(super) async fn until_serving(&self, replicas: u32) -> anyhow::Result<()> {
+        self.until(|state| state.serving == u64::from(replicas)).await
+    }
+
+    /// Waits until so many replicas are wanted.
+    pub(super) async fn until_desired(&self, replicas: u32) -> anyhow::Result<()> {
+        self.until(|state| state.desired == u64::from(replicas)).await
+    }
+
+    async fn until(&self, is_reached: impl Fn(&State) -> bool) -> anyhow::Result<()> {
         let mut connection = Connection::open(self.admin).await?;
         let deadline = clock::now() + PATIENCE;
         loop {
             let answer = connection.get("/v1/state").await?;
             ensure!(answer.status == 200, "/v1/state answers {}", answer.status);
-            let serving = serving(&answer.body)?;
-            if serving == replicas as usize {
+            let state = State::read(&answer.body)?;
+            if is_reached(&state) {
                 return Ok(());
             }
-            ensure!(
-                clock::now() < deadline,
-                "only {serving} of {replicas} replicas serve after {PATIENCE:?}"
-            );
+            ensure!(clock::now() < deadline, "still {state:?} after {PATIENCE:?}");
             tokio::time::sleep(POLL).await;
         }
     }
 }
 
-fn serving(state: &str) -> anyhow::Result<usize> {
-    let state: Value = serde_json::from_str(state).context("read the state")?;
-    let endpoints = state["services"][0]["endpoints"].as_array().context("no endpoints in the state")?;
-    Ok(endpoints.iter().filter(|endpoint| endpoint["state"] == "serving").count())
+/// What the admin API says of the service.
+#[derive(Debug, PartialEq, Eq)]
+struct State {
+    desired: u64,
+    /// Replicas that get requests.
+    serving: u64,
+}
+
+impl State {
+    fn read(state: &str) -> anyhow::Result<Self> {
+        let state: Value = serde_json::from_str(state).context("read the state")?;
+        let service = &state["services"][0];
+        let number = |name: &str| service[name].as_u64().with_context(|| format!("no `{name}` in the state"));
+        Ok(Self { desired: number("desired")?, serving: number("serving")? })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::serving;
+    use super::State;
 
     #[test]
-    fn replicas_that_get_requests_are_counted() {
-        let state =
-            r#"{"services":[{"endpoints":[{"state":"serving"},{"state":"starting"},{"state":"serving"}]}]}"#;
-        assert_eq!(serving(state).unwrap(), 2);
-        assert!(serving("{}").is_err());
+    fn what_is_wanted_and_what_serves_are_two_numbers() {
+        let read = |text| State::read(text).ok();
+        let state = r#"{"services":[{"name":"api","desired":5,"serving":2}]}"#;
+        assert_eq!(read(state), Some(State { desired: 5, serving: 2 }));
+        assert_eq!(read("{}"), None);
     }
 }

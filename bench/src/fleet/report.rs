@@ -1,6 +1,6 @@
 //! The measurements as Markdown: medians over the rounds, with the extremes beside them.
 
-use super::{Measurements, idle, start};
+use super::{Measurements, idle, start, step};
 use crate::{
     machine::Machine,
     markdown::{self, hundredths, table},
@@ -14,6 +14,7 @@ pub(super) fn markdown(machine: &Machine, measurements: &Measurements) -> String
     let mut lines = markdown::heading("The fleet", machine, placed, measurements.schedule, &load);
     lines.extend(idle_table(&measurements.idle));
     lines.extend(start_table(&measurements.start, measurements.replicas, machine.cores));
+    lines.extend(step_table(&measurements.step));
     lines.push(String::new());
     lines.join("\n")
 }
@@ -51,6 +52,37 @@ fn start_table(starts: &[start::Start], replicas: u32, cores: usize) -> Vec<Stri
         let cpu = Spread::of(of().map(|start| start.cpu.as_secs_f64()));
         let share = 100.0 * cpu.median / (elapsed.median * cores as f64);
         lines.push(format!("| {replicas} | {} | {} | {share:.0} % |", hundredths(elapsed), hundredths(cpu)));
+    }
+    lines
+}
+
+fn step_table(steps: &[step::Step]) -> Vec<String> {
+    if steps.is_empty() {
+        return Vec::new();
+    }
+    let title = format!(
+        "From a step in load, 0 to {} requests/s, a fifth of which is nearly what a replica can do, until five replicas serve:",
+        step::RATE
+    );
+    let mut lines = table(
+        &title,
+        "| autoscaler | interval, s | start-up, s | five are wanted after s | five serve after s | start-up and one interval, s | requests that failed |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    );
+    for mode in step::MODES {
+        let of = || steps.iter().filter(|step| step.mode == mode);
+        let decided = Spread::of(of().map(|step| step.decided.as_secs_f64()));
+        let served = Spread::of(of().map(|step| step.served.as_secs_f64()));
+        let errors: u64 = of().map(|step| step.errors).sum();
+        let interval = mode.interval().as_secs_f64();
+        let start_up = Spread::of(of().map(|step| step.start_up.as_secs_f64()));
+        let bound = start_up.median + interval;
+        lines.push(format!(
+            "| {mode} | {interval:.0} | {:.2} | {} | {} | {bound:.2} | {errors} |",
+            start_up.median,
+            hundredths(decided),
+            hundredths(served)
+        ));
     }
     lines
 }

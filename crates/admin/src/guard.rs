@@ -45,7 +45,7 @@ impl Foreign {
                 "The admin API answers no requests that a web page of another origin makes.",
             ),
         };
-        Problem { status: StatusCode::FORBIDDEN, error, detail: detail.to_owned() }
+        Problem::new(StatusCode::FORBIDDEN, error, detail)
     }
 }
 

@@ -1,11 +1,16 @@
-//! The admin API: metrics, state and health of a running Phalanx, and the client that `phalanx status` is.
+//! The admin API: metrics, state, events and health of a running Phalanx, the orders it takes, and the client of its verbs.
 //!
 //! Invariant: only a program of this machine is answered, and not a web page that its browser shows (module `guard`).
-//! Elsewhere: what the answers say (the binary, by [`Source`]); which metrics there are (`phalanx-telemetry`).
+//! Elsewhere: what the answers say (the binary, by [`Source`]); who obeys (the
+//! binary, by [`control::Control`]); which metrics there are (`phalanx-telemetry`).
 //! Fails by closing: a connection beyond the limit waits, a slow one is cut, a panic costs its own connection.
 
+mod body;
 pub mod client;
+pub mod control;
+mod events;
 mod guard;
+mod orders;
 mod problem;
 mod routes;
 mod serve;

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Source, routes};
+use crate::{Source, control::Control, routes};
 
 /// A few scrapers, a dashboard and a person need a dozen; the next ones wait in the listener's backlog.
 const CONNECTIONS_MAX: usize = 256;
@@ -34,8 +34,13 @@ enum Event {
 }
 
 /// Serves the admin API until `stop`, then lets open requests finish for at most five seconds.
-pub async fn serve(listener: TcpListener, source: Arc<dyn Source>, stop: CancellationToken) {
-    let routes = routes::router(source);
+pub async fn serve(
+    listener: TcpListener,
+    source: Arc<dyn Source>,
+    control: Arc<dyn Control>,
+    stop: CancellationToken,
+) {
+    let routes = routes::router(source, control, stop.clone());
     let mut connections = JoinSet::new();
     loop {
         let event = tokio::select! {

@@ -7,10 +7,13 @@ use std::fmt::Write as _;
 
 use phalanx_telemetry::escape::escaped;
 
-use crate::state::{Endpoint, Service, State};
+use crate::state::{Endpoint, Rollout, Service, State};
 
+mod rollouts;
 #[cfg(test)]
 mod tests;
+
+pub use self::rollouts::rollout;
 
 const GAP: &str = "  ";
 
@@ -32,7 +35,7 @@ struct Column {
 /// Worth of the columns that always stay.
 const INDISPENSABLE: u8 = u8::MAX;
 
-const COLUMNS: [Column; 10] = {
+const COLUMNS: [Column; 13] = {
     use Align::{Left, Right};
     const fn column(
         title: &'static str,
@@ -43,15 +46,18 @@ const COLUMNS: [Column; 10] = {
         Column { title, align, worth, cell }
     }
     [
-        column("SERVICE", Left, 7, |service, _| Some(service.name.clone())),
-        column("INSTANCE", Left, 8, |_, endpoint| endpoint.instance.clone()),
+        column("SERVICE", Left, 10, |service, _| Some(service.name.clone())),
+        column("INSTANCE", Left, 11, |_, endpoint| endpoint.instance.clone()),
         column("ADDRESS", Left, INDISPENSABLE, |_, endpoint| Some(endpoint.address.clone())),
         column("STATE", Left, INDISPENSABLE, |_, endpoint| Some(endpoint.state.to_string())),
+        column("CPU", Right, 6, |_, endpoint| endpoint.cpu_millicores.map(|millis| format!("{millis}m"))),
+        column("MEMORY", Right, 5, |_, endpoint| endpoint.memory_bytes.map(memory)),
+        column("REQ/S", Right, 7, |_, endpoint| endpoint.requests_per_second.map(rate)),
         column("IN-FLIGHT", Right, 3, |_, endpoint| Some(endpoint.in_flight.to_string())),
-        column("REQUESTS", Right, 6, |_, endpoint| Some(endpoint.requests.to_string())),
+        column("REQUESTS", Right, 9, |_, endpoint| Some(endpoint.requests.to_string())),
         column("FAILURES", Right, 4, |_, endpoint| Some(endpoint.failures.to_string())),
         // Nothing restarts a fixed endpoint.
-        column("RESTARTS", Right, 5, |_, endpoint| {
+        column("RESTARTS", Right, 8, |_, endpoint| {
             endpoint.instance.as_ref().map(|_| endpoint.restarts.to_string())
         }),
         column("PID", Right, 1, |_, endpoint| endpoint.pid.map(|pid| pid.to_string())),
@@ -74,8 +80,14 @@ pub fn table(state: &State, width: usize) -> String {
     );
     push_wrapped(&mut text, &summary, width);
     push_wrapped(&mut text, &format!("listening on {}", gateway.listeners.join(", ")), width);
+    if state.stopping {
+        push_wrapped(&mut text, "it is stopping: it takes no orders any more", width);
+    }
     for service in &state.services {
         push_wrapped(&mut text, &service_summary(service), width);
+        for more in [rollout_line(service), autoscale(service), limits(service)].into_iter().flatten() {
+            push_indented(&mut text, &more, width);
+        }
     }
 
     let rows: Vec<(&Service, &Endpoint)> = state
@@ -92,6 +104,9 @@ pub fn table(state: &State, width: usize) -> String {
             separator = "";
             let name = endpoint.instance.as_ref().unwrap_or(&endpoint.address);
             push_wrapped(&mut text, &format!("{name} {}: {reason}", endpoint.state), width);
+            for line in &endpoint.last_output {
+                push_indented(&mut text, line, width);
+            }
         }
     }
     text
@@ -104,6 +119,38 @@ fn service_summary(service: &Service) -> String {
             format!("{}: {} of {} endpoints serving", service.name, service.serving, service.endpoints.len())
         }
     }
+}
+
+/// A change of the replicas, unless it is the first one and done: that is what the line before says.
+fn rollout_line(service: &Service) -> Option<String> {
+    let Rollout { revision, status, reason, .. } = service.rollout.as_ref()?;
+    (*revision > 1 || status != "complete").then(|| format!("rollout {status}: {reason}"))
+}
+
+fn autoscale(service: &Service) -> Option<String> {
+    let autoscale = service.autoscale.as_ref()?;
+    Some(format!("autoscaler, {} ago: {}", age(autoscale.age_seconds), autoscale.reason))
+}
+
+fn limits(service: &Service) -> Option<String> {
+    (service.limits_enforced == Some(false)).then(|| "limits are not enforced: see the log".to_owned())
+}
+
+/// An amount of memory; three digits say enough.
+#[must_use]
+pub fn memory(bytes: u64) -> String {
+    const MEBI: u64 = 1 << 20;
+    match bytes / MEBI {
+        0 => format!("{}KiB", bytes >> 10),
+        mebi @ 1..10_000 => format!("{mebi}MiB"),
+        mebi => format!("{}GiB", mebi >> 10),
+    }
+}
+
+/// A rate; small ones have a decimal, since one request in ten seconds is not none.
+#[must_use]
+pub fn rate(per_second: f64) -> String {
+    if per_second >= 10.0 { format!("{per_second:.0}") } else { format!("{per_second:.1}") }
 }
 
 /// One unit is enough to see what is young and what is old.
@@ -178,11 +225,23 @@ fn push_row<'a>(text: &mut String, laid: &'a [Laid], cell: impl Fn(&'a Laid) -> 
 
 /// Breaks at spaces; what follows the first line is indented. A word that is wider than the terminal stays whole.
 fn push_wrapped(text: &mut String, sentence: &str, width: usize) {
+    push_words(text, sentence, 0, width);
+}
+
+/// The same, and the first line is indented too.
+fn push_indented(text: &mut String, sentence: &str, width: usize) {
+    text.push_str(GAP);
+    push_words(text, sentence, GAP.len(), width);
+}
+
+fn push_words(text: &mut String, sentence: &str, indent: usize, width: usize) {
     let mut column = 0;
+    let width = width.saturating_sub(indent);
     for word in escaped(sentence).to_string().split_whitespace() {
         let word_width = word.chars().count();
         if column > 0 && column + 1 + word_width > width {
-            text.push_str("\n  ");
+            text.push('\n');
+            text.push_str(&" ".repeat(indent + GAP.len()));
             column = GAP.len();
         } else if column > 0 {
             text.push(' ');

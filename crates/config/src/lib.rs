@@ -31,6 +31,7 @@ pub use fault::{Fault, Faults};
 pub use model::*;
 pub use report::FAULTS_LISTED_MAX;
 pub use schema::schema;
+pub use suggest::nearest;
 
 use crate::{
     check::autoscale::Requested, expand::Environment, fit::Fit, located::At, report::Report, schema::Key,

@@ -24,7 +24,7 @@ pub use autoscale::Autoscale;
 use ipnet::IpNet;
 pub use probes::{BackOff, Check, Probe};
 pub(crate) use replicas::REPLICAS_MAX;
-pub use replicas::{Connections, Replicas, ReplicasLimit};
+pub use replicas::{Connections, EnvFile, Replicas, ReplicasLimit};
 pub use resilience::{
     AdaptiveConcurrency, CircuitBreaker, EndpointLimits, Hold, OutlierEjection, Queue, Resilience, Retry,
     Shedding,

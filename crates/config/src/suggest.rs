@@ -8,8 +8,10 @@ const NAME_BYTES_MAX: usize = 64;
 /// Fewer letters in common are chance.
 const PREFIX_BYTES_MIN: usize = 3;
 
-/// The candidate that differs least, if at most a third of it differs or one of both begins with the other.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// The candidate that was probably meant by `name`: the one that differs least, if at most a third of it differs or one of both
+/// begins with the other.
+#[must_use]
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > NAME_BYTES_MAX {
         return None;
     }

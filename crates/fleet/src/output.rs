@@ -47,6 +47,15 @@ impl OutputLine {
     pub fn verbatim(text: String) -> Self {
         Self { instance: None, text }
     }
+
+    /// As it is shown: `INSTANCE | TEXT`, or what Phalanx tells.
+    #[must_use]
+    pub fn shown(&self, colours: Colours) -> String {
+        match &self.instance {
+            Some(instance) => format!("{instance} | {}", clean(&self.text, colours)),
+            None => self.text.clone(),
+        }
+    }
 }
 
 /// The queue between the replicas and the thread that runs [`write_lines`].

@@ -45,6 +45,8 @@ impl Template {
             rollout: Policy::default(),
             depends_on: Vec::new(),
             autoscale: None,
+            // What they say is in `env`.
+            env_files: Vec::new(),
             ..replicas.clone()
         };
         let command_line = replicas.command.join(" ").into();

@@ -1,5 +1,7 @@
 //! `phalanx check`.
 
+use std::collections::BTreeSet;
+
 use phalanx_config::{Balance, HashKey, Protocol, Role, Service, Source};
 
 use crate::{
@@ -16,7 +18,7 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<(), Failure> {
         return Ok(());
     }
     let (config, origin) = config_file::load(arguments.file.config.as_deref())?;
-    config_file::check_programs(&config)?;
+    config_file::check_programs(&config, &BTreeSet::new())?;
     let name = match origin {
         Origin::File(path) => path.display().to_string(),
         Origin::BuiltIn => "the built-in topology (there is no phalanx.toml here)".to_owned(),

@@ -3,6 +3,7 @@
 mod autoscale;
 mod data;
 mod environment;
+mod operate;
 mod token;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -16,6 +17,9 @@ pub(crate) use self::token::{
 pub(crate) use self::{
     autoscale::{AutoscaleArguments, AutoscaleOperation, ExplainArguments, SimulateArguments},
     data::{DataArguments, DataMigrateArguments, DataOperation, DataReshardArguments, DataStatusArguments},
+    operate::{
+        DrainArguments, OrderArguments, RolloutArguments, RolloutOperation, ScaleArguments, ServiceArguments,
+    },
 };
 
 /// Takes an HTTP API from one server to many identical replicas: gateway, fleet and reference API in one binary.
@@ -37,6 +41,7 @@ Exit codes:
 Start with:
   phalanx up                 three replicas of the reference API behind a gateway on :8080
   phalanx status             what runs, and how it fares
+  phalanx scale api 5        two more of them
   phalanx data status        where the data is, and how its servers fare
   phalanx token --help       tokens and the keys that sign them";
 
@@ -47,9 +52,17 @@ pub(crate) enum Verb {
 Without -c it reads ./phalanx.toml, and without that it runs the built-in topology: three replicas of the
 reference API behind a gateway on :8080, their data in ./.phalanx/, the admin API on 127.0.0.1:9900.
 
-INT (Ctrl-C) and TERM stop accepting, let open requests finish, and then stop the replicas in order. A second one
-stops everything at once.")]
-    Up(ConfigArguments),
+With names of services it runs these and those they depend on; requests for the others are answered 503.
+
+On a terminal it shows the services in a few lines at the bottom, and what the replicas print above them; --plain leaves
+them out. INT (Ctrl-C) and TERM stop accepting, let open requests finish, and then stop the replicas in order. A second one
+stops everything at once.
+
+Examples:
+  phalanx up
+  phalanx up shop --plain
+  phalanx up --dry-run -c staging.toml")]
+    Up(UpArguments),
     /// Run the gateway and the admin API alone, in front of fixed endpoints
     Gateway(GatewayArguments),
     /// Run one replica of the reference API
@@ -67,6 +80,18 @@ stops everything at once.")]
     Check(CheckArguments),
     /// Show the services and endpoints of a running Phalanx
     Status(StatusArguments),
+    /// Change how many replicas a service has
+    #[command(after_help = operate::SCALE)]
+    Scale(ScaleArguments),
+    /// Replace the replicas of a service, watch it, or take it back
+    #[command(after_help = operate::ROLLOUT)]
+    Rollout(RolloutArguments),
+    /// Take an endpoint out of the balance, or back into it
+    #[command(after_help = operate::DRAIN)]
+    Drain(DrainArguments),
+    /// Have a running Phalanx read its file again
+    #[command(after_help = operate::RELOAD)]
+    Reload(OrderArguments),
     /// Print a completion script for a shell
     #[command(after_help = "Example: phalanx completions bash > /etc/bash_completion.d/phalanx")]
     Completions {
@@ -80,6 +105,21 @@ pub(crate) struct ConfigArguments {
     /// The configuration; default: ./phalanx.toml if there is one
     #[arg(short, long = "config", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArguments {
+    #[command(flatten)]
+    pub(crate) file: ConfigArguments,
+    /// Run these services, and those they depend on; default: all
+    #[arg(value_name = "SERVICE")]
+    pub(crate) services: Vec<String>,
+    /// Check everything that would be needed, print what would run, and start nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print plain lines, also on a terminal
+    #[arg(long)]
+    pub(crate) plain: bool,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,8 @@ use crate::signals::StopSignal;
 pub(crate) enum Failure {
     /// 1: something went wrong while it ran.
     Runtime(anyhow::Error),
+    /// 2: what was asked for does not exist.
+    Usage(anyhow::Error),
     /// 3: the file has faults, shown with their places.
     Configuration(Box<Faults>),
     /// 3: a setting outside of the file is wrong, or the file cannot be read.
@@ -27,6 +29,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Runtime(_) => 1,
+            Self::Usage(_) => 2,
             Self::Configuration(_) | Self::Setting(_) => 3,
             Self::Bind(_) => 4,
             Self::Unreachable(_) => 5,

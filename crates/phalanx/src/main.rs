@@ -7,11 +7,13 @@ mod cli;
 mod config_file;
 mod data;
 mod exit;
+mod operate;
 mod signals;
 mod status;
 mod terminal;
 mod token;
 mod up;
+mod variables;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,10 @@ fn main() -> ExitCode {
         Verb::Token(arguments) => token::run(&arguments.operation),
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Status(arguments) => status::run(&arguments),
+        Verb::Scale(arguments) => operate::scale(&arguments),
+        Verb::Rollout(arguments) => operate::rollout(&arguments.operation),
+        Verb::Drain(arguments) => operate::drain(&arguments),
+        Verb::Reload(arguments) => operate::reload(&arguments),
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "phalanx", &mut terminal::Out);
             Ok(())

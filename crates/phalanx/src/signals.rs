@@ -23,11 +23,21 @@ impl StopSignal {
     }
 }
 
-/// Listens to TERM and INT, and keeps the signals that have no meaning yet from ending the process.
+/// A signal that means something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// Stop.
+    Stop(StopSignal),
+    /// Read the file again.
+    Reload,
+}
+
+/// Listens to TERM, INT and HUP, and keeps the signals that have no meaning yet from ending the process.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    others: [(Signal, &'static str); 3],
+    hangup: Signal,
+    others: [(Signal, &'static str); 2],
 }
 
 impl Signals {
@@ -36,8 +46,8 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
             others: [
-                (signal(SignalKind::hangup())?, "HUP"),
                 (signal(SignalKind::user_defined1())?, "USR1"),
                 (signal(SignalKind::user_defined2())?, "USR2"),
             ],
@@ -46,12 +56,22 @@ impl Signals {
 
     /// The next TERM or INT.
     pub(crate) async fn stop(&mut self) -> StopSignal {
-        let [hangup, first, second] = &mut self.others;
+        loop {
+            match self.next().await {
+                Received::Stop(signal) => return signal,
+                Received::Reload => tracing::warn!(signal = "HUP", "nothing is read again here"),
+            }
+        }
+    }
+
+    /// The next TERM, INT or HUP.
+    pub(crate) async fn next(&mut self) -> Received {
+        let [first, second] = &mut self.others;
         loop {
             let ignored = tokio::select! {
-                _ = self.interrupt.recv() => return StopSignal::Interrupt,
-                _ = self.terminate.recv() => return StopSignal::Terminate,
-                _ = hangup.0.recv() => hangup.1,
+                _ = self.interrupt.recv() => return Received::Stop(StopSignal::Interrupt),
+                _ = self.terminate.recv() => return Received::Stop(StopSignal::Terminate),
+                _ = self.hangup.recv() => return Received::Reload,
                 _ = first.0.recv() => first.1,
                 _ = second.0.recv() => second.1,
             };

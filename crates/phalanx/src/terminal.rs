@@ -44,6 +44,7 @@ pub(crate) fn complain(failure: &Failure) {
             writeln!(stderr, "{:?}", miette::Report::new((**faults).clone()))
         }
         Failure::Runtime(error)
+        | Failure::Usage(error)
         | Failure::Setting(error)
         | Failure::Bind(error)
         | Failure::Unreachable(error) => {

@@ -6,51 +6,64 @@
 mod autoscaling;
 mod balancer;
 mod banner;
+mod control;
+mod holds;
+mod live;
 mod overview;
+mod plan;
+mod printing;
+mod rates;
+mod reload;
+mod select;
 mod shutdown;
 mod verification;
+mod view;
 
-use std::{
-    fs::File, io, net::SocketAddr, num::NonZeroUsize, os::fd::AsFd as _, pin::pin, sync::Arc, thread,
-    time::Duration,
-};
+use std::{collections::BTreeSet, io, net::SocketAddr, num::NonZeroUsize, pin::pin, sync::Arc, thread};
 
 use anyhow::Context as _;
 use autoscaling::{GatewayLoad, this_machine};
 use balancer::GatewayBalancer;
-use overview::{Families, Overview};
-use phalanx_config::{Config, Log, LogFormat, LogLevel, Replicas, ServiceName, Source};
-use phalanx_fleet::{Autoscaler, Colours, Fleet, FleetHandle, LostLines, Outcome, OutputLine, Settings};
+use control::Obedience;
+use holds::Holds;
+use overview::{About, Families, Overview};
+use phalanx_config::{Config, Replicas, ServiceName, Source};
+use phalanx_fleet::{Autoscaler, Fleet, FleetHandle, Outcome, OutputLine, Settings};
 use phalanx_gateway::{Gateway, Listeners, Started, WorkerError};
-use phalanx_telemetry::{
-    logs::{self, LogWriter},
-    requests::RequestFamily,
-    upstream::UpstreamFamily,
-};
+use phalanx_telemetry::{requests::RequestFamily, upstream::UpstreamFamily};
+use printing::Printing;
+use reload::Reloader;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
-    sync::{mpsc, oneshot},
     task::{JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{ConfigArguments, GatewayArguments},
+    cli::{GatewayArguments, UpArguments},
     config_file::{self, Origin},
     exit::Failure,
-    signals::Signals,
-    terminal,
+    signals::{Received, Signals},
 };
 
-/// How long the last lines may take to be printed.
-const LAST_OUTPUT_MAX: Duration = Duration::from_secs(1);
+/// What is to run, and how it is shown.
+struct Wanted {
+    config: Config,
+    origin: Origin,
+    /// Services with replicas that are not wanted.
+    left_out: BTreeSet<ServiceName>,
+    /// Without a live view, also on a terminal.
+    is_plain: bool,
+}
 
 /// Runs gateway, fleet and admin API.
-pub(crate) fn up(arguments: &ConfigArguments) -> Result<(), Failure> {
-    let (config, origin) = config_file::load(arguments.config.as_deref())?;
-    config_file::check_programs(&config)?;
-    run(&config, &origin)
+pub(crate) fn up(arguments: &UpArguments) -> Result<(), Failure> {
+    let (config, origin) = config_file::load(arguments.file.config.as_deref())?;
+    let left_out = select::left_out(&config, &arguments.services)?;
+    config_file::check_programs(&config, &left_out)?;
+    let wanted = Wanted { config, origin, left_out, is_plain: arguments.plain };
+    if arguments.dry_run { plan::run(&wanted) } else { run(&wanted) }
 }
 
 /// Runs gateway and admin API.
@@ -61,7 +74,7 @@ pub(crate) fn gateway(arguments: &GatewayArguments) -> Result<(), Failure> {
         let help = "run `phalanx up`, or give the service `endpoints`";
         config.fault_at(replicas.command_span, message, help)
     }))?;
-    run(&config, &origin)
+    run(&Wanted { config, origin, left_out: BTreeSet::new(), is_plain: false })
 }
 
 fn replicated(config: &Config) -> impl Iterator<Item = (&ServiceName, &Replicas)> {
@@ -71,30 +84,19 @@ fn replicated(config: &Config) -> impl Iterator<Item = (&ServiceName, &Replicas)
     })
 }
 
-fn run(config: &Config, origin: &Origin) -> Result<(), Failure> {
-    let _log = start_log(&config.log)?;
+fn run(wanted: &Wanted) -> Result<(), Failure> {
+    let printing = printing::start(&wanted.config.log, wanted.is_plain)?;
     raise_open_files_max();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("start the runtime")
         .map_err(Failure::Runtime)?;
-    runtime.block_on(serve(config, origin))
-}
-
-fn start_log(log: &Log) -> Result<LogWriter, Failure> {
-    let format = match log.format {
-        LogFormat::Json => logs::LogFormat::Json,
-        LogFormat::Text => logs::LogFormat::Text,
-    };
-    let level = match log.level {
-        LogLevel::Error => logs::LogLevel::Error,
-        LogLevel::Warn => logs::LogLevel::Warn,
-        LogLevel::Info => logs::LogLevel::Info,
-        LogLevel::Debug => logs::LogLevel::Debug,
-        LogLevel::Trace => logs::LogLevel::Trace,
-    };
-    logs::init(format, level).context("start the log").map_err(Failure::Runtime)
+    runtime.block_on(async {
+        let outcome = run_until_stopped(wanted, &printing).await;
+        printing.finish().await;
+        outcome
+    })
 }
 
 /// Lets this process have as many connections as the system allows it: the usual soft limit of 1024 files is meant for
@@ -113,6 +115,7 @@ struct Running {
     overview: Arc<Overview>,
     fleet: FleetHandle,
     has_fleet: bool,
+    reloader: Arc<Reloader>,
     /// Ends the replicas, and then the fleet's task.
     stop_fleet: CancellationToken,
     /// Ends health checks, discovery and admin API, which go on to the last.
@@ -127,27 +130,13 @@ enum Task {
     Other,
 }
 
-async fn serve(config: &Config, origin: &Origin) -> Result<(), Failure> {
-    let (output, lines) = phalanx_fleet::output_queue();
-    let lost = LostLines::default();
-    let printed =
-        print_output(lines, lost.clone()).context("start the output thread").map_err(Failure::Runtime)?;
-    let outcome = run_until_stopped(config, origin, (output, lost)).await;
-    // Everybody who prints has ended: what is left is a moment's work, unless nobody takes it.
-    let _ = tokio::time::timeout(LAST_OUTPUT_MAX, printed).await;
-    outcome
-}
-
-async fn run_until_stopped(
-    config: &Config,
-    origin: &Origin,
-    (output, lost): (mpsc::Sender<OutputLine>, LostLines),
-) -> Result<(), Failure> {
+async fn run_until_stopped(wanted: &Wanted, printing: &Printing) -> Result<(), Failure> {
+    let Wanted { config, origin, left_out, .. } = wanted;
     // Never directly: standard output may stand still, and with it everything that runs on this thread.
-    let say = |text: String| drop(output.try_send(OutputLine::verbatim(text)));
+    let say = |text: String| drop(printing.lines.try_send(OutputLine::verbatim(text)));
     let mut signals = Signals::listen().context("listen to signals").map_err(Failure::Runtime)?;
-    let mut running = start(config, output.clone(), lost).await?;
-    say(banner::starting(config, &running.overview.addresses()));
+    let mut running = start(wanted, printing).await?;
+    say(banner::starting(config, left_out, &running.overview.addresses()));
     let fleet = running.fleet.clone();
     let mut ready = pin!(fleet.all_ready());
     let mut is_ready = false;
@@ -164,9 +153,15 @@ async fn run_until_stopped(
                 running.fleet.stop_now();
                 return Err(Failure::Runtime(cause));
             }
-            signal = signals.stop() => {
-                say(banner::stopping(signal));
-                return shutdown::in_order(running, &mut signals).await;
+            received = signals.next() => match received {
+                Received::Reload => match running.reloader.reload().await {
+                    Ok(orders) => tracing::info!(services = orders.len(), "the file was read again"),
+                    Err(refusal) => tracing::error!(%refusal, "the file was read again, and is not followed"),
+                },
+                Received::Stop(signal) => {
+                    say(banner::stopping(signal));
+                    return shutdown::in_order(running, &mut signals).await;
+                }
             }
         }
     }
@@ -183,12 +178,8 @@ fn unexpected(ended: Result<Task, JoinError>) -> anyhow::Error {
     }
 }
 
-/// Binds every address first, so that a taken one is told before anything has been started.
-async fn start(
-    config: &Config,
-    output: mpsc::Sender<OutputLine>,
-    lost: LostLines,
-) -> Result<Running, Failure> {
+/// Binds every address, so that a taken one is told before anything has been started.
+async fn bind(config: &Config) -> Result<(Listeners, TcpListener), Failure> {
     let workers =
         config.gateway.workers.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let listeners = Listeners::bind(&config.gateway.http, workers.get()).map_err(|error| {
@@ -199,6 +190,12 @@ async fn start(
         let key = "`[admin] listen` in phalanx.toml";
         Failure::Bind(bind_error(config.admin.listen, &error, key))
     })?;
+    Ok((listeners, admin))
+}
+
+async fn start(wanted: &Wanted, printing: &Printing) -> Result<Running, Failure> {
+    let Wanted { config, origin, left_out, .. } = wanted;
+    let (listeners, admin) = bind(config).await?;
     let admin_address = admin.local_addr().context("ask for the admin address").map_err(Failure::Runtime)?;
 
     let (requests, upstreams) = (RequestFamily::new(), UpstreamFamily::new());
@@ -210,23 +207,34 @@ async fn start(
         Gateway::start(config, verification.as_ref(), listeners, requests.clone(), upstreams.clone())
             .context("start the gateway")
             .map_err(Failure::Runtime)?;
-    let services: Vec<_> =
-        replicated(config).map(|(name, replicas)| (name.clone(), replicas.clone())).collect();
+    let started = || replicated(config).filter(|(name, _)| !left_out.contains(*name));
+    let services: Vec<_> = started().map(|(name, replicas)| (name.clone(), replicas.clone())).collect();
     let has_fleet = !services.is_empty();
     let settings = Settings::new(config.gateway.drain_deadline);
-    let fleet = Fleet::new(services, settings, Arc::new(GatewayBalancer::new(gateway.clone())), output);
+    let holds = Arc::new(Holds::default());
+    let balancer = Arc::new(GatewayBalancer::new(gateway.clone(), holds.clone()));
+    let fleet = Fleet::new(services, settings, balancer, printing.lines.clone());
     let fleet_handle = fleet.handle();
-    let families = Families { requests, upstreams, discovery: discovery.family(), verification, lost };
-    let overview = Arc::new(Overview::new(gateway.clone(), fleet_handle.clone(), admin_address, families));
+    let families = Families {
+        requests,
+        upstreams,
+        discovery: discovery.family(),
+        verification,
+        lost: printing.lost.clone(),
+    };
+    let about = About { admin: admin_address, holds: holds.clone(), left_out: left_out.clone() };
+    let overview = Arc::new(Overview::new(gateway.clone(), fleet_handle.clone(), about, families));
 
     let (stop_fleet, stop_rest) = (CancellationToken::new(), CancellationToken::new());
     let mut tasks = JoinSet::new();
     tasks.spawn(async { Task::Workers(workers.ended().await) });
+    let mut policies = None;
     if has_fleet {
         let stop = stop_fleet.clone();
         tasks.spawn(async { Task::Fleet(fleet.run(stop).await) });
         let load = GatewayLoad::new(gateway.clone());
-        let autoscaler = Autoscaler::new(replicated(config), this_machine(), fleet_handle.clone(), load);
+        let autoscaler = Autoscaler::new(started(), this_machine(), fleet_handle.clone(), load);
+        policies = Some(autoscaler.handle());
         let stop = stop_rest.clone();
         tasks.spawn(async {
             autoscaler.run(stop).await;
@@ -260,12 +268,21 @@ async fn start(
             Task::Other
         });
     }
+    let reloader = Reloader::new(config.clone(), origin, left_out.clone(), fleet_handle.clone(), policies);
+    let reloader = Arc::new(reloader);
+    let obedience =
+        Obedience::new(gateway.clone(), fleet_handle.clone(), holds, reloader.clone(), overview.draining());
     let (source, stop) = (overview.clone(), stop_rest.clone());
     tasks.spawn(async {
-        phalanx_admin::serve(admin, source, stop).await;
+        phalanx_admin::serve(admin, source, Arc::new(obedience), stop).await;
         Task::Other
     });
-    Ok(Running { gateway, overview, fleet: fleet_handle, has_fleet, stop_fleet, stop_rest, tasks })
+    let (watched, views, stop) = (overview.clone(), printing.views.clone(), stop_rest.clone());
+    tasks.spawn(async move {
+        watched.watch(views, stop).await;
+        Task::Other
+    });
+    Ok(Running { gateway, overview, fleet: fleet_handle, has_fleet, reloader, stop_fleet, stop_rest, tasks })
 }
 
 fn bind_error(address: SocketAddr, error: &io::Error, key: &str) -> anyhow::Error {
@@ -281,18 +298,4 @@ fn bind_error(address: SocketAddr, error: &io::Error, key: &str) -> anyhow::Erro
         _ => format!("change {key}"),
     };
     anyhow::anyhow!("cannot listen on {address}: {error}\n  {remedy}")
-}
-
-/// Starts the thread that writes to standard output; what it returns comes when everything has been written.
-fn print_output(lines: mpsc::Receiver<OutputLine>, lost: LostLines) -> io::Result<oneshot::Receiver<()>> {
-    // Without the buffer of the standard library, which would keep what a full disk did not take.
-    let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    let colours = if terminal::takes_colours() { Colours::Keep } else { Colours::Strip };
-    let (printed, all_printed) = oneshot::channel();
-    thread::Builder::new().name("output".to_owned()).spawn(move || {
-        phalanx_fleet::write_lines(lines, stdout, colours, &lost);
-        // Nobody waits any more where the program ends without it.
-        let _ = printed.send(());
-    })?;
-    Ok(all_printed)
 }

@@ -1,4 +1,5 @@
-//! Where log lines go and how they look: standard error, one line an event, as text or as JSON.
+//! Where log lines go and how they look: one line an event, as text or as JSON, to standard error or to whoever shares its
+//! terminal.
 //!
 //! An error among the fields (`error = &error as &dyn Error`) is shown with all its causes.
 //!
@@ -73,11 +74,23 @@ pub struct LogWriter {
 /// # Errors
 /// [`InitError::AlreadyBegun`] when called twice.
 pub fn init(format: LogFormat, level: LogLevel) -> Result<LogWriter, InitError> {
+    init_to(io::stderr(), format, level)
+}
+
+/// The same to `writer`, which stands for standard error: each line comes in one piece, on a thread that may wait.
+///
+/// # Errors
+/// [`InitError::AlreadyBegun`] when called twice.
+pub fn init_to(
+    writer: impl io::Write + Send + 'static,
+    format: LogFormat,
+    level: LogLevel,
+) -> Result<LogWriter, InitError> {
     let colour_refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let palette =
         if io::stderr().is_terminal() && !colour_refused { Palette::Coloured } else { Palette::Plain };
     let queue = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUE_LINES_MAX);
-    let (writer, guard) = queue.finish(Counting::new(io::stderr()));
+    let (writer, guard) = queue.finish(Counting::new(writer));
     lost::count_queue(writer.error_counter());
     tracing::subscriber::set_global_default(subscriber(format, level, palette, move || writer.clone()))?;
     Ok(LogWriter { _guard: guard })

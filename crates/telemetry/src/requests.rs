@@ -100,6 +100,16 @@ impl RequestFamily {
             .sum()
     }
 
+    /// How long the requests took that have ended, over all routes and writers.
+    #[must_use]
+    pub fn durations(&self) -> DurationTotals {
+        let mut all = DurationTotals::default();
+        for (_, totals) in self.writers.totals(RouteTotals::of) {
+            totals.ended.iter().for_each(|(_, durations)| all.merge(durations));
+        }
+        all
+    }
+
     /// Requests begun on all routes of a service, by all writers. It never falls.
     #[must_use]
     pub fn begun(&self, service: &str) -> u64 {

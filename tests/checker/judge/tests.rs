@@ -172,6 +172,13 @@ fn what_an_asynchronous_failover_may_cost_is_counted() {
     });
     assert_eq!(judgement.violations, []);
     assert_eq!(judgement.losses, Losses { addresses: 1, emails_twice: 1, unseen: 1, ..Losses::default() });
+
+    let judgement = after_failover(|_, stored| {
+        // Nobody was told of Cid, whose account is lost; the new primary confirmed his address.
+        stored.accounts.remove(1);
+        stored.claims[1].confirmed = true;
+    });
+    assert_eq!(judgement.violations, []);
 }
 
 #[test]
@@ -191,6 +198,13 @@ fn an_asynchronous_failover_excuses_nothing_else() {
         history.registrations.push(attempt("dan", "d@x.org", at(7, 8), dan));
     });
     assert!(matches!(lost_after.violations[..], [Violation::LostWrite { id: 11, .. }]), "{lost_after:?}");
+
+    let confirmed_after = after_failover(|history, stored| {
+        history.registrations.push(attempt("hal", "h@x.org", at(7, 8), Outcome::Unknown));
+        stored.claims.push(claim("h@x.org", 14));
+    });
+    let claim_of_nobody = Violation::ConfirmedForNobody { email: "h@x.org".to_owned(), id: 14 };
+    assert_eq!(confirmed_after.violations, [claim_of_nobody]);
 
     let twice_after = after_failover(|history, stored| {
         for (id, name) in [(12, "fay"), (13, "gus")] {

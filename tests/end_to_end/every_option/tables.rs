@@ -66,6 +66,7 @@ panic_threshold = 0.3
 const RUN: &str = "
 replicas = 2
 env = { TOGGLED = 'yes' }
+env_file = ['toggled.env?']
 database = { connections = 2, max_connections = 1000, reserve = 2 }
 back_off = { first = '1s', longest = '2m', forgiven_after = '3m' }
 resources = { cpu = 0.25, memory = '64MiB' }

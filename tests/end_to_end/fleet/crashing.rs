@@ -36,6 +36,20 @@ fn bears_kills(protocol: &str, seed: u64) {
 }
 
 #[test]
+fn a_replica_that_stands_still_until_it_is_killed_for_it_costs_no_get_and_no_post_twice() {
+    let liveness = "probes.liveness = { path = '/ready', period = '100ms', timeout = '3s', failure = 2 }";
+    let place = Place::with(4, liveness);
+    place.load.goes_on_for(BETWEEN_KILLS / 2);
+    let held = place.phalanx.replica("api-2", |replica| replica.state == EndpointState::Serving);
+    send(held.pid.unwrap(), Signal::STOP);
+    place
+        .phalanx
+        .replica("api-2", |replica| replica.state == EndpointState::Serving && replica.pid != held.pid);
+    place.load.goes_on_for(BETWEEN_KILLS / 2);
+    assert!(place.closes().is_honest() as u64 >= BETWEEN_KILLS);
+}
+
+#[test]
 fn a_replica_that_stands_still_costs_no_request() {
     let place = Place::with(4, "");
     place.load.goes_on_for(BETWEEN_KILLS);

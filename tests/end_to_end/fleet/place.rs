@@ -10,10 +10,12 @@ use crate::support::phalanx::{Phalanx, example, file, run};
 /// Failures that are shown; the first of them are the cause of the others.
 const SHOWN_MAX: usize = 20;
 
-/// Probes that lose no time, and that see a replica stand still; on a busy machine they may see that of one that runs.
+/// Probes that lose no time, and that see a replica stand still; on a busy machine they may see that of one that runs. One that
+/// is killed again and again is not waited for.
 const PROBES: &str = "
 probes.startup = { path = '/ready', period = '20ms', timeout = '30s', failure = 1000 }
 probes.readiness = { path = '/ready', period = '100ms', timeout = '2s', failure = 2 }
+back_off = { first = '100ms', longest = '1s' }
 ";
 
 /// A Phalanx with one service of counting replicas, and clients that load it.

@@ -1,6 +1,7 @@
 //! The program under test, as a process.
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -222,6 +223,18 @@ impl Phalanx {
     /// The endpoints of the first service.
     pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
         self.state().services.swap_remove(0).endpoints
+    }
+
+    /// The processes that serve of the first service: not those that are on their way, nor out.
+    pub(crate) fn serving(&self) -> BTreeSet<u32> {
+        let endpoints = self.endpoints();
+        let serving = endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Serving);
+        serving.filter_map(|endpoint| endpoint.pid).collect()
+    }
+
+    /// Waits until so many serve: one that was told to stop does for another moment.
+    pub(crate) fn serving_becomes(&self, count: usize) -> BTreeSet<u32> {
+        eventually("as many replicas as wanted", || Some(self.serving()).filter(|pids| pids.len() == count))
     }
 
     /// Waits until the replica of this name is as wanted.

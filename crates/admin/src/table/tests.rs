@@ -1,7 +1,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::state::{EndpointState, Gateway};
+use crate::state::{Autoscale, EndpointState, Gateway, Revision};
 
 fn replica(instance: &str, state: EndpointState) -> Endpoint {
     Endpoint {
@@ -16,6 +16,11 @@ fn replica(instance: &str, state: EndpointState) -> Endpoint {
         pid: Some(4711),
         restarts: 0,
         since_seconds: Some(7_300),
+        revision: Some(1),
+        cpu_millicores: None,
+        memory_bytes: None,
+        requests_per_second: None,
+        last_output: Vec::new(),
     }
 }
 
@@ -25,13 +30,22 @@ fn fixed(address: &str) -> Endpoint {
 }
 
 fn service(name: &str, desired: Option<u32>, endpoints: Vec<Endpoint>) -> Service {
-    Service { name: name.to_owned(), desired, serving: 1, endpoints }
+    Service {
+        name: name.to_owned(),
+        desired,
+        serving: 1,
+        endpoints,
+        rollout: None,
+        autoscale: None,
+        limits_enforced: None,
+    }
 }
 
 fn state(services: Vec<Service>) -> State {
     State {
         version: "0.1.0".to_owned(),
         uptime_seconds: 7_303,
+        stopping: false,
         gateway: Gateway {
             listeners: vec!["0.0.0.0:8080".to_owned()],
             workers: 4,
@@ -52,6 +66,138 @@ fn troubled() -> State {
         ..replica("api-2", EndpointState::CrashLoop)
     };
     state(vec![service("api", Some(3), vec![replica("api-1", EndpointState::Serving), crashing])])
+}
+
+/// A service that is rolled out and scaled, of which more is known.
+fn changing() -> State {
+    let used = |instance: &str| Endpoint {
+        cpu_millicores: Some(420),
+        memory_bytes: Some(210 << 20),
+        requests_per_second: Some(310.4),
+        ..replica(instance, EndpointState::Serving)
+    };
+    let crashing = Endpoint {
+        reason: Some("exited with status 1; starts again in 16 s".to_owned()),
+        last_output: vec!["Error: no database".to_owned(), "    at connect (server.js:7:9)".to_owned()],
+        ..replica("api-2", EndpointState::CrashLoop)
+    };
+    let rollout = Rollout {
+        revision: 5,
+        status: "progressing".to_owned(),
+        reason: "revision 5: held: 1 new not available; 0/3 new available, 1 old".to_owned(),
+        updated: 1,
+        available: 1,
+        total: 2,
+        history: vec![
+            Revision { revision: 4, change: "node server.js (the first)".to_owned(), is_current: false },
+            Revision { revision: 5, change: "node server.js (env.KEY)".to_owned(), is_current: true },
+        ],
+    };
+    let autoscale = Autoscale {
+        desired: 3,
+        reason: "held at 3: cooling down for 12s".to_owned(),
+        age_seconds: 4,
+        metrics: Vec::new(),
+    };
+    state(vec![Service {
+        rollout: Some(rollout),
+        autoscale: Some(autoscale),
+        limits_enforced: Some(false),
+        ..service("api", Some(3), vec![used("api-1"), crashing])
+    }])
+}
+
+#[test]
+fn a_rollout_a_decision_and_what_is_used_are_shown() {
+    check(
+        &changing(),
+        140,
+        expect![[r#"
+        Phalanx 0.1.0 up 2h, 4 workers, 120 connections, 5 requests in flight
+        listening on 0.0.0.0:8080
+        api: 1 of 3 replicas serving
+          rollout progressing: revision 5: held: 1 new not available; 0/3 new available, 1 old
+          autoscaler, 4s ago: held at 3: cooling down for 12s
+          limits are not enforced: see the log
+
+        SERVICE  INSTANCE  ADDRESS          STATE        CPU  MEMORY  REQ/S  IN-FLIGHT  REQUESTS  FAILURES  RESTARTS   PID  AGE
+        api      api-1     127.0.0.1:41001  serving     420m  210MiB    310          2     10432         0         0  4711   2h
+        api      api-2     127.0.0.1:41001  crash-loop     -       -      -          2     10432         0         0  4711   2h
+
+        api-2 crash-loop: exited with status 1; starts again in 16 s
+          Error: no database
+          at connect (server.js:7:9)
+    "#]],
+    );
+}
+
+#[test]
+fn the_same_fits_a_narrow_terminal() {
+    check(
+        &changing(),
+        40,
+        expect![[r#"
+        Phalanx 0.1.0 up 2h, 4 workers, 120
+          connections, 5 requests in flight
+        listening on 0.0.0.0:8080
+        api: 1 of 3 replicas serving
+          rollout progressing: revision 5: held:
+            1 new not available; 0/3 new
+            available, 1 old
+          autoscaler, 4s ago: held at 3: cooling
+            down for 12s
+          limits are not enforced: see the log
+
+        INSTANCE  ADDRESS          STATE
+        api-1     127.0.0.1:41001  serving
+        api-2     127.0.0.1:41001  crash-loop
+
+        api-2 crash-loop: exited with status 1;
+          starts again in 16 s
+          Error: no database
+          at connect (server.js:7:9)
+    "#]],
+    );
+}
+
+#[test]
+fn a_rollout_is_shown_with_its_revisions() {
+    let service = changing().services.remove(0);
+    expect![[r#"
+        api is progressing: revision 5: held: 1 new not available; 0/3 new available, 1
+          old
+        1 of 2 replicas are of revision 5, 1 of 3 wanted are available
+
+        - 4 node server.js (the first)
+        * 5 node server.js (env.KEY)
+    "#]]
+    .assert_eq(&rollout(&service, 80));
+    expect![[r#"
+        api is progressing: revision 5: held: 1
+          new not available; 0/3 new available,
+          1 old
+        1 of 2 replicas are of revision 5, 1 of
+          3 wanted are available
+
+        - 4 node server.js (the first)
+        * 5 node server.js (env.KEY)
+    "#]]
+    .assert_eq(&rollout(&service, 40));
+    assert_eq!(rollout(&self::service("fixed", None, Vec::new()), 80), "");
+}
+
+#[test]
+fn amounts_are_short() {
+    for (bytes, text) in
+        [(0, "0KiB"), (1 << 19, "512KiB"), (1 << 20, "1MiB"), (9999 << 20, "9999MiB"), (12 << 30, "12GiB")]
+    {
+        assert_eq!(memory(bytes), text);
+    }
+    for (per_second, text) in
+        [(0.0, "0.0"), (0.14, "0.1"), (9.94, "9.9"), (10.4, "10"), (123_456.7, "123457")]
+    {
+        assert_eq!(rate(per_second), text);
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a literal in each test")]
@@ -207,8 +353,10 @@ fn ages_have_one_unit() {
 #[test]
 fn no_line_is_wider_than_the_terminal() {
     for width in 40..200 {
-        for line in table(&troubled(), width).lines() {
-            assert!(line.chars().count() <= width, "{width}: {line}");
+        for state in [troubled(), changing()] {
+            for line in table(&state, width).lines() {
+                assert!(line.chars().count() <= width, "{width}: {line}");
+            }
         }
     }
 }

@@ -137,6 +137,7 @@ fn refuse_keys_of_command(raw: &raw::Service, report: &mut Report) {
     for (key, message) in [
         (raw.replicas.as_ref().map(|key| key.span), "`replicas` has no effect without `command`"),
         (raw.env.as_ref().map(|key| key.span), "`env` has no effect without `command`"),
+        (raw.env_file.as_ref().map(|key| key.span), "`env_file` has no effect without `command`"),
         (raw.database.as_ref().map(|key| key.span), "`database` has no effect without `command`"),
         (raw.probes.as_ref().map(|key| key.span), "`probes` has no effect without `command`"),
         (raw.autoscale.as_ref().map(|key| key.span), "`autoscale` has no effect without `command`"),

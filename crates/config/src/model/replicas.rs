@@ -22,6 +22,9 @@ pub struct Replicas {
     pub limit: ReplicasLimit,
     /// `env`: added to the environment that Phalanx has itself.
     pub env: BTreeMap<String, String>,
+    /// `env_file`: files of further variables, which whoever read the configuration reads too. A later file wins over an earlier
+    /// one, and [`Self::env`] over all.
+    pub env_files: Vec<EnvFile>,
     /// `probes.startup`; default: readiness's probe, each second, 60 failures.
     pub startup: Probe,
     /// `probes.readiness`; default: a TCP connection that is accepted.
@@ -40,6 +43,17 @@ pub struct Replicas {
     pub depends_on: Vec<ServiceName>,
     /// Decides how many there are; then `replicas` is where it begins.
     pub autoscale: Option<Autoscale>,
+}
+
+/// A file of environment variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvFile {
+    /// Where it is; a relative path begins in the folder of the configuration.
+    pub path: String,
+    /// Whether the service starts without it: written with `?` at the end.
+    pub may_be_missing: bool,
+    /// Where it stands in the configuration.
+    pub span: Span,
 }
 
 /// How many replicas of a service there may be, and why no more.

@@ -116,6 +116,12 @@ pub(crate) struct Service {
         extend("default" = {}, "examples" = [{ "NODE_ENV": "production" }])
     )]
     pub(crate) env: Option<At<BTreeMap<Spanned<String>, At<String>>>>,
+    /// With `command`: files of environment variables, `NAME=value` a line, with quotes, comments and `export` as in a `.env`. A
+    /// relative path begins in the folder of this file. One that is missing is a fault, unless `?` stands at its end. Of the same
+    /// variable, a later file wins over an earlier one, `env` over all files, and these over the environment that Phalanx has
+    /// itself.
+    #[schemars(extend("default" = [], "examples" = [[".env", ".env.local?"]]))]
+    pub(crate) env_file: Option<At<Vec<At<String>>>>,
     /// With `command`: the connections that replicas open to a database server, which takes no more than it was set up for; a fleet
     /// that could ask for more is refused by `phalanx check`. Each replica finds its part in `DATABASE_CONNECTIONS`.
     #[schemars(extend("examples" = [{ "connections": 8, "max_connections": 200 }]))]

@@ -106,6 +106,33 @@ fn services() {
 }
 
 #[test]
+fn files_of_variables() {
+    check_brief(
+        "[service.api]\ncommand = [\"server\"]\nenv_file = [\".env\", \"?\", \"a\\u0000\"]",
+        &expect![[r#"
+            3:21 the file has no name
+              write its path, as in [".env"]
+            3:26 "a\u0000" contains a NUL byte
+              remove it
+        "#]],
+    );
+    check_brief(
+        "[service.api]\ncommand = [\"server\"]\nenv_file = \".env\"",
+        &expect![[r#"
+            3:12 `env_file` takes a list, not text
+              for example `env_file = [".env", ".env.local?"]`
+        "#]],
+    );
+    check_brief(
+        "[service.api]\nendpoints = [{ address = \"10.0.0.1:80\" }]\nenv_file = [\".env\"]",
+        &expect![[r#"
+            3:12 `env_file` has no effect without `command`
+              remove it: Phalanx does not run these endpoints
+        "#]],
+    );
+}
+
+#[test]
 fn protocols() {
     check_service(
         r#"protocol = "http2""#,

@@ -24,10 +24,10 @@ use crate::harness::{Running, Setup, example, send, services, within};
 const LARGE: Host = Host { cpu_milli: 64_000, memory_bytes: None };
 
 /// Load that is made up.
-struct Made {
+pub(crate) struct Made {
     fleet: FleetHandle,
     /// All requests at a time, spread evenly over the replicas that take requests.
-    in_flight: AtomicU64,
+    pub(crate) in_flight: AtomicU64,
     held: AtomicU64,
     asked: AtomicUsize,
     demand: watch::Sender<u64>,
@@ -61,9 +61,9 @@ impl Load for Shared {
 }
 
 /// A fleet with an autoscaler.
-struct Scaling {
-    running: Running,
-    made: Arc<Made>,
+pub(crate) struct Scaling {
+    pub(crate) running: Running,
+    pub(crate) made: Arc<Made>,
     stop: CancellationToken,
     handle: AutoscalerHandle,
     autoscaler: JoinSet<()>,
@@ -77,7 +77,12 @@ impl Scaling {
              probes.readiness = {{ path = '/ready', period = '50ms', timeout = '500ms', failure = 2 }}\n{keys}",
             example("replica").display(),
         );
-        let running = Setup::new(keys.clone()).run();
+        Self::of(&keys, in_flight)
+    }
+
+    /// The same of a service with these keys.
+    pub(crate) fn of(keys: &str, in_flight: u64) -> Self {
+        let running = Setup::new(keys).run();
         let made = Arc::new(Made {
             fleet: running.handle.clone(),
             in_flight: AtomicU64::new(in_flight),
@@ -85,7 +90,7 @@ impl Scaling {
             asked: AtomicUsize::new(0),
             demand: watch::Sender::new(0),
         });
-        let (name, replicas) = services(&keys).remove(0);
+        let (name, replicas) = services(keys).remove(0);
         let load = Shared(Arc::clone(&made));
         let autoscaler = Autoscaler::new([(&name, &replicas)], LARGE, running.handle.clone(), load);
         let (stop, handle) = (CancellationToken::new(), autoscaler.handle());
@@ -134,9 +139,14 @@ impl Scaling {
     }
 
     async fn stop(mut self) {
+        self.decides_no_more().await;
+        self.running.stop().await;
+    }
+
+    /// Ends the autoscaler alone.
+    pub(crate) async fn decides_no_more(&mut self) {
         self.stop.cancel();
         within(self.autoscaler.join_next()).await.unwrap().unwrap();
-        self.running.stop().await;
     }
 }
 

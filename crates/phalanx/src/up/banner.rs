@@ -1,21 +1,27 @@
 //! What `phalanx up` tells the person who started it.
 
 use std::{
+    collections::BTreeSet,
     env,
     net::{IpAddr, SocketAddr},
 };
 
-use phalanx_config::{Action, Config, PathPattern};
+use phalanx_config::{Action, Config, PathPattern, ServiceName};
 
 use super::{overview::Addresses, replicated};
 use crate::{cli::ADMIN_DEFAULT, config_file::Origin, signals::StopSignal};
 
 /// Before the first replica is ready. It may take long, or never come to that, so where to look is told at once.
-pub(super) fn starting(config: &Config, addresses: &Addresses) -> String {
+pub(super) fn starting(config: &Config, left_out: &BTreeSet<ServiceName>, addresses: &Addresses) -> String {
+    let wanted = replicated(config).filter(|(name, _)| !left_out.contains(*name));
     let services: Vec<_> =
-        replicated(config).map(|(name, replicas)| format!(" {} × {name}", replicas.replicas)).collect();
+        wanted.map(|(name, replicas)| format!(" {} × {name}", replicas.replicas)).collect();
+    let left_out = match left_out.iter().map(ServiceName::as_str).collect::<Vec<_>>() {
+        names if names.is_empty() => String::new(),
+        names => format!("\nleft out: {}; requests for them are answered 503", names.join(", ")),
+    };
     format!(
-        "phalanx {} starts{}: gateway {}, admin {}",
+        "phalanx {} starts{}: gateway {}, admin {}{left_out}",
         env!("CARGO_PKG_VERSION"),
         services.join(","),
         urls(&addresses.http).join(" "),
@@ -42,7 +48,7 @@ pub(super) fn ready(config: &Config, origin: &Origin, addresses: &Addresses) -> 
         "
 Ready.
   gateway  {gateway}
-  admin    {admin}   /metrics  /v1/state  /livez  /readyz
+  admin    {admin}   /metrics  /v1/state  /v1/events  /livez  /readyz
 {routes}
 Try it in another terminal:
 {tries}

@@ -1,28 +1,42 @@
 //! What the admin API tells: the gateway's and the fleet's view of the same endpoints, put together.
 
-use std::{
-    net::SocketAddr,
-    sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
-};
+mod counted;
+mod endpoints;
+pub(super) mod told;
+
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Instant};
 
 use phalanx_admin::{
     Readiness, Source,
     state::{Endpoint, EndpointState, Gateway as GatewayDto, Service, State},
 };
 use phalanx_balance::health;
-use phalanx_fleet::{FleetHandle, LostLines, ReplicaState, ServiceState, Standing};
-use phalanx_gateway::{EndpointState as GatewayEndpoint, Gateway, GatewayState, Verification};
+use phalanx_config::ServiceName;
+use phalanx_fleet::{FleetHandle, LostLines, ReplicaState, ServiceState};
+use phalanx_gateway::{Gateway, GatewayState, Verification};
 use phalanx_telemetry::{
-    autoscale::{self, AutoscaleReading},
-    clock, connections,
+    autoscale, clock, connections,
     discovery::DiscoveryFamily,
     logs, overload,
     registry::Registry,
-    replica_use::{self, ReplicaUse, Uses},
-    replicas::{self, ReplicaCount},
+    replica_use, replicas,
     requests::RequestFamily,
     upstream::{EndpointTotals, UpstreamFamily},
+};
+use tokio::{
+    sync::watch,
+    time::{self, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    counted::{reading, replica_counts, uses},
+    endpoints::{Seen, fixed, reason, state_of},
+};
+use super::{
+    holds::Holds,
+    rates::{self, Counts, Rates},
+    view::View,
 };
 
 /// Where everything listens.
@@ -43,19 +57,29 @@ pub(super) struct Families {
     pub(super) lost: LostLines,
 }
 
+/// What is fixed from the start.
+pub(super) struct About {
+    pub(super) admin: SocketAddr,
+    pub(super) holds: Arc<Holds>,
+    /// Services with replicas that are not wanted.
+    pub(super) left_out: BTreeSet<ServiceName>,
+}
+
 /// Answers the admin API.
 pub(super) struct Overview {
     began: Instant,
     gateway: Gateway,
     fleet: FleetHandle,
-    admin: SocketAddr,
+    about: About,
+    requests: RequestFamily,
     upstreams: UpstreamFamily,
     registry: Registry,
-    is_draining: AtomicBool,
+    rates: rates::Watch,
+    is_draining: watch::Sender<bool>,
 }
 
 impl Overview {
-    pub(super) fn new(gateway: Gateway, fleet: FleetHandle, admin: SocketAddr, families: Families) -> Self {
+    pub(super) fn new(gateway: Gateway, fleet: FleetHandle, about: About, families: Families) -> Self {
         let Families { requests, upstreams, discovery, verification, lost } = families;
         let mut registry = Registry::new();
         registry.add(requests.collector());
@@ -75,23 +99,82 @@ impl Overview {
         let measured = fleet.clone();
         registry.add(replica_use::collector(move || uses(&measured, &lost)));
         registry.add(logs::lost_collector());
-        let is_draining = AtomicBool::new(false);
-        Self { began: clock::now(), gateway, fleet, admin, upstreams, registry, is_draining }
+        Self {
+            began: clock::now(),
+            gateway,
+            fleet,
+            about,
+            requests,
+            upstreams,
+            registry,
+            rates: rates::Watch::default(),
+            is_draining: watch::Sender::new(false),
+        }
     }
 
     pub(super) fn addresses(&self) -> Addresses {
-        Addresses { http: self.gateway.state().listeners, admin: self.admin }
+        Addresses { http: self.gateway.state().listeners, admin: self.about.admin }
     }
 
-    /// From here on `/readyz` says no.
+    /// From here on `/readyz` says no, and no order is taken.
     pub(super) fn begin_draining(&self) {
-        self.is_draining.store(true, Ordering::Relaxed);
+        self.is_draining.send_replace(true);
+    }
+
+    /// Whether that has begun.
+    pub(super) fn draining(&self) -> watch::Receiver<bool> {
+        self.is_draining.subscribe()
+    }
+
+    /// Looks at the rates once a second, and shows what there is to see, until `stop`.
+    pub(super) async fn watch(&self, views: Option<watch::Sender<Option<View>>>, stop: CancellationToken) {
+        let (mut last, (_, mut events)) = (None, self.fleet.events(u64::MAX));
+        let mut goes_on = true;
+        let mut ticks = time::interval(rates::PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                happened = events.next(), if goes_on => match happened {
+                    Some(Ok(event)) => last = Some(told::event(&event)),
+                    Some(Err(_)) => {}
+                    None => goes_on = false,
+                },
+                _ = ticks.tick() => {
+                    self.look();
+                    if let Some(views) = &views {
+                        views.send_replace(Some(self.view(last.clone())));
+                    }
+                }
+            }
+        }
+    }
+
+    fn look(&self) {
+        let endpoints = self.gateway.state().endpoints.into_iter();
+        let counted = endpoints.map(|endpoint| (endpoint.address.to_string(), endpoint.totals.requests));
+        let counts = Counts { endpoints: counted.collect(), durations: self.requests.durations() };
+        self.rates.look(clock::now(), counts);
+    }
+
+    fn view(&self, last: Option<phalanx_admin::state::Event>) -> View {
+        let Rates { requests_per_second, durations, .. } = self.rates.rates();
+        let quantile = |share| durations.quantile(share);
+        View { state: self.state(), requests_per_second, p50: quantile(0.5), p99: quantile(0.99), last }
     }
 
     /// Every service with its endpoints: those of the fleet by replica, fixed ones by address.
     fn services(&self, gateway: &GatewayState) -> Vec<Service> {
         let fleet = self.fleet.state();
-        let now = clock::now();
+        let seen = Seen {
+            now: clock::now(),
+            rates: self.rates.rates().endpoints,
+            standings: gateway
+                .endpoints
+                .iter()
+                .map(|endpoint| (endpoint.address, endpoint.standing))
+                .collect(),
+        };
         gateway
             .services
             .iter()
@@ -99,49 +182,52 @@ impl Overview {
                 let replicated = fleet.iter().find(|service| service.service == *name);
                 let endpoints: Vec<Endpoint> = match replicated {
                     Some(service) => {
-                        service.replicas.iter().map(|replica| self.replica(service, replica, now)).collect()
+                        service.replicas.iter().map(|replica| self.replica(service, replica, &seen)).collect()
                     }
-                    None => gateway
-                        .endpoints
-                        .iter()
-                        .filter(|endpoint| endpoint.service == *name)
-                        .map(fixed)
-                        .collect(),
+                    None => {
+                        let own = gateway.endpoints.iter().filter(|endpoint| endpoint.service == *name);
+                        own.map(|endpoint| fixed(endpoint, &seen)).collect()
+                    }
                 };
                 let serving =
                     endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Serving).count();
+                let is_left_out = self.about.left_out.contains(name);
                 Service {
                     name: name.to_string(),
-                    desired: replicated.map(|service| service.desired),
+                    desired: replicated.map(|service| service.desired).or(is_left_out.then_some(0)),
                     serving: u32::try_from(serving).unwrap_or(u32::MAX),
                     endpoints,
+                    rollout: replicated.map(|service| told::rollout(&service.rollout)),
+                    autoscale: replicated.and_then(|service| told::autoscale(service, seen.now)),
+                    limits_enforced: replicated.and_then(|service| told::limits(&service.limits)),
                 }
             })
             .collect()
     }
 
-    fn replica(&self, service: &ServiceState, replica: &ReplicaState, now: Instant) -> Endpoint {
+    fn replica(&self, service: &ServiceState, replica: &ReplicaState, seen: &Seen) -> Endpoint {
         let address = replica.process.map(|process| process.address.to_string());
         let totals = match &address {
             Some(address) => self.upstreams.totals(service.service.as_str(), address),
             None => EndpointTotals::default(),
         };
-        let retry_at = match replica.standing {
-            Standing::BackingOff { until } | Standing::CrashLoop { until } => Some(until),
-            _ => None,
-        };
-        let reason = match (&replica.last_exit, retry_at) {
-            // What ended its last process is past once it serves again.
-            _ if replica.standing == Standing::Ready => None,
-            (Some(exit), Some(at)) => {
-                Some(format!("{exit}; starts again in {}", seconds(at.saturating_duration_since(now))))
-            }
-            (exit, _) => exit.as_ref().map(ToString::to_string),
+        let measured = replica.process.and_then(|_| self.fleet.measured(&replica.instance));
+        let is_taken_out = replica.process.is_some_and(|process| self.is_taken_out(process.address, seen));
+        let (state, reason) = match state_of(replica.standing) {
+            EndpointState::Serving if is_taken_out => (
+                EndpointState::Draining,
+                Some(format!(
+                    "taken out by an order; `phalanx drain {} --undo` takes it back",
+                    replica.instance
+                )),
+            ),
+            state => (state, reason(replica, seen.now)),
         };
         Endpoint {
+            requests_per_second: address.as_ref().and_then(|address| seen.rates.get(address).copied()),
             address: address.unwrap_or_default(),
             instance: Some(replica.instance.to_string()),
-            state: state_of(replica.standing),
+            state,
             reason,
             weight: 1,
             in_flight: u64::try_from(totals.in_flight).unwrap_or(0),
@@ -149,8 +235,20 @@ impl Overview {
             failures: totals.failures,
             pid: replica.process.map(|process| process.pid),
             restarts: u64::from(replica.restarts),
-            since_seconds: Some(now.saturating_duration_since(replica.since).as_secs()),
+            since_seconds: Some(seen.now.saturating_duration_since(replica.since).as_secs()),
+            revision: Some(replica.revision),
+            cpu_millicores: measured.as_ref().and_then(|measured| measured.cpu_milli),
+            memory_bytes: measured.as_ref().map(|measured| measured.usage.memory_bytes),
+            last_output: match state {
+                EndpointState::BackOff | EndpointState::CrashLoop => replica.last_output.to_vec(),
+                _ => Vec::new(),
+            },
         }
+    }
+
+    /// Whether somebody wants this replica to get no requests.
+    fn is_taken_out(&self, address: SocketAddr, seen: &Seen) -> bool {
+        self.about.holds.is_held(address) || seen.standings.get(&address) == Some(&health::Standing::Draining)
     }
 }
 
@@ -160,6 +258,7 @@ impl Source for Overview {
         State {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: clock::now().saturating_duration_since(self.began).as_secs(),
+            stopping: *self.is_draining.borrow(),
             services: self.services(&gateway),
             gateway: GatewayDto {
                 listeners: gateway.listeners.iter().map(ToString::to_string).collect(),
@@ -176,99 +275,15 @@ impl Source for Overview {
 
     fn readiness(&self) -> Readiness {
         let mut reasons = Vec::new();
-        if self.is_draining.load(Ordering::Relaxed) {
+        if *self.is_draining.borrow() {
             reasons.push("phalanx is stopping".to_owned());
         }
         let gateway = self.gateway.state();
-        let lacks_endpoints = |service: &&Service| service.serving == 0 && service.desired != Some(0);
-        for service in self.services(&gateway).iter().filter(lacks_endpoints) {
+        // One that is meant to have no replicas lacks none.
+        let lacks = |service: &&Service| service.serving == 0 && service.desired != Some(0);
+        for service in self.services(&gateway).iter().filter(lacks) {
             reasons.push(format!("no endpoint of service `{}` serves", service.name));
         }
         if reasons.is_empty() { Readiness::Ready } else { Readiness::NotReady { reasons } }
     }
-}
-
-fn fixed(endpoint: &GatewayEndpoint) -> Endpoint {
-    let (state, reason) = match endpoint.standing {
-        health::Standing::Serving => (EndpointState::Serving, None),
-        health::Standing::Trial => (EndpointState::Serving, Some("one request tries it")),
-        health::Standing::Ejected { cause: health::Cause::Attempts, .. } => {
-            (EndpointState::Ejected, Some("requests to it failed"))
-        }
-        health::Standing::Ejected { cause: health::Cause::Outlier, .. } => {
-            (EndpointState::Ejected, Some("it does much worse than the others"))
-        }
-        health::Standing::Failing => (EndpointState::Ejected, Some("its active checks fail")),
-        health::Standing::Draining => (EndpointState::Draining, None),
-    };
-    Endpoint {
-        address: endpoint.address.to_string(),
-        instance: None,
-        state,
-        reason: reason.map(str::to_owned),
-        weight: u32::from(endpoint.weight),
-        in_flight: u64::try_from(endpoint.totals.in_flight).unwrap_or(0),
-        requests: endpoint.totals.requests,
-        failures: endpoint.totals.failures,
-        pid: None,
-        restarts: 0,
-        since_seconds: None,
-    }
-}
-
-fn replica_counts(service: &ServiceState) -> Vec<ReplicaCount> {
-    EndpointState::ALL
-        .iter()
-        .map(|state| ReplicaCount {
-            service: service.service.to_string(),
-            state: state.as_str(),
-            count: service.replicas.iter().filter(|replica| state_of(replica.standing) == *state).count()
-                as u64,
-        })
-        .collect()
-}
-
-/// What the autoscaler of a service has decided last, if there is one.
-fn reading(state: &ServiceState) -> Option<AutoscaleReading> {
-    let decided = state.autoscale.as_ref()?;
-    let metrics = decided.metrics.iter();
-    Some(AutoscaleReading {
-        service: state.service.to_string(),
-        desired: decided.desired,
-        metrics: metrics.filter_map(|metric| Some((metric.name.to_string(), metric.value?))).collect(),
-    })
-}
-
-fn uses(fleet: &FleetHandle, lost: &LostLines) -> Uses {
-    let state = fleet.state();
-    let replicas = state.iter().flat_map(|service| {
-        service.replicas.iter().map(|replica| {
-            let measured = fleet.measured(&replica.instance);
-            ReplicaUse {
-                service: service.service.to_string(),
-                instance: replica.instance.to_string(),
-                cpu_seconds: measured.map(|measured| measured.usage.cpu.as_secs_f64()),
-                cpu_cores: measured.and_then(|measured| Some(measured.cpu_milli? as f64 / 1000.0)),
-                memory_bytes: measured.map(|measured| measured.usage.memory_bytes),
-                dropped_lines: fleet.dropped_lines(&replica.instance),
-            }
-        })
-    });
-    Uses { replicas: replicas.collect(), lost_lines: lost.count() }
-}
-
-fn state_of(standing: Standing) -> EndpointState {
-    match standing {
-        Standing::Starting => EndpointState::Starting,
-        Standing::Ready => EndpointState::Serving,
-        Standing::NotReady => EndpointState::NotReady,
-        Standing::Draining | Standing::Stopping => EndpointState::Draining,
-        Standing::BackingOff { .. } => EndpointState::BackOff,
-        Standing::CrashLoop { .. } => EndpointState::CrashLoop,
-        Standing::Stopped => EndpointState::Stopped,
-    }
-}
-
-fn seconds(duration: Duration) -> String {
-    format!("{} s", duration.as_secs() + u64::from(duration.subsec_millis() > 0))
 }

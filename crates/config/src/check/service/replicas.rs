@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::{autoscale::scaling, database, dependencies, probes, resources::resources, rollout};
 use crate::{
     located::At,
-    model::{Replicas, ReplicasLimit, Source, Span},
+    model::{EnvFile, Replicas, ReplicasLimit, Source, Span},
     raw,
     report::Report,
     source::clipped,
@@ -37,6 +37,7 @@ pub(super) fn source(
     let probes = probes::probes(raw.probes.map(|probes| probes.value).unwrap_or_default(), report);
     let back_off = probes::back_off(raw.back_off.as_ref(), report);
     let rollout = rollout::policy(raw.rollout, report);
+    let env_files = raw.env_file.map(|given| env_files(given.value, report)).unwrap_or_default();
     let mut env = raw.env.map(|given| env(given.value, report)).unwrap_or_default();
     let limit = match raw.database {
         Some(given) => {
@@ -53,6 +54,7 @@ pub(super) fn source(
         replicas: extent.start,
         limit,
         env,
+        env_files,
         startup: probes.startup,
         readiness: probes.readiness,
         liveness: probes.liveness,
@@ -87,6 +89,22 @@ pub(super) fn program(
 
 /// The system ends a text there, so the rest of it would be lost.
 const NUL: Refusal = Refusal { problem: "contains a NUL byte", help: "remove it" };
+
+fn env_files(given: Vec<At<String>>, report: &mut Report) -> Vec<EnvFile> {
+    let file = |At { value, span }: At<String>| {
+        let (path, may_be_missing) = match value.strip_suffix('?') {
+            Some(path) => (path.to_owned(), true),
+            None => (value, false),
+        };
+        if path.is_empty() {
+            report.fault(span, "the file has no name", "write its path, as in [\".env\"]");
+        } else if path.contains('\0') {
+            report.refused(span, &NUL);
+        }
+        EnvFile { path, may_be_missing, span }
+    };
+    given.into_iter().map(file).collect()
+}
 
 fn env(given: BTreeMap<Spanned<String>, At<String>>, report: &mut Report) -> BTreeMap<String, String> {
     for (name, value) in &given {

@@ -41,12 +41,16 @@ impl Program {
         };
         let script = format!("cd '{}'; {body}", home.display());
         format!(
-            "{}back_off = {{ first = '10ms', longest = '100ms' }}\nshutdown_grace = '200ms'\n\
+            "{}{LIVENESS}shutdown_grace = '200ms'\n\
              rollout = {{ max_surge = {MAX_SURGE}, max_unavailable = 0, deadline = '1s', on_stall = '{on_stall}' }}\n",
             shell(&script)
         )
     }
 }
+
+/// Finds those that stand still; on a busy machine it may find others, too.
+const LIVENESS: &str =
+    "probes.liveness = { path = '/ready', period = '100ms', timeout = '300ms', failure = 3 }\n";
 
 /// How many replicas a rollout may have beyond those that there should be.
 pub(super) const MAX_SURGE: u32 = 1;

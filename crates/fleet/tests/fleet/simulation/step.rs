@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use super::program::Program;
 
-/// No more replicas are ever wanted.
+/// No more replicas are ever wanted; each is for ten requests at a time.
 const REPLICAS_MAX: u32 = 5;
-const PASSES_MAX: u64 = 200;
+/// Now and then long enough for a liveness probe to fail.
+const PASSES_MAX: u64 = 400;
 
 /// Something that happens.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Scale(u32),
-    /// The same, by the autoscaler.
-    Autoscale(u32),
+    /// So many requests at a time, by which the autoscaler decides.
+    Load(u64),
     Restart,
     Undo,
     RollTo(Program),
@@ -35,7 +36,7 @@ impl Step {
     pub(super) fn choose(random: &mut fastrand::Rng) -> Self {
         match random.u32(..100) {
             0..10 => Self::Scale(random.u32(..=REPLICAS_MAX)),
-            10..18 => Self::Autoscale(random.u32(1..=REPLICAS_MAX)),
+            10..18 => Self::Load(random.u64(..=u64::from(REPLICAS_MAX) * 10)),
             18..25 => Self::Restart,
             25..30 => Self::Undo,
             30..45 => Self::RollTo(*random.choice(&Program::ALL).expect("there are some")),

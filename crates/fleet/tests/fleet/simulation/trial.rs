@@ -5,11 +5,11 @@ use std::{
     io,
     net::SocketAddr,
     path::PathBuf,
+    sync::atomic::Ordering,
     thread,
 };
 
-use phalanx_fleet::{AutoscaleState, OrderError, OrderOutcome, RolloutStatus, ServiceState};
-use phalanx_telemetry::clock;
+use phalanx_fleet::{OrderError, OrderOutcome, RolloutStatus, ServiceState};
 use rustix::{
     io::Errno,
     process::{Pid, Signal, kill_process},
@@ -23,14 +23,19 @@ use super::{
     step::Step,
 };
 use crate::{
-    harness::{Running, Setup, eventually, replicas, within},
+    autoscaling::Scaling,
+    harness::{eventually, replicas, within},
     recorder::Asked,
 };
+
+/// An autoscaler that decides as often as one may, and takes back as soon as one may.
+const AUTOSCALE: &str = "[service.api.autoscale]\nmode = 'fast'\nmax = 5\ninterval = '1s'\nstable_window = '6s'\npanic_window = '1s'\n\
+                         metrics = [{ in_flight = 10 }]\n";
 
 pub(super) struct Trial {
     random: fastrand::Rng,
     home: TempDir,
-    running: Running,
+    scaling: Scaling,
     /// Every process that the fleet has shown.
     seen: BTreeSet<Process>,
     /// Those that have got STOP.
@@ -46,12 +51,14 @@ impl Trial {
         let home = tempfile::tempdir().unwrap();
         let on_stall = *random.choice(&["hold", "roll_back"]).unwrap();
         let keys = Program::Sound.keys(&home.path().canonicalize().unwrap(), on_stall) + "replicas = 2\n";
-        let running = Setup::new(keys).run();
-        within(running.handle.all_ready()).await.unwrap();
+        // Without it, what was ordered stays.
+        let is_autoscaled = random.bool();
+        let scaling = Scaling::of(&(keys + if is_autoscaled { AUTOSCALE } else { "" }), 0);
+        within(scaling.running.handle.all_ready()).await.unwrap();
         Self {
             random,
             home,
-            running,
+            scaling,
             seen: BTreeSet::new(),
             held: BTreeSet::new(),
             replicas: 2,
@@ -71,25 +78,25 @@ impl Trial {
     /// Stops the fleet; nothing may be left of it.
     pub(super) async fn ends(mut self) {
         let folder = self.folder();
-        self.running.stop.cancel();
-        self.running.outcome().await;
+        self.scaling.decides_no_more().await;
+        self.scaling.running.stop.cancel();
+        self.scaling.running.outcome().await;
         let left: Vec<_> = self.seen.iter().filter(|process| process.is_there()).collect();
         assert!(left.is_empty(), "left or not reaped: {left:?}");
         let groups = groups_in(&folder);
         assert!(groups.is_empty(), "left running: {groups:?}");
-        assert_eq!(self.running.handle.ports_taken(), 0);
+        assert_eq!(self.scaling.running.handle.ports_taken(), 0);
         assert_eq!(self.admitted(), BTreeSet::new());
-        let log = self.running.log.text();
+        let log = self.scaling.running.log.text();
         assert!(!log.contains("lost to a fault"), "{log}");
     }
 
     async fn take(&mut self, step: Step) {
-        let handle = self.running.handle.clone();
+        let handle = self.scaling.running.handle.clone();
         let taken = match step {
             Step::Scale(replicas) => handle.scale("api", replicas).await,
-            Step::Autoscale(desired) => {
-                let (line, at) = (format!("{desired}, as the seed says"), clock::now());
-                handle.autoscale("api", AutoscaleState { desired, line, at, metrics: Vec::new() }).await
+            Step::Load(in_flight) => {
+                return self.scaling.made.in_flight.store(in_flight, Ordering::Relaxed);
             }
             Step::Restart => handle.restart("api").await,
             Step::Undo => handle.undo("api", None).await,
@@ -135,7 +142,7 @@ impl Trial {
     /// What was told last, or a program that lasts where that does not; then everything has to be as it should be.
     async fn settle(&mut self) {
         self.release();
-        let handle = self.running.handle.clone();
+        let handle = self.scaling.running.handle.clone();
         handle.resume("api").await.unwrap();
         let program = *self.random.choice(&Program::LASTING).unwrap();
         let template = self.template(program);
@@ -163,7 +170,7 @@ impl Trial {
         let groups: BTreeSet<_> = groups_in(&self.folder()).into_keys().collect();
         is_settled(&state)
             && groups == pids
-            && self.running.handle.ports_taken() == pids.len()
+            && self.scaling.running.handle.ports_taken() == pids.len()
             && self.admitted() == addresses
     }
 
@@ -220,7 +227,7 @@ impl Trial {
     /// The addresses that get requests, by what the balancer was asked.
     fn admitted(&self) -> BTreeSet<SocketAddr> {
         let mut admitted = BTreeSet::new();
-        for asked in self.running.balancer.asked() {
+        for asked in self.scaling.running.balancer.asked() {
             match asked {
                 Asked::Admit(address) => drop(admitted.insert(address)),
                 Asked::Withdraw(address) => drop(admitted.remove(&address)),
@@ -231,7 +238,7 @@ impl Trial {
     }
 
     fn state(&self) -> ServiceState {
-        self.running.handle.state().remove(0)
+        self.scaling.running.handle.state().remove(0)
     }
 
     fn folder(&self) -> PathBuf {
@@ -245,8 +252,8 @@ impl Drop for Trial {
             eprintln!("steps {:?}", self.steps);
             eprintln!("shown {:#?}", self.state());
             eprintln!("running {:?}", groups_in(&self.folder()));
-            eprintln!("ports {}, balancer {:?}", self.running.handle.ports_taken(), self.admitted());
-            eprintln!("log\n{}", self.running.log.text());
+            eprintln!("ports {}, balancer {:?}", self.scaling.running.handle.ports_taken(), self.admitted());
+            eprintln!("log\n{}", self.scaling.running.log.text());
         }
     }
 }

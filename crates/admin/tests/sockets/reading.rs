@@ -1,115 +1,22 @@
-//! The admin API over real sockets, and its client against it.
+//! What is read: state, metrics, health, and what the client makes of it.
 
 use std::{
     error::Error as _,
     io::{self, Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    sync::Arc,
-    thread::{self, JoinHandle},
-    time::Duration,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    thread,
 };
 
 use phalanx_admin::{
-    Readiness, Source,
+    Readiness, Source as _,
     client::{ClientError, fetch_state},
-    state::{Gateway, State},
 };
-use tokio_util::sync::CancellationToken;
 
-/// Long enough for the slowest machine; only a failing test waits for it.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-struct Told(Readiness);
-
-impl Source for Told {
-    fn state(&self) -> State {
-        State {
-            version: "0.1.0".to_owned(),
-            uptime_seconds: 7,
-            gateway: Gateway {
-                listeners: vec!["127.0.0.1:8080".to_owned()],
-                workers: 2,
-                connections: 3,
-                requests_in_flight: 1,
-            },
-            services: Vec::new(),
-        }
-    }
-
-    fn metrics(&self) -> String {
-        "# EOF\n".to_owned()
-    }
-
-    fn readiness(&self) -> Readiness {
-        self.0.clone()
-    }
-}
-
-/// An admin API on a thread of its own; ends with the test.
-struct Running {
-    address: SocketAddr,
-    stop: CancellationToken,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Running {
-    fn start(readiness: Readiness) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-        listener.set_nonblocking(true).expect("a socket can be set non-blocking");
-        let address = listener.local_addr().expect("a bound socket has an address");
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime can be built");
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).expect("the socket is a listener");
-                phalanx_admin::serve(listener, Arc::new(Told(readiness)), stopped).await;
-            });
-        });
-        Self { address, stop, thread: Some(thread) }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("the admin API listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        stream
-    }
-
-    /// The answer to one request: head and body.
-    fn ask(&self, method: &str, path: &str, headers: &str) -> (String, String) {
-        let mut stream = self.connect();
-        let request = format!("{method} {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).expect("the request can be sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("the answer ends");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-        (head.to_ascii_lowercase(), body.to_owned())
-    }
-
-    fn get(&self, path: &str) -> (String, String) {
-        self.ask("GET", path, "Host: localhost\r\n")
-    }
-
-    /// Ends the server and waits for it.
-    fn stop(&mut self) {
-        self.stop.cancel();
-        let thread = self.thread.take().expect("stopped once");
-        thread.join().expect("the server does not panic");
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
+use crate::running::{Running, Telling};
 
 #[test]
 fn every_route_answers() {
-    let admin = Running::start(Readiness::Ready);
+    let admin = Running::start();
     for (path, content_type, body) in [
         ("/", "text/plain", "/v1/state"),
         ("/metrics", "application/openmetrics-text; version=1.0.0", "# EOF\n"),
@@ -127,7 +34,7 @@ fn every_route_answers() {
 #[test]
 fn readiness_gives_its_reasons() {
     let reasons = vec!["service `api` has no serving replica".to_owned()];
-    let admin = Running::start(Readiness::NotReady { reasons });
+    let admin = Running::start_with(Telling::of(Readiness::NotReady { reasons }));
     let (head, body) = admin.get("/readyz");
     assert!(head.starts_with("http/1.1 503 "), "{head}");
     assert_eq!(body, r#"{"ready":false,"reasons":["service `api` has no serving replica"]}"#);
@@ -136,14 +43,14 @@ fn readiness_gives_its_reasons() {
 
 #[test]
 fn a_head_request_gets_no_body() {
-    let (head, body) = Running::start(Readiness::Ready).ask("HEAD", "/metrics", "Host: localhost\r\n");
+    let (head, body) = Running::start().ask("HEAD", "/metrics", "Host: localhost\r\n");
     assert!(head.starts_with("http/1.1 200 "), "{head}");
     assert_eq!(body, "");
 }
 
 #[test]
 fn what_is_refused_says_why() {
-    let admin = Running::start(Readiness::Ready);
+    let admin = Running::start();
     let host = "Host: localhost\r\n";
     for (method, path, headers, status, error) in [
         ("GET", "/nothing", host, 404, "Not found"),
@@ -183,7 +90,7 @@ fn expect_answer(stream: &mut TcpStream) {
 
 #[test]
 fn connections_beyond_the_limit_wait_for_a_place() {
-    let admin = Running::start(Readiness::Ready);
+    let admin = Running::start();
     let mut open: Vec<TcpStream> = (0..256).map(|_| admin.connect()).collect();
     open.iter_mut().for_each(ask_and_stay);
 
@@ -201,7 +108,7 @@ fn connections_beyond_the_limit_wait_for_a_place() {
 
 #[test]
 fn stopping_closes_idle_connections_and_the_listener() {
-    let mut admin = Running::start(Readiness::Ready);
+    let mut admin = Running::start();
     let mut idle = admin.connect();
     ask_and_stay(&mut idle);
 
@@ -212,14 +119,14 @@ fn stopping_closes_idle_connections_and_the_listener() {
 
 #[test]
 fn the_client_reads_what_the_server_tells() {
-    let admin = Running::start(Readiness::Ready);
+    let admin = Running::start();
     let state = fetch_state(&admin.address.to_string()).unwrap();
-    assert_eq!(state, Told(Readiness::Ready).state());
+    assert_eq!(state, Telling::of(Readiness::Ready).state());
 }
 
 #[test]
 fn the_client_says_where_nobody_answers_and_what_to_do() {
-    let mut admin = Running::start(Readiness::Ready);
+    let mut admin = Running::start();
     admin.stop();
     let error = fetch_state(&admin.address.to_string()).unwrap_err();
     assert_eq!(
