@@ -4,8 +4,8 @@
 //!   answers, with that line;
 //! * `GET /` tells who answers; `/ready` is 200.
 //!
-//! An answer comes after as many milliseconds as `PACE` in the environment says, that to a `POST` so long after its line. The
-//! program listens on 127.0.0.1 and `PORT`, over HTTP/1.1 and h2c. On TERM it finishes what it has begun, and ends.
+//! It also is healthy, to who asks as gRPC does. An answer comes after as many milliseconds as `PACE` in the environment says, that to a `POST` so long after its line. The
+//! program listens on 127.0.0.1 and `PORT`, over HTTP/1.1 and h2c, and says so in its first line. On TERM it finishes what it has begun, and ends.
 
 use std::{
     env,
@@ -16,7 +16,14 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, extract::State, routing::get};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, HeaderValue},
+    routing::{get, post},
+};
+use http_body_util::{BodyExt as _, Full};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -39,15 +46,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let mut term = signal(SignalKind::terminate())?;
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    println!("listening on {}", listener.local_addr()?);
     let routes = Router::new()
         .route("/", get(tell).post(count))
         .route("/ready", get(async || {}))
+        .route("/grpc.health.v1.Health/Check", post(be_healthy))
         .with_state(Arc::new(counter));
     let until_term = async move {
         term.recv().await;
     };
     axum::serve(listener, routes).with_graceful_shutdown(until_term).await?;
     Ok(())
+}
+
+/// The message that says `SERVING`, in its frame, and behind it the status of the call.
+async fn be_healthy() -> Body {
+    let status = HeaderMap::from_iter([("grpc-status".parse().expect("a name"), HeaderValue::from(0))]);
+    let serving = Full::new(Bytes::from_static(&[0, 0, 0, 0, 2, 8, 1]));
+    Body::new(serving.with_trailers(async { Some(Ok(status)) }))
 }
 
 async fn tell(State(counter): State<Arc<Counter>>) -> String {

@@ -18,7 +18,7 @@ use crate::support::{
     until,
 };
 
-const SECRET: &str = "known to the test and the gateway";
+pub(crate) const SECRET: &str = "known to the test and the gateway";
 const LIFETIME: Duration = Duration::from_hours(1);
 
 fn file(endpoint: &Endpoint) -> String {
@@ -31,12 +31,16 @@ fn file(endpoint: &Endpoint) -> String {
 }
 
 /// The field that brings a token of account 7, in this login.
-fn bearer(session: &str) -> String {
-    let ring = KeyRing::from_secret(SECRET.as_bytes()).unwrap();
+pub(crate) fn bearer(session: &str) -> String {
+    bearer_of(&KeyRing::from_secret(SECRET.as_bytes()).unwrap(), session)
+}
+
+/// The same, signed with a key of this ring.
+pub(crate) fn bearer_of(ring: &KeyRing, session: &str) -> String {
     let (issuer, audience) = (Some("test".to_owned()), Some("api".to_owned()));
     let terms = Terms { issuer, audience, types: TokenTypes::AccessToken };
     let subject = Subject { subject: "7", session: Some(session), epoch: 0, roles: &["user"] };
-    let token = Issuer::new(ring, terms, LIFETIME).issue(&subject, clock::unix_seconds());
+    let token = Issuer::new(ring.clone(), terms, LIFETIME).issue(&subject, clock::unix_seconds());
     format!("Authorization: Bearer {token}\r\n")
 }
 

@@ -75,6 +75,7 @@ fn every_name_that_dashboards_know_is_there() {
         ("phalanx_replicas", &["service", "state"]),
         ("phalanx_replica_output_dropped_lines_total", &["service", "instance"]),
         ("phalanx_output_lost_lines_total", &[]),
+        ("phalanx_log_lost_lines_total", &[]),
         ("node_cpu_seconds_total", &["cpu", "mode"]),
         ("process_cpu_seconds_total", &[]),
         ("process_resident_memory_bytes", &[]),

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    process::Stdio,
     sync::Arc,
 };
 
@@ -21,7 +22,7 @@ const ESCAPE: char = '\u{1b}';
 fn a_closed_pipe_ends_the_reading_and_nothing_else() {
     let home = Arc::new(Home::new());
     home.write("phalanx.toml", &file(&puppets(1)));
-    // As in `phalanx up 2>&1 | head -n 1`, standard error going the same way.
+    // As in `phalanx up 2>&1 | grep -m 1 gateway`, standard error going the same way.
     let (reader, writer) = std::io::pipe().unwrap();
     let mut up = command(&home, &["up"]);
     let mut child = up.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
@@ -41,6 +42,39 @@ fn a_closed_pipe_ends_the_reading_and_nothing_else() {
     let status = eventually("the end", || child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0), "{status}");
     home.assert_empty();
+}
+
+/// O16: each verb that prints and ends, as in `phalanx check | true`.
+#[test]
+fn no_verb_panics_at_a_closed_pipe() {
+    let phalanx = Phalanx::up(&file(&puppets(1)));
+    let admin = phalanx.admin.to_string();
+    for arguments in [
+        &["check"][..],
+        &["check", "--schema"],
+        &["status", "--admin", &admin],
+        &["status", "--admin", &admin, "--json"],
+        &["completions", "bash"],
+        &["token", "keys", "generate"],
+        &["--help"],
+        &["--version"],
+    ] {
+        for closes_stderr in [false, true] {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let mut printing = command(&phalanx.home, arguments);
+            printing.stdout(writer.try_clone().unwrap());
+            match closes_stderr {
+                true => printing.stderr(writer),
+                false => printing.stderr(Stdio::piped()),
+            };
+            let ended = printing.output().unwrap();
+            // 101 is a panic, no code a signal.
+            assert!(ended.status.code().is_some_and(|code| code != 101), "{arguments:?}: {ended:?}");
+            assert!(!String::from_utf8_lossy(&ended.stderr).contains("panicked"), "{arguments:?}: {ended:?}");
+        }
+    }
+    phalanx.stop();
 }
 
 /// The line with the addresses, where standard output and error go the same way: the log may come first.

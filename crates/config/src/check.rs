@@ -4,6 +4,7 @@
 //! default go on with it after a fault: the configuration they help to build is never handed out then.
 //! Elsewhere: unknown keys, types, ranges and choices (`fit`).
 
+mod amounts;
 mod auth;
 pub(crate) mod autoscale;
 mod gateway;
@@ -36,6 +37,7 @@ endpoints = [{ address = \"127.0.0.1:3000\" }]";
 /// Checks a whole file.
 pub(crate) fn config(file: raw::File, source: Arc<SourceFile>, report: &mut Report) -> Option<Config> {
     require_route(&file, report);
+    amounts::check(&file, report);
     let known = Known { services: known_services(&file, report), verification: verification(&file, report) };
     let (gateway, admin) =
         gateway::listeners(file.gateway.unwrap_or_default(), file.admin.unwrap_or_default(), report);

@@ -46,7 +46,7 @@ Phalanx reads one file, `phalanx.toml`, in [TOML](https://toml.io). `phalanx che
   value cannot add keys; and no message shows one.
   `$NAME` without braces stays as it is. `PORT` is another one for each replica, so it cannot be had here: a program
   that takes its port as an argument is wrapped, `command = [\"sh\", \"-c\", \"exec python3 -m http.server $PORT\"]`.
-* A file has at most 1 MiB.
+* A file has at most 1 MiB, with at most 1000 services, 5000 routes and 5000 `endpoints`, those of all services together.
 
 ## What a service sees
 

@@ -315,6 +315,7 @@ impl From<rusqlite::Error> for AccessError {
             rusqlite::Error::SqliteFailure(failure, message) => match failure.code {
                 ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
                 ErrorCode::DiskFull => Self::DiskFull,
+                _ if is_refused_write(failure.extended_code) => Self::DiskFull,
                 ErrorCode::ConstraintViolation if is_unique(failure.extended_code) => {
                     Self::UniqueViolation { constraint: columns_of(message.as_deref()) }
                 }
@@ -335,6 +336,12 @@ impl<T> From<TrySendError<T>> for AccessError {
             TrySendError::Closed(_) => Self::Closed,
         }
     }
+}
+
+/// SQLite says `SQLITE_FULL` where the device is full. Where a quota, or the limit of a file's size, is used up, and where there is
+/// no room for the index of the log, it says only that it could not write.
+fn is_refused_write(extended_code: i32) -> bool {
+    extended_code == ffi::SQLITE_IOERR_WRITE || extended_code == ffi::SQLITE_IOERR_SHMSIZE
 }
 
 fn is_unique(extended_code: i32) -> bool {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use phalanx_data::{AccessError, DataDirectory, Database, EmbeddedSettings, Migration, OpenError};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ffi, params};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -200,6 +200,17 @@ async fn a_full_disk_fails_writes_only_and_heals() {
     store.database.write(limit(1 << 20)).await.unwrap();
     store.add("accepted").await.unwrap();
     assert_eq!(store.notes().await, ["accepted"]);
+}
+
+#[test]
+fn what_finds_no_room_is_a_full_disk() {
+    let error = |code| AccessError::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+    for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE] {
+        assert!(matches!(error(code), AccessError::DiskFull), "{code}");
+    }
+    for code in [ffi::SQLITE_IOERR_READ, ffi::SQLITE_CORRUPT] {
+        assert!(matches!(error(code), AccessError::Sqlite { .. }), "{code}");
+    }
 }
 
 #[tokio::test]

@@ -114,15 +114,15 @@ impl<L: Load> Autoscaler<L> {
         if !self.services.iter().any(is_due) {
             return Ended::No;
         }
-        let states = self.fleet.state();
         let used = match self.services.iter().any(|service| is_due(service) && service.goes_by_usage()) {
             true => self.fleet.measure().await,
             false => HashMap::new(),
         };
         for (service, load) in self.services.iter_mut().zip(&loads).filter(|(service, _)| service.is_due(now))
         {
-            let Some(state) = states.iter().find(|state| state.service == *service.name()) else { continue };
-            let why = service.decide(state, load, &used, now);
+            // Only then, and for each anew: whoever has scaled by hand while it was measured is not overruled by what was before.
+            let Some(state) = self.fleet.service(service.name()) else { continue };
+            let why = service.decide(&state, load, &used, now);
             if act(&self.fleet, service, &why, now).await == Ended::Yes {
                 return Ended::Yes;
             }

@@ -8,7 +8,7 @@ use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use phalanx_config::{Replicas, ServiceName};
 use phalanx_telemetry::clock;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     orders::{ORDERS_QUEUED_MAX, Order},
     output::{OutputLine, Outputs},
     ports::Ports,
-    replica::Surroundings,
+    replica::{Places, Surroundings},
     service::Service,
     state::{Board, ServiceState},
 };
@@ -35,7 +35,8 @@ const STARTS_PER_CORE: usize = 2;
 pub struct Settings {
     /// How long a replica that stops may keep the requests it has, before TERM.
     pub drain_deadline: Duration,
-    /// How many replicas may boot at once. One that takes more than 5 s is not counted any longer.
+    /// How many replicas may boot at once. One that takes more than 5 s is not counted any longer, and those that did not come up the
+    /// last time are counted by themselves.
     pub starts_max: NonZeroUsize,
 }
 
@@ -88,7 +89,7 @@ impl<B: Balancer> Fleet<B> {
             groups: Arc::default(),
             meter: Arc::default(),
             outputs: Arc::new(Outputs::new(output)),
-            places: Arc::new(Semaphore::new(settings.starts_max.get())),
+            places: Places::new(settings.starts_max),
             ports: Arc::new(Ports::of_this_machine()),
         };
         let (surroundings, orders) = (Arc::new(surroundings), mpsc::channel(ORDERS_QUEUED_MAX));

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use phalanx_config::Replicas;
+use phalanx_config::{Replicas, ServiceName};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{MissedTickBehavior, interval},
@@ -45,6 +45,11 @@ impl FleetHandle {
     #[must_use]
     pub fn state(&self) -> Vec<ServiceState> {
         self.board.borrow().clone()
+    }
+
+    /// One service and its replicas.
+    pub(crate) fn service(&self, name: &ServiceName) -> Option<ServiceState> {
+        self.board.borrow().iter().find(|state| state.service == *name).cloned()
     }
 
     /// Measures every replica that has a process, by instance; one that could not be measured is missing. Reads files on a

@@ -22,7 +22,7 @@ use std::{
 
 pub(crate) use self::back_off::Failures;
 pub(crate) use self::checks::Answer;
-pub(crate) use self::vocabulary::{Action, Event, ProbeKind, Rules, Tell};
+pub(crate) use self::vocabulary::{Action, Event, ProbeKind, Record, Rules, Tell};
 use self::{
     checks::Checks,
     vitals::{Finding, Vitals},

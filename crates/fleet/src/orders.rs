@@ -180,11 +180,9 @@ pub(crate) fn outcome(accepted: &Accepted, state: &ServiceState) -> Option<Order
     match rollout.status {
         RolloutStatus::Complete => Some(OrderOutcome::Complete),
         RolloutStatus::Stalled => Some(OrderOutcome::Stalled { why: rollout.reason.clone() }),
-        // The number of replicas is followed also while nothing is replaced.
-        RolloutStatus::Paused
-            if accepted.goal == Goal::Number
-                && (rollout.total, rollout.available) == (state.desired, state.desired) =>
-        {
+        // The number of replicas is followed also while nothing is replaced. There may be more of them: what the rollout had begun
+        // before it was paused stays, and is neither ended nor waited for.
+        RolloutStatus::Paused if accepted.goal == Goal::Number && rollout.available >= state.desired => {
             Some(OrderOutcome::Complete)
         }
         RolloutStatus::Waiting

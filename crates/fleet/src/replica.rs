@@ -6,6 +6,7 @@
 use std::{
     future::{self, Future},
     net::SocketAddr,
+    num::NonZeroUsize,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -22,7 +23,7 @@ use crate::{
     balancer::{Balancer, Withdrawal},
     cgroup::Limits,
     events::{self, EventLog},
-    life::{Action, Event, Life, Tell},
+    life::{Action, Event, Life, Record, Tell},
     notice::{self, Facts},
     output::{LastLines, Outputs, Sink},
     ports::Ports,
@@ -76,9 +77,30 @@ pub(crate) struct Surroundings<B> {
     pub(crate) groups: Arc<Groups>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) outputs: Arc<Outputs>,
-    /// How many may boot at once.
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) places: Places,
     pub(crate) ports: Arc<Ports>,
+}
+
+/// How many may boot at once. Those that failed to come up the last time have places of their own: as many of them as there may be
+/// would otherwise take turns in all places, and whoever was well until it crashed would stand behind them.
+pub(crate) struct Places {
+    usual: Arc<Semaphore>,
+    doubtful: Arc<Semaphore>,
+}
+
+impl Places {
+    pub(crate) fn new(starts_max: NonZeroUsize) -> Self {
+        let places = || Arc::new(Semaphore::new(starts_max.get()));
+        Self { usual: places(), doubtful: places() }
+    }
+
+    async fn take(&self, record: Record) -> OwnedSemaphorePermit {
+        let places = match record {
+            Record::Clear => &self.usual,
+            Record::FailedBeforeReady => &self.doubtful,
+        };
+        Arc::clone(places).acquire_owned().await.expect("the semaphores are never closed")
+    }
 }
 
 /// The requests to end that a replica listens to.
@@ -157,11 +179,14 @@ impl<B: Balancer> Replica<B> {
 
     /// Returns when the replica has stopped, which it does on request only.
     pub(crate) async fn live(mut self) -> Ending {
-        self.show();
+        // Also while it waits for a place: whoever looks is to see all that there are.
+        self.put_up();
         while !self.life.is_over() {
             let mut event = Some(self.next_event().await);
             while let Some(happened) = event.take() {
-                for action in self.life.on(happened, clock::now()) {
+                let actions = self.life.on(happened, clock::now());
+                self.show_loss();
+                for action in actions {
                     event = self.perform(action).await.or(event);
                 }
                 if !self.life.holds_place() {
@@ -182,8 +207,8 @@ impl<B: Balancer> Replica<B> {
             () = self.stops.stop_now.cancelled(), if self.life.heeds_stop_now() => Event::StopNow,
             event = run_event(&mut self.run) => event,
             () = self.stops.stop.cancelled(), if self.life.heeds_stop() => Event::Stop,
-            place = Arc::clone(places).acquire_owned(), if self.life.wants_place() => {
-                self.place = Some(place.expect("the semaphore is never closed"));
+            place = places.take(self.life.record()), if self.life.wants_place() => {
+                self.place = Some(place);
                 Event::Placed
             }
             () = drained(&**balancer, &self.identity.service, address), if self.life.is_draining() => Event::Drained,
@@ -287,6 +312,18 @@ impl<B: Balancer> Replica<B> {
         }
     }
 
+    /// Shows that it takes requests no more before anything is waited for: the balancer, or what a process has left. Whoever goes
+    /// by the board, such as a rollout, would count on it for these seconds. One that drains was told to, and nobody counts on it.
+    fn show_loss(&mut self) {
+        if self.state.standing == Standing::Ready
+            && !matches!(self.life.standing(), Standing::Ready | Standing::Draining)
+        {
+            self.state.standing = Standing::NotReady;
+            self.state.since = clock::now();
+            self.put_up();
+        }
+    }
+
     fn show(&mut self) {
         let standing = self.life.standing();
         let process = self.run.as_ref().map(Run::state);
@@ -297,6 +334,10 @@ impl<B: Balancer> Replica<B> {
         }
         self.state.standing = standing;
         self.state.process = process;
+        self.put_up();
+    }
+
+    fn put_up(&self) {
         self.surroundings.board.put(&self.identity.service, self.state.clone());
     }
 }

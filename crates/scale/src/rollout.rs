@@ -130,9 +130,9 @@ impl<T> Rollout<T> {
         if desired == self.desired {
             return;
         }
+        self.course.rebase(self.desired, desired);
         self.desired = desired;
         self.sharing = Sharing::Due;
-        self.course.rebase();
         self.generation.advance();
     }
 

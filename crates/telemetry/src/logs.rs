@@ -4,10 +4,11 @@
 //! An error among the fields (`error = &error as &dyn Error`) is shown with all its causes.
 //!
 //! Invariant: a field cannot break its line, steer the terminal or reorder the text around it; see [`crate::escape`].
-//! Whoever logs never waits for standard error: a thread writes, and lines that it cannot get rid of in time are lost, since
-//! there is nowhere left to report them.
+//! Whoever logs never waits for standard error: a thread writes, and lines that it cannot get rid of are lost, and counted
+//! (`lost`), since there is nowhere left to report them.
 
 mod json;
+mod lost;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -21,7 +22,8 @@ use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{Layer as _, fmt::layer, layer::SubscriberExt as _, registry};
 
-use self::{json::JsonLines, text::TextFields};
+pub use self::lost::lost_collector;
+use self::{json::JsonLines, lost::Counting, text::TextFields};
 
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +89,8 @@ pub fn init_to(
     let palette =
         if io::stderr().is_terminal() && !colour_refused { Palette::Coloured } else { Palette::Plain };
     let queue = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUE_LINES_MAX);
-    let (writer, guard) = queue.finish(writer);
+    let (writer, guard) = queue.finish(Counting::new(writer));
+    lost::count_queue(writer.error_counter());
     tracing::subscriber::set_global_default(subscriber(format, level, palette, move || writer.clone()))?;
     Ok(LogWriter { _guard: guard })
 }

@@ -6,6 +6,7 @@ use crate::support::{
     fenced,
     home::Home,
     phalanx::{Phalanx, script},
+    until,
 };
 
 const GUIDE: &str = include_str!("../../../docs/fleet.md");
@@ -34,8 +35,10 @@ fn its_first_steps_lead_to_a_service_that_is_scaled_and_restarted() {
     assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
     assert!(told.contains("hello from shop-") && told.contains("shop: 3 of 3 replicas serving"), "{told}");
 
-    let replicas = phalanx.state().services.swap_remove(0);
-    assert_eq!((replicas.desired, replicas.serving), (Some(5), 5));
+    until("five replicas", || {
+        let service = phalanx.state().services.swap_remove(0);
+        (service.desired, service.serving) == (Some(5), 5)
+    });
     let ended = phalanx.stop();
     assert!(!ended.stderr.contains("was killed"), "each has ended by itself: {}", ended.stderr);
 }

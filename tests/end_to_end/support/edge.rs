@@ -1,6 +1,6 @@
 //! A gateway in front of endpoints that it does not run.
 
-use std::{net::SocketAddr, process::Command, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, process::Command, sync::Arc};
 
 use rustix::process::Signal;
 
@@ -23,7 +23,12 @@ impl Endpoint {
 
     /// The same with these variables in its environment.
     pub(crate) fn start_with(home: &Arc<Home>, name: &str, variables: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(puppet());
+        Self::of(home, puppet(), name, variables)
+    }
+
+    /// Another program, whose first line tells as a puppet's where it listens.
+    pub(crate) fn of(home: &Arc<Home>, program: PathBuf, name: &str, variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(program);
         command.current_dir(home.path()).env("PHALANX_INSTANCE", name).env("PORT", "0");
         command.envs(variables.iter().copied());
         let program = Program::start(home, command);

@@ -56,7 +56,16 @@ impl EmbeddedCounters {
             let acquaintance = if known.is_empty() { Acquaintance::Unknown } else { Acquaintance::Known };
             let counted = match judge(&policy, &counters, acquaintance, now) {
                 Verdict::Admitted(counted) => counted,
-                Verdict::Refused { retry_after } => return Ok(Judgement::Refused { retry_after }),
+                Verdict::Refused { retry_after, counters: kept } => {
+                    keep(transaction, &keys.pair, (counters.pair, kept.pair), &policy.pair).await?;
+                    if acquaintance == Acquaintance::Unknown {
+                        let account = (counters.account, kept.account);
+                        keep(transaction, &keys.account, account, &policy.account).await?;
+                        let address = (counters.address, kept.address);
+                        keep(transaction, &keys.address, address, &policy.address).await?;
+                    }
+                    return Ok(Judgement::Refused { retry_after });
+                }
             };
             store(transaction, &keys.pair, counted.pair, &policy.pair).await?;
             if acquaintance == Acquaintance::Unknown {
@@ -117,6 +126,19 @@ async fn store(
     let expires = end(counter.last, ladder.memory);
     let values = [name(of), counter.attempts.into(), number(counter.last), expires];
     transaction.execute(&STORE, &values).await.map(drop)
+}
+
+/// Stores a counter that a refusal has changed.
+async fn keep(
+    transaction: &mut Transaction,
+    of: &Name,
+    (before, kept): (Counter, Counter),
+    ladder: &Ladder,
+) -> Result<(), AccessError> {
+    if kept != before {
+        store(transaction, of, kept, ladder).await?;
+    }
+    Ok(())
 }
 
 /// Takes one attempt from a counter. One that comes to nothing is removed: attempts that are none leave nothing.

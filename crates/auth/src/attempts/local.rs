@@ -52,7 +52,14 @@ impl LocalCounters {
                 }
                 Judgement::Admitted(acquaintance)
             }
-            Verdict::Refused { retry_after } => Judgement::Refused { retry_after },
+            Verdict::Refused { retry_after, counters: kept } => {
+                books.keep(keys.pair, counters.pair, kept.pair);
+                if acquaintance == Acquaintance::Unknown {
+                    books.keep(keys.account, counters.account, kept.account);
+                    books.keep(keys.address, counters.address, kept.address);
+                }
+                Judgement::Refused { retry_after }
+            }
         }
     }
 
@@ -92,6 +99,12 @@ impl LocalCounters {
 }
 
 impl Books {
+    fn keep(&self, name: Name, before: Counter, kept: Counter) {
+        if kept != before {
+            self.counters.insert(name, kept);
+        }
+    }
+
     fn take_back(&self, name: Name) {
         match self.counters.get(&name).and_then(Counter::taken_back) {
             Some(counter) => self.counters.insert(name, counter),

@@ -89,6 +89,8 @@ pub(super) enum Verdict {
     Admitted(Counters),
     Refused {
         retry_after: Duration,
+        /// The counters as they are to be kept: others than before only where the clock was set back.
+        counters: Counters,
     },
 }
 
@@ -99,6 +101,7 @@ pub(super) fn judge(
     acquaintance: Acquaintance,
     now: u64,
 ) -> Verdict {
+    let counters = &counters.until(now);
     let pair = policy.pair.wait(counters.pair, now);
     let wait = match acquaintance {
         Acquaintance::Known => pair,
@@ -107,7 +110,7 @@ pub(super) fn judge(
             .max(policy.address.wait(counters.address, now)),
     };
     if !wait.is_zero() {
-        return Verdict::Refused { retry_after: wait };
+        return Verdict::Refused { retry_after: wait, counters: *counters };
     }
     let mut counted = *counters;
     counted.pair = policy.pair.count(counters.pair, now);
@@ -123,7 +126,6 @@ impl Ladder {
         let counter = self.remembered(counter, now);
         let Some(steps) = counter.attempts.checked_sub(self.free) else { return Duration::ZERO };
         let delay = self.delay_min.saturating_mul(1 << steps.min(31)).min(self.delay_max);
-        // A clock that was set back makes no wait longer than the whole delay.
         delay.saturating_sub(Duration::from_millis(now.saturating_sub(counter.last)))
     }
 
@@ -134,6 +136,15 @@ impl Ladder {
     fn remembered(&self, counter: Counter, now: u64) -> Counter {
         let quiet = Duration::from_millis(now.saturating_sub(counter.last));
         if quiet < self.memory { counter } else { Counter::default() }
+    }
+}
+
+impl Counters {
+    /// Without attempts in the future. After a clock was set back they would let nobody in until it is where it was; so the wait
+    /// begins when somebody meets it.
+    fn until(self, now: u64) -> Self {
+        let until = |counter: Counter| Counter { last: counter.last.min(now), ..counter };
+        Self { pair: until(self.pair), account: until(self.account), address: until(self.address) }
     }
 }
 

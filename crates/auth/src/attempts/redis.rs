@@ -27,7 +27,13 @@ for i = 1, counters do
   local free, shortest, longest, memory =
     tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local found = redis.call('HMGET', KEYS[i], 'n', 'at')
-  local quiet = math.max(now - (tonumber(found[2]) or 0), 0)
+  local last = tonumber(found[2]) or 0
+  if last > now then
+    -- The clock was set back.
+    redis.call('HSET', KEYS[i], 'at', ARGV[1])
+    last = now
+  end
+  local quiet = now - last
   attempts[i] = quiet < memory and tonumber(found[1]) or 0
   if attempts[i] >= free then
     local delay = math.min(shortest * 2 ^ math.min(attempts[i] - free, 31), longest)

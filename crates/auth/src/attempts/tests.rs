@@ -15,17 +15,18 @@ const START: u64 = 1_800_000_000_000;
 struct Step {
     account: u8,
     address: u8,
-    /// Since the step before.
-    milliseconds: u64,
+    /// Since the step before, by a clock that is set back now and then.
+    milliseconds: i64,
     ending: Option<Ending>,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let pause = prop_oneof![
-        8 => 0..100_u64,
-        4 => 0..5_000_u64,
-        1 => 0..2_000_000_u64,
-        1 => 3_500_000..4_000_000_u64,
+        8 => 0..100_i64,
+        4 => 0..5_000_i64,
+        1 => 0..2_000_000_i64,
+        1 => 3_500_000..4_000_000_i64,
+        1 => -4_000_000..0_i64,
     ];
     let ending = prop_oneof![
         12 => Just(None),
@@ -69,7 +70,7 @@ async fn settle(store: &CounterStore, keys: &Keys, acquaintance: Acquaintance, e
 }
 
 /// Whatever happens in whatever order, a store judges as the counters in the process do.
-fn agrees(store: &CounterStore, runtime: &Runtime, cases: u32) {
+fn agrees(store: &CounterStore, runtime: &Runtime, cases: u32, steps: impl Strategy<Value = Vec<Step>>) {
     let run = |(steps, secret): (Vec<Step>, [u8; 16])| {
         // Every case has counters of its own.
         let naming = Naming::new(&secret);
@@ -77,7 +78,7 @@ fn agrees(store: &CounterStore, runtime: &Runtime, cases: u32) {
         let mut now = START;
         runtime.block_on(async {
             for step in &steps {
-                now += step.milliseconds;
+                now = now.saturating_add_signed(step.milliseconds);
                 let address = IpAddr::from(Ipv4Addr::new(192, 0, 2, step.address));
                 let keys = naming.keys(&step.account.to_string(), address);
                 let judged = judge(store, &keys, now).await;
@@ -92,7 +93,7 @@ fn agrees(store: &CounterStore, runtime: &Runtime, cases: u32) {
     };
     let mut runner =
         TestRunner::new(ProptestConfig { cases, failure_persistence: None, ..Default::default() });
-    runner.run(&(steps(), any::<[u8; 16]>()), run).unwrap();
+    runner.run(&(steps, any::<[u8; 16]>()), run).unwrap();
 }
 
 fn store(state: &SharedState) -> CounterStore {
@@ -110,7 +111,7 @@ fn redis_judges_as_the_policy_does() {
     let settings = StateSettings { response_timeout: Duration::from_secs(30), ..StateSettings::default() };
     let opened = runtime.block_on(SharedState::redis(&redis.url(), settings));
     let (state, _upkeep): (_, StateUpkeep) = opened.unwrap();
-    agrees(&store(&state), &runtime, 64);
+    agrees(&store(&state), &runtime, 64, steps());
     let eternal = "local eternal = 0
         for _, key in ipairs(redis.call('KEYS', '*')) do
           if redis.call('TTL', key) == -1 then eternal = eternal + 1 end
@@ -125,7 +126,29 @@ fn the_file_judges_as_the_policy_does() {
     let runtime = Runtime::new().unwrap();
     let directory = DataDirectory::create(directory.path()).unwrap();
     let (state, _upkeep) = runtime.block_on(SharedState::embedded(directory)).unwrap();
-    agrees(&store(&state), &runtime, 24);
+    // What it has forgotten by one time stays forgotten when the clock is set back from there.
+    let forward = steps().prop_map(|mut steps| {
+        steps.iter_mut().for_each(|step| step.milliseconds = step.milliseconds.abs());
+        steps
+    });
+    agrees(&store(&state), &runtime, 24, forward);
+}
+
+#[test]
+fn after_a_clock_was_set_back_the_file_lets_in_who_waits_as_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = Runtime::new().unwrap();
+    let directory = DataDirectory::create(directory.path()).unwrap();
+    let (state, _upkeep) = runtime.block_on(SharedState::embedded(directory)).unwrap();
+    let store = store(&state);
+    let keys = Naming::new(b"secret").keys("ada@example.com", IpAddr::from(Ipv4Addr::LOCALHOST));
+    let hour = 3_600_000;
+    let judged = [START + hour, START + hour, START, START + 999, START + 1_000];
+    let judged = judged.map(|now| runtime.block_on(judge(&store, &keys, now)));
+    let (admitted, refused) = (Judgement::Admitted(Acquaintance::Unknown), |milliseconds| {
+        Judgement::Refused { retry_after: Duration::from_millis(milliseconds) }
+    });
+    assert_eq!(judged, [admitted, admitted, refused(1_000), refused(1), admitted]);
 }
 
 #[test]

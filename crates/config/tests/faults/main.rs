@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "this crate is a test, its helpers included")]
 
+mod amounts;
 mod auth;
 mod autoscale;
 mod gateway;

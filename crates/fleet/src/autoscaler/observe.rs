@@ -83,11 +83,15 @@ impl View<'_> {
     fn pod(&self, replica: &ReplicaState) -> Option<Pod> {
         let since = self.time(replica.since);
         let (phase, leaving, readiness) = match replica.standing {
-            Standing::Starting | Standing::BackingOff { .. } => {
+            Standing::Starting if replica.process.is_none() && replica.restarts == 0 => {
                 (Phase::Pending, Leaving::No, Readiness::Unready { since })
             }
             Standing::Ready => (Phase::Running, Leaving::No, Readiness::Ready { since }),
-            Standing::NotReady => (Phase::Running, Leaving::No, Readiness::Unready { since }),
+            // As in Kubernetes a pod runs from its first process on, also between two of them. Without a sample it is missing, and
+            // takes nothing down; a pending one would be left out.
+            Standing::Starting | Standing::BackingOff { .. } | Standing::NotReady => {
+                (Phase::Running, Leaving::No, Readiness::Unready { since })
+            }
             Standing::Draining | Standing::Stopping => {
                 (Phase::Running, Leaving::Yes, Readiness::Unready { since })
             }

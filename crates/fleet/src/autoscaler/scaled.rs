@@ -29,6 +29,9 @@ use crate::{
 /// zero, which means that nobody knows when.
 const BEFORE: Duration = Duration::from_secs(24 * 3600);
 
+/// Between two decisions, the later of which was hurried while replicas are on their way.
+const HURRY_INTERVAL_MIN: Duration = Duration::from_secs(1);
+
 /// One service with an autoscaler.
 pub(super) struct Scaled {
     name: ServiceName,
@@ -42,6 +45,8 @@ pub(super) struct Scaled {
     /// All requests to the service, and when there were so many.
     counted: Option<(u64, Instant)>,
     epoch: Instant,
+    /// How many replicas were asked for last, and when.
+    decided: Option<(u32, Instant)>,
     decide_at: Instant,
     glance_at: Instant,
 }
@@ -73,6 +78,7 @@ impl Scaled {
             glances: Glances::default(),
             counted: None,
             epoch: now.checked_sub(BEFORE).unwrap_or(now),
+            decided: None,
             decide_at: now,
             glance_at: now,
         })
@@ -96,9 +102,17 @@ impl Scaled {
         self.decide_at <= now
     }
 
-    /// Decides at once: somebody waits.
+    /// Decides soon: somebody waits. At once where no replica was asked for; else one is on its way, and whoever comes and goes
+    /// again and again does not keep the loop busy. Kubernetes has no hurry.
     pub(super) fn hurry(&mut self, now: Instant) {
-        self.decide_at = self.decide_at.min(now);
+        if let Decider::Kubernetes { .. } = self.decider {
+            return;
+        }
+        let soon = match self.decided {
+            Some((replicas, at)) if replicas > 0 => now.max(at + HURRY_INTERVAL_MIN),
+            _ => now,
+        };
+        self.decide_at = self.decide_at.min(soon);
     }
 
     /// Whether it needs to be known what replicas use.
@@ -150,6 +164,7 @@ impl Scaled {
         }
         self.glances = Glances::default();
         self.decide_at = now + self.autoscale.interval;
+        self.decided = Some((why.to(), now));
         why
     }
 

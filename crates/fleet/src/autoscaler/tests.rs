@@ -180,6 +180,23 @@ fn replicas_that_start_are_hoped_for_and_those_that_leave_are_not() {
 }
 
 #[test]
+fn replicas_that_are_not_up_take_nothing_down() {
+    let until = clock::now();
+    let mut world = World::new(BY_REQUESTS, 2);
+    world.add(Standing::Starting).add(Standing::BackingOff { until });
+    world.state.desired = 4;
+    world.decide().requests(&[450, 450]).decide();
+    // One that never had a process is pending, as in Kubernetes, and does not hold the number.
+    world.stand(3, Standing::Starting).state.replicas[3].process = None;
+    world.requests(&[450, 450]).decide();
+    world.check(&expect![[r#"
+        held at 4: requests failed: no metrics returned (FailedGetPodsMetric); never down while a metric fails
+        held at 4: requests 30 < 50 asks 4
+        4 → 3: requests 30 < 50 asks 3
+    "#]]);
+}
+
+#[test]
 fn replicas_that_crash_are_no_capacity() {
     let until = clock::now();
     let mut world = World::new(BY_REQUESTS, 2);
@@ -265,6 +282,33 @@ fn who_waits_for_the_first_replica_does_not_wait_for_an_interval() {
         held at 0: in_flight 0/100 asks 0, lately 0/100 asks 0
         0 → 1: in_flight 1.5/100 asks 1, lately 3/100 asks 1
     "#]]);
+}
+
+#[test]
+fn whoever_asks_and_goes_again_and_again_has_it_decided_once_a_second() {
+    let mut world = World::new("autoscale = { min = 0, max = 20, mode = 'fast' }", 0);
+    world.decide();
+    world.now += Duration::from_millis(5);
+    world.load.held = 1;
+    world.scaled.hurry(world.now);
+    world.decide();
+    assert_eq!(world.state.desired, 1);
+    let decided = world.now;
+    for (millis, is_due) in [(1, false), (999, false), (1_000, true)] {
+        world.now = decided + Duration::from_millis(millis);
+        world.scaled.hurry(world.now);
+        assert_eq!(world.scaled.is_due(world.now), is_due, "after {millis} ms");
+    }
+}
+
+#[test]
+fn by_the_rules_of_kubernetes_nobody_hurries() {
+    let mut world = World::new(BY_REQUESTS, 1);
+    world.decide();
+    world.now += Duration::from_secs(14);
+    world.load.held = 1;
+    world.scaled.hurry(world.now);
+    assert!(!world.scaled.is_due(world.now));
 }
 
 #[test]

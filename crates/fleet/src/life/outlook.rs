@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{CRASH_LOOP_FROM, Life, PROGRESS_FIRST, Phase, Then, Traffic};
+use super::{CRASH_LOOP_FROM, Life, PROGRESS_FIRST, Phase, Record, Then, Traffic};
 use crate::state::Standing;
 
 impl Life {
@@ -25,6 +25,11 @@ impl Life {
     /// Whether [`Event::Placed`](super::Event::Placed) is awaited.
     pub(crate) fn wants_place(&self) -> bool {
         matches!(self.phase, Phase::Queued)
+    }
+
+    /// What its last run says of the next one.
+    pub(crate) fn record(&self) -> Record {
+        if self.failures_before_ready == 0 { Record::Clear } else { Record::FailedBeforeReady }
     }
 
     /// Whether it still needs the place it got. Places bound how many programs boot at once; one that takes long waits for

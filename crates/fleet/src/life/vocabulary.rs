@@ -30,6 +30,15 @@ impl Rules {
     }
 }
 
+/// How the last run of a replica went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// It was ready, or there was none.
+    Clear,
+    /// It ended, or did not even begin, before it was ready.
+    FailedBeforeReady,
+}
+
 /// What a probe is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ProbeKind {

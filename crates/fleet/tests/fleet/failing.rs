@@ -1,11 +1,13 @@
 //! Replicas that end, do not start, or do not become ready.
 
-use phalanx_fleet::{Standing, Withdrawal};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use phalanx_fleet::{FleetHandle, Standing, Withdrawal};
 use rustix::process::Signal;
 
 use crate::{
     harness::{Setup, eventually, has_ended, send, shell},
-    recorder::Asked,
+    recorder::{Asked, Reaction, Recorder},
 };
 
 #[tokio::test]
@@ -30,6 +32,30 @@ async fn a_killed_replica_leaves_the_balancer_and_comes_back_on_another_port() {
         "next_start_in",
         "somebody killed it",
     ]);
+    running.stop().await;
+}
+
+/// A rollout goes by the board: it would end another replica while it counts on this one.
+#[tokio::test]
+async fn a_replica_that_died_is_not_shown_as_ready_while_the_balancer_is_waited_for() {
+    let (handle, shown) = (Arc::new(OnceLock::<FleetHandle>::new()), Arc::new(Mutex::new(Vec::new())));
+    let mut setup = Setup::new(shell(r#"exec "$0""#));
+    setup.balancer = Recorder::new({
+        let (handle, shown) = (Arc::clone(&handle), Arc::clone(&shown));
+        move |asked| {
+            if let Asked::Withdraw(_) = asked {
+                let standing = handle.get().unwrap().state()[0].replicas[0].standing;
+                shown.lock().unwrap().push(standing);
+            }
+            Reaction::Acknowledge
+        }
+    });
+    let running = setup.run();
+    handle.set(running.handle.clone()).unwrap();
+    let (_, process) = running.ready().await;
+    send(process.pid, Signal::KILL);
+    running.replica(|replica| replica.standing == Standing::Ready && replica.restarts == 1).await;
+    assert_eq!(*shown.lock().unwrap(), [Standing::NotReady]);
     running.stop().await;
 }
 

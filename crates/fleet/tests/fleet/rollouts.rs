@@ -164,6 +164,31 @@ async fn an_earlier_revision_comes_back() {
 }
 
 #[tokio::test]
+async fn a_number_is_reached_beside_what_a_paused_rollout_has_begun() {
+    let traces = Traces::new();
+    let (_home, file) = ready_file();
+    let keys = "replicas = 3\nrollout = { max_surge = 1, max_unavailable = 0 }\n";
+    let running = Setup::new(traces.shell(r#"exec "$0""#) + keys).run();
+    running.complete().await;
+    let gated = traces.shell(r#"exec "$0""#) + &env_of(&file) + keys;
+    running.handle.roll_to("api", replicas(&gated)).await.unwrap();
+    running
+        .api_when(|api| api.replicas.iter().any(|replica| replica.revision == 2 && replica.process.is_some()))
+        .await;
+    running.handle.pause("api").await.unwrap();
+
+    for desired in [5, 2] {
+        let scaled = running.handle.scale("api", desired).await;
+        assert_eq!(running.outcome_of(scaled).await, OrderOutcome::Complete, "{desired}");
+        let api = running.api();
+        assert_eq!((api.rollout.status, api.desired), (RolloutStatus::Paused, desired));
+        assert!(api.rollout.available >= desired, "{api:?}");
+    }
+    running.stop().await;
+    traces.assert_gone();
+}
+
+#[tokio::test]
 async fn a_rollout_that_is_paused_waits_and_the_number_is_followed_all_the_same() {
     let traces = Traces::new();
     let keys = "replicas = 2\n";

@@ -3,9 +3,10 @@
 use std::{collections::BTreeSet, fs, num::NonZeroUsize};
 
 use phalanx_fleet::{Standing, Withdrawal};
+use rustix::process::Signal;
 
 use crate::{
-    harness::{Setup, connects, env_of, ready_file, shell, within},
+    harness::{Setup, connects, env_of, ready_file, send, shell, within},
     recorder::Asked,
 };
 
@@ -99,8 +100,37 @@ async fn no_more_replicas_boot_at_once_than_may() {
         running.handle.state()[0].replicas.iter().filter(|replica| replica.process.is_some()).count()
     };
     assert_eq!(with_process(&running), 1);
+    assert_eq!(running.api().replicas.len(), 3, "those that wait are shown");
     fs::write(&file, "").unwrap();
     within(running.handle.all_ready()).await.unwrap();
     assert_eq!(with_process(&running), 3);
     running.stop().await;
+}
+
+#[tokio::test]
+async fn replicas_that_do_not_come_up_keep_no_others_from_starting() {
+    let (_home, file) = ready_file();
+    let ran_before = file.display();
+    // Each ends at once the first time, and hangs the second time; in one place they would take turns for half a minute.
+    let hopeless = shell(&format!(
+        "[ -e '{ran_before}'-$PHALANX_INSTANCE ] && exec sleep 1000; : >'{ran_before}'-$PHALANX_INSTANCE"
+    ));
+    let mut setup = Setup::new(shell(r#"exec "$0""#) + &format!("[service.bad]\n{hopeless}replicas = 6\n"));
+    setup.settings.starts_max = NonZeroUsize::MIN;
+    let mut running = setup.run();
+    let (_, process) = running.ready().await;
+    within(running.handle.wait_until(|services| {
+        let bad = &services[1].replicas;
+        bad.len() == 6
+            && bad.iter().all(|replica| replica.last_exit.is_some())
+            && bad.iter().any(|replica| replica.process.is_some())
+    }))
+    .await
+    .unwrap();
+    send(process.pid, Signal::KILL);
+    running.replica(|replica| replica.standing == Standing::Ready && replica.restarts == 1).await;
+    let bad = &running.handle.state()[1].replicas;
+    assert!(bad.iter().any(|replica| replica.restarts == 0), "it was the last in the row: {bad:#?}");
+    running.stop.cancel();
+    running.outcome().await;
 }

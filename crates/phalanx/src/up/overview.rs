@@ -17,7 +17,7 @@ use phalanx_gateway::{Gateway, GatewayState, Verification};
 use phalanx_telemetry::{
     autoscale, clock, connections,
     discovery::DiscoveryFamily,
-    overload,
+    logs, overload,
     registry::Registry,
     replica_use, replicas,
     requests::RequestFamily,
@@ -98,6 +98,7 @@ impl Overview {
         registry.add(autoscale::collector(move || decided.state().iter().filter_map(reading).collect()));
         let measured = fleet.clone();
         registry.add(replica_use::collector(move || uses(&measured, &lost)));
+        registry.add(logs::lost_collector());
         Self {
             began: clock::now(),
             gateway,

@@ -98,9 +98,9 @@ impl Course {
     }
 
     /// Measures by what is there after this, since another number is desired.
-    pub(super) fn rebase(&mut self) {
+    pub(super) fn rebase(&mut self, from: u32, to: u32) {
         if let Self::Underway { progress, .. } = self {
-            progress.rebase();
+            progress.rebase(from, to);
         }
     }
 }

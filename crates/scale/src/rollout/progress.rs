@@ -12,11 +12,13 @@ use super::observed::Counts;
 pub(super) struct Progress {
     last: Duration,
     best: Option<Counts>,
+    /// The least and the most that were desired, where the number has changed.
+    desired: Option<(u32, u32)>,
 }
 
 impl Progress {
     pub(super) fn from(now: Duration) -> Self {
-        Self { last: now, best: None }
+        Self { last: now, best: None, desired: None }
     }
 
     /// When it last came further.
@@ -25,7 +27,15 @@ impl Progress {
     }
 
     /// Measures by what is there after this, since another number is desired. That alone does not count as progress.
-    pub(super) fn rebase(&mut self) {
+    ///
+    /// Only a number beyond those that this rollout has seen is another one: an autoscaler that goes up and down between two would
+    /// otherwise keep a version that never becomes ready from its deadline.
+    pub(super) fn rebase(&mut self, from: u32, to: u32) {
+        let (least, most) = self.desired.unwrap_or((from, from));
+        if (least..=most).contains(&to) {
+            return;
+        }
+        self.desired = Some((least.min(to), most.max(to)));
         self.best = None;
     }
 
@@ -76,7 +86,7 @@ mod tests {
             progress.on(counts, second * SECOND);
             assert_eq!(progress.last(), last * SECOND, "after {second} s");
         }
-        progress.rebase();
+        progress.rebase(4, 6);
         progress.on(counts(0, 0, 0, 6), 9 * SECOND);
         assert_eq!(progress.last(), 7 * SECOND);
         progress.on(counts(1, 0, 0, 6), 10 * SECOND);
@@ -84,5 +94,25 @@ mod tests {
         assert_eq!(progress.stalls_at(Some(5 * SECOND)), Some(15 * SECOND));
         assert_eq!(progress.stalls_at(Some(Duration::MAX)), None);
         assert_eq!(progress.stalls_at(None), None);
+    }
+
+    #[test]
+    fn a_number_that_goes_up_and_down_is_no_progress() {
+        let mut progress = Progress::from(Duration::ZERO);
+        progress.on(counts(2, 0, 0, 4), SECOND);
+        for second in 1..20 {
+            // One more replica of either version, of which none becomes ready, and one less again.
+            let ((from, to), (before, after)) =
+                if second % 2 == 1 { ((4, 5), (2, 3)) } else { ((5, 4), (3, 2)) };
+            progress.rebase(from, to);
+            progress.on(counts(before, 0, 0, 4), second * SECOND);
+            progress.on(counts(after, 0, 0, 4), second * SECOND);
+        }
+        assert_eq!(progress.last(), SECOND);
+        // Beyond that there is something to be done that was never done.
+        progress.rebase(4, 6);
+        progress.on(counts(3, 0, 0, 4), 30 * SECOND);
+        progress.on(counts(4, 0, 0, 4), 30 * SECOND);
+        assert_eq!(progress.last(), 30 * SECOND);
     }
 }

@@ -42,11 +42,32 @@ fn a_ladder_doubles_up_to_its_end_and_forgets() {
     assert_eq!(ladder.count(counter(9, START), START + HOUR).attempts, 1);
 }
 
+/// O14: an hour is what a clock may jump by.
 #[test]
 fn a_clock_that_was_set_back_makes_nobody_wait_longer() {
-    let ladder = AttemptPolicy::default().account;
-    assert_eq!(ladder.wait(counter(1000, START + DAY), START), ladder.delay_max);
-    assert_eq!(ladder.count(counter(1000, START + DAY), START).last, START);
+    let policy = AttemptPolicy::default();
+    let guessed_at = Counters { account: counter(1000, START + HOUR), ..Counters::default() };
+    let judged = judge(&policy, &guessed_at, Acquaintance::Unknown, START);
+    let Verdict::Refused { retry_after, counters } = judged else { panic!("{judged:?}") };
+    assert_eq!((retry_after, counters.account.last), (policy.account.delay_max, START));
+    let then = START + u64::try_from(retry_after.as_millis()).unwrap();
+    let Verdict::Admitted(counters) = judge(&policy, &counters, Acquaintance::Unknown, then) else {
+        panic!("whoever waits as long as was told is let in")
+    };
+    assert_eq!(counters.account, counter(1001, then));
+}
+
+/// O14: the other way it ends a wait, and no more.
+#[test]
+fn a_clock_that_was_set_forward_lets_one_in() {
+    let policy = AttemptPolicy::default();
+    let guessed_at = Counters { account: counter(1000, START), ..Counters::default() };
+    let Verdict::Admitted(counters) = judge(&policy, &guessed_at, Acquaintance::Unknown, START + HOUR - 1)
+    else {
+        panic!("an hour is longer than any wait")
+    };
+    let judged = judge(&policy, &counters, Acquaintance::Unknown, START + HOUR);
+    assert!(matches!(judged, Verdict::Refused { .. }), "{judged:?}");
 }
 
 #[test]
@@ -66,7 +87,7 @@ fn the_longest_wait_of_an_unknown_pair_counts_and_of_a_known_pair_its_own() {
         let verdict = judge(&AttemptPolicy::default(), &counters, acquaintance, START);
         let waited = match verdict {
             Verdict::Admitted(_) => 0,
-            Verdict::Refused { retry_after } => retry_after.as_secs(),
+            Verdict::Refused { retry_after, .. } => retry_after.as_secs(),
         };
         assert_eq!(waited, wait_seconds, "{counters:?} {acquaintance:?}");
     }
@@ -193,11 +214,9 @@ proptest! {
     fn who_waits_as_told_is_let_in(counters in any_counters(), known: bool) {
         let acquaintance = if known { Acquaintance::Known } else { Acquaintance::Unknown };
         let policy = AttemptPolicy::default();
-        if let Verdict::Refused { retry_after } = judge(&policy, &counters, acquaintance, START) {
+        if let Verdict::Refused { retry_after, counters } = judge(&policy, &counters, acquaintance, START) {
             prop_assert!(!retry_after.is_zero() && retry_after <= policy.pair.delay_max);
-            // Where the clock was set back, the wait begins when the clock is where it was.
-            let last = counters.pair.last.max(counters.account.last).max(counters.address.last).max(START);
-            let then = last + u64::try_from(retry_after.as_millis()).unwrap();
+            let then = START + u64::try_from(retry_after.as_millis()).unwrap();
             prop_assert!(matches!(judge(&policy, &counters, acquaintance, then), Verdict::Admitted(_)));
         }
     }
