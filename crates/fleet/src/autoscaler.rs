@@ -120,7 +120,7 @@ impl<L: Load> Autoscaler<L> {
         };
         for (service, load) in self.services.iter_mut().zip(&loads).filter(|(service, _)| service.is_due(now))
         {
-            // Only then, and for each anew: whoever has scaled by hand while it was measured is not overruled by what was before.
+            // Looked up after the measuring, and for each anew: whoever scales by hand meanwhile is not overruled by what was before.
             let Some(state) = self.fleet.service(service.name()) else { continue };
             let why = service.decide(&state, load, &used, now);
             if act(&self.fleet, service, &why, now).await == Ended::Yes {
