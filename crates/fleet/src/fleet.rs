@@ -21,8 +21,9 @@ use crate::{
     manager::Manager,
     orders::{ORDERS_QUEUED_MAX, Order},
     output::{OutputLine, Outputs},
+    places::Places,
     ports::Ports,
-    replica::{Places, Surroundings},
+    replica::Surroundings,
     service::Service,
     state::{Board, ServiceState},
 };

@@ -25,6 +25,7 @@ mod manager;
 mod notice;
 mod orders;
 mod output;
+mod places;
 mod ports;
 mod probe;
 mod process;

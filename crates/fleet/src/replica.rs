@@ -6,7 +6,6 @@
 use std::{
     future::{self, Future},
     net::SocketAddr,
-    num::NonZeroUsize,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,7 +13,7 @@ use std::{
 use phalanx_config::ServiceName;
 use phalanx_telemetry::clock;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
     time::{sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -23,9 +22,10 @@ use crate::{
     balancer::{Balancer, Withdrawal},
     cgroup::Limits,
     events::{self, EventLog},
-    life::{Action, Event, Life, Record, Tell},
+    life::{Action, Event, Life, Tell},
     notice::{self, Facts},
     output::{LastLines, Outputs, Sink},
+    places::Places,
     ports::Ports,
     process::Groups,
     run::{Previous, Run},
@@ -79,28 +79,6 @@ pub(crate) struct Surroundings<B> {
     pub(crate) outputs: Arc<Outputs>,
     pub(crate) places: Places,
     pub(crate) ports: Arc<Ports>,
-}
-
-/// How many may boot at once. Those that failed to come up the last time have places of their own: as many of them as there may be
-/// would otherwise take turns in all places, and whoever was well until it crashed would stand behind them.
-pub(crate) struct Places {
-    usual: Arc<Semaphore>,
-    doubtful: Arc<Semaphore>,
-}
-
-impl Places {
-    pub(crate) fn new(starts_max: NonZeroUsize) -> Self {
-        let places = || Arc::new(Semaphore::new(starts_max.get()));
-        Self { usual: places(), doubtful: places() }
-    }
-
-    async fn take(&self, record: Record) -> OwnedSemaphorePermit {
-        let places = match record {
-            Record::Clear => &self.usual,
-            Record::FailedBeforeReady => &self.doubtful,
-        };
-        Arc::clone(places).acquire_owned().await.expect("the semaphores are never closed")
-    }
 }
 
 /// The requests to end that a replica listens to.
