@@ -13,7 +13,7 @@ mod restart;
 mod timeline;
 mod users;
 
-use std::{collections::BTreeSet, env, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::Context;
 use clap::value_parser;
@@ -94,8 +94,7 @@ struct Measurements {
 /// Measures what is asked for, and prints the report.
 pub(crate) async fn measure(options: Options) -> anyhow::Result<()> {
     let parts: BTreeSet<Part> = options.parts.iter().copied().collect();
-    let beside = env::current_exe().context("find this program")?.with_file_name("phalanx");
-    let programs = Programs::find(&wanted(&parts), options.phalanx.as_deref().unwrap_or(&beside))?;
+    let programs = Programs::find(&wanted(&parts), options.phalanx.as_deref())?;
     let placement = Placement::here().context("find the cores of this process")?;
     let mut machine = Machine::here(placement, &programs);
     machine.versions.push(Database::start().await?.version().await?);

@@ -10,7 +10,7 @@ pub(crate) mod service;
 mod start;
 mod step;
 
-use std::{collections::BTreeSet, env, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::Context;
 use clap::value_parser;
@@ -71,9 +71,8 @@ struct Measurements {
 /// Measures what is asked for, and prints the report.
 pub(crate) async fn measure(options: Options) -> anyhow::Result<()> {
     let parts: BTreeSet<Part> = options.parts.iter().copied().collect();
-    let beside = env::current_exe().context("find this program")?.with_file_name("phalanx");
     let wanted = [Program::Phalanx, Program::Setpriv].into();
-    let programs = Programs::find(&wanted, options.phalanx.as_deref().unwrap_or(&beside))?;
+    let programs = Programs::find(&wanted, options.phalanx.as_deref())?;
     let placement = Placement::here().context("find the cores of this process")?;
     let machine = Machine::here(placement, &programs);
     files::raise_open_max()?;

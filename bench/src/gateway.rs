@@ -1,6 +1,6 @@
 //! `phalanx-bench gateway`: starts everything, measures, reports.
 
-use std::{collections::BTreeSet, env, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::Context;
 use clap::value_parser;
@@ -77,8 +77,7 @@ pub(crate) struct Measurements {
 pub(crate) async fn compare(mut options: Options) -> anyhow::Result<()> {
     options.proxies.sort();
     options.proxies.dedup();
-    let beside = env::current_exe().context("find this program")?.with_file_name("phalanx");
-    let programs = Programs::find(&wanted(&options), options.phalanx.as_deref().unwrap_or(&beside))?;
+    let programs = Programs::find(&wanted(&options), options.phalanx.as_deref())?;
     let placement = Placement::here().context("find the cores of this process")?;
     let machine = Machine::here(placement, &programs);
     let measurements = measure(&options, &programs, placement).await?;

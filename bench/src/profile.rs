@@ -9,7 +9,6 @@ mod samples;
 mod table;
 
 use std::{
-    env,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -74,9 +73,8 @@ struct Cost {
 
 /// Records one profile and prints it.
 pub(crate) async fn record(options: Options) -> anyhow::Result<()> {
-    let beside = env::current_exe().context("find this program")?.with_file_name("phalanx");
     let wanted = [Program::Nginx, Program::Phalanx, Program::Wrk, Program::Setpriv, Program::Perf];
-    let programs = Programs::find(&wanted.into(), options.phalanx.as_deref().unwrap_or(&beside))?;
+    let programs = Programs::find(&wanted.into(), options.phalanx.as_deref())?;
     let placement = Placement::here().context("find the cores of this process")?;
     let machine = Machine::here(placement, &programs);
     let scenario = Scenario { body: options.body, connections: options.connections };

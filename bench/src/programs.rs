@@ -93,8 +93,9 @@ pub(crate) struct Programs(BTreeMap<Program, PathBuf>);
 pub(crate) struct Missing(Vec<Program>);
 
 impl Programs {
-    /// Looks for all of `wanted`, so that the fault names everything to install at once.
-    pub(crate) fn find(wanted: &BTreeSet<Program>, phalanx: &Path) -> Result<Self, Missing> {
+    /// Looks for all of `wanted`, so that the fault names everything to install at once; for Phalanx beside this program, unless
+    /// it is elsewhere.
+    pub(crate) fn find(wanted: &BTreeSet<Program>, phalanx: Option<&Path>) -> Result<Self, Missing> {
         let mut found = BTreeMap::new();
         let mut missing = Vec::new();
         for &program in wanted {
@@ -117,9 +118,10 @@ impl Programs {
     }
 }
 
-fn locate(program: Program, phalanx: &Path) -> Option<PathBuf> {
+fn locate(program: Program, phalanx: Option<&Path>) -> Option<PathBuf> {
     if program == Program::Phalanx {
-        return phalanx.is_file().then(|| phalanx.to_path_buf());
+        let beside = || Some(env::current_exe().ok()?.with_file_name("phalanx"));
+        return phalanx.map(Path::to_path_buf).or_else(beside).filter(|path| path.is_file());
     }
     let path = env::var_os("PATH").unwrap_or_default();
     // Debian keeps servers where the PATH of an ordinary user does not reach.
@@ -160,7 +162,7 @@ mod tests {
     #[test]
     fn a_missing_program_is_named_with_what_to_do() {
         let missing =
-            Programs::find(&[Program::Phalanx].into(), Path::new("/nonexistent/phalanx")).unwrap_err();
+            Programs::find(&[Program::Phalanx].into(), Some(Path::new("/nonexistent/phalanx"))).unwrap_err();
         assert_eq!(
             missing.to_string(),
             "not found: phalanx (cargo build --release -p phalanx, or name it with --phalanx PATH)"

@@ -5,7 +5,7 @@
 
 mod report;
 
-use std::{env, ffi::OsStr, fmt, fs, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsStr, fmt, fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, ensure};
 use clap::value_parser;
@@ -81,9 +81,8 @@ struct Pair {
 
 /// Runs the comparison and prints its report.
 pub(crate) async fn compare(options: Options) -> anyhow::Result<()> {
-    let beside = env::current_exe().context("find this program")?.with_file_name("phalanx");
     let wanted = [Program::Phalanx, Program::Wrk, Program::Setpriv].into();
-    let programs = Programs::find(&wanted, options.phalanx.as_deref().unwrap_or(&beside))?;
+    let programs = Programs::find(&wanted, options.phalanx.as_deref())?;
     let placement = Placement::here().context("find the cores of this process")?;
     let machine = Machine::here(placement, &programs);
     let directory = tempfile::tempdir().context("create a temporary directory")?;
