@@ -1,4 +1,5 @@
-//! Asks a running Phalanx for its state and gives it orders: what `phalanx status`, `scale`, `rollout` and `drain` do.
+//! Asks a running Phalanx for its state and gives it orders: what the verbs `status`, `scale`, `rollout`, `drain` and `reload`
+//! do.
 //!
 //! Every error names the URL that was asked and what to try, since it ends up before a person. An order that was refused or
 //! did not come out is no error here: the answer says so.
@@ -59,14 +60,6 @@ pub enum ClientError {
         /// Where reading ended.
         source: serde_json::Error,
     },
-}
-
-/// The state of the Phalanx whose admin API is at this URL; blocks for at most five seconds. `http://` may be left out.
-///
-/// # Errors
-/// See [`ClientError`].
-pub fn fetch_state(admin_url: &str) -> Result<State, ClientError> {
-    Client::new(admin_url)?.state()
 }
 
 /// A client of one admin API. Its calls block.

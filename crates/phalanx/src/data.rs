@@ -34,12 +34,6 @@ fn block_on(operation: impl Future<Output = Result<(), Failure>>) -> Result<(), 
     runtime.block_on(operation)
 }
 
-fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Runtime(error.into()))?;
-    crate::terminal::say(&text);
-    Ok(())
-}
-
 /// Why the servers cannot be used, with its exit code.
 fn refused(fault: StartError) -> Failure {
     if fault.is_setting() { Failure::Setting(fault.into()) } else { Failure::Unreachable(fault.into()) }

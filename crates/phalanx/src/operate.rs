@@ -105,7 +105,7 @@ fn status(service: &str, options: &OrderArguments) -> Result<(), Failure> {
         progress.end();
     }
     if options.json {
-        print_json(&found.rollout)?;
+        terminal::say_json(&found.rollout)?;
     } else {
         terminal::say(table::rollout(&found, terminal::columns()).trim_end());
     }
@@ -146,7 +146,7 @@ fn unreachable(error: ClientError) -> Failure {
 
 fn conclude(report: &Report, options: &OrderArguments) -> Result<(), Failure> {
     if options.json {
-        print_json(report)?;
+        terminal::say_json(report)?;
     }
     match report.outcome {
         Outcome::Accepted | Outcome::Complete => {
@@ -159,10 +159,4 @@ fn conclude(report: &Report, options: &OrderArguments) -> Result<(), Failure> {
             Err(Failure::Runtime(anyhow::anyhow!("{}", escaped(&report.detail))))
         }
     }
-}
-
-fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    let json = serde_json::to_string_pretty(value).map_err(|error| Failure::Runtime(error.into()))?;
-    terminal::say(&json);
-    Ok(())
 }

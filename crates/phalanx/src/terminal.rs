@@ -2,7 +2,9 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
+use anyhow::Context as _;
 use miette::MietteHandlerOpts;
+use serde::Serialize;
 
 use crate::exit::Failure;
 
@@ -25,6 +27,13 @@ impl Write for Out {
 pub(crate) fn say(text: &str) {
     let _ = writeln!(Out, "{text}");
     let _ = Out.flush();
+}
+
+/// Writes a value as JSON to standard output.
+pub(crate) fn say_json(value: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(value).context("write JSON").map_err(Failure::Runtime)?;
+    say(&json);
+    Ok(())
 }
 
 /// Writes a line of progress to standard error.

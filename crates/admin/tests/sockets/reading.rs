@@ -3,13 +3,14 @@
 use std::{
     error::Error as _,
     io::{self, Read as _, Write as _},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     thread,
 };
 
 use phalanx_admin::{
     Readiness, Source as _,
-    client::{ClientError, fetch_state},
+    client::{Client, ClientError},
+    state::State,
 };
 
 use crate::running::{Running, Telling};
@@ -117,10 +118,15 @@ fn stopping_closes_idle_connections_and_the_listener() {
     assert!(TcpStream::connect(admin.address).is_err());
 }
 
+/// As the client of whoever listens there sees it.
+fn fetch_state(address: SocketAddr) -> Result<State, ClientError> {
+    Client::new(&address.to_string())?.state()
+}
+
 #[test]
 fn the_client_reads_what_the_server_tells() {
     let admin = Running::start();
-    let state = fetch_state(&admin.address.to_string()).unwrap();
+    let state = fetch_state(admin.address).unwrap();
     assert_eq!(state, Telling::of(Readiness::Ready).state());
 }
 
@@ -128,7 +134,7 @@ fn the_client_reads_what_the_server_tells() {
 fn the_client_says_where_nobody_answers_and_what_to_do() {
     let mut admin = Running::start();
     admin.stop();
-    let error = fetch_state(&admin.address.to_string()).unwrap_err();
+    let error = fetch_state(admin.address).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
@@ -150,7 +156,7 @@ fn the_client_knows_what_is_no_phalanx() {
             assert!(stream.read(&mut request).unwrap() > 0);
             stream.write_all(answer).unwrap();
         });
-        let error = fetch_state(&address.to_string()).unwrap_err();
+        let error = fetch_state(address).unwrap_err();
         server.join().unwrap();
         error
     };

@@ -23,12 +23,9 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<(), Failure> {
         .map_err(Failure::Setting)?;
     let report = Report::of(&decision);
     if arguments.json {
-        let text =
-            serde_json::to_string_pretty(&report).context("write the report").map_err(Failure::Runtime)?;
-        terminal::say(&text);
-    } else {
-        terminal::say(report.text().trim_end());
+        return terminal::say_json(&report);
     }
+    terminal::say(report.text().trim_end());
     Ok(())
 }
 

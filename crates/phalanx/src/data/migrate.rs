@@ -9,7 +9,7 @@ use phalanx_data::{
     Topology, TopologyMigrateError, migrate_told,
 };
 
-use super::{print_json, report::MigrationReport, status};
+use super::{report::MigrationReport, status};
 use crate::{cli::DataMigrateArguments, exit::Failure, terminal};
 
 /// Migrates what the environment names, or says what it lacks.
@@ -20,7 +20,7 @@ pub(crate) async fn run(settings: &Settings, arguments: &DataMigrateArguments) -
         Topology::Embedded => of_files(settings, mode).await?,
     };
     if arguments.json {
-        return print_json(&MigrationReport::of(mode, &shards));
+        return terminal::say_json(&MigrationReport::of(mode, &shards));
     }
     for shard in &shards {
         terminal::say(&line(mode, shard));

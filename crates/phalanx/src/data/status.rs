@@ -5,14 +5,14 @@ use std::num::NonZeroU16;
 use phalanx_api::Settings;
 use phalanx_data::{Inspection, ServerInspection, Topology, inspect, inspect_embedded};
 
-use super::{print_json, report::Report, table};
+use super::{report::Report, table};
 use crate::{cli::DataStatusArguments, exit::Failure, terminal};
 
 /// Shows every server, and fails if one cannot be used.
 pub(crate) async fn run(settings: &Settings, arguments: &DataStatusArguments) -> Result<(), Failure> {
     let inspection = look(settings).await;
     if arguments.json {
-        print_json(&Report::of(&settings.topology, &inspection))?;
+        terminal::say_json(&Report::of(&settings.topology, &inspection))?;
     } else {
         terminal::say(table::text(&inspection).trim_end());
     }
