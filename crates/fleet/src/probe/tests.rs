@@ -6,6 +6,7 @@ mod programs;
 use std::io::{Read as _, Write as _};
 
 use phalanx_config::{Config, Replicas, Source};
+use phalanx_telemetry::chain;
 
 use super::{http::STATUS_LINE_BYTES_MAX, *};
 use crate::fleet::Settings;
@@ -100,7 +101,7 @@ async fn found(target: &Target, check: &Check, limit: Duration) -> String {
     };
     match probe(target, &asked).await {
         Ok(()) => "ok".to_owned(),
-        Err(error) => error.to_string(),
+        Err(error) => chain(&error).to_string(),
     }
 }
 
