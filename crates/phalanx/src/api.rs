@@ -8,7 +8,7 @@ use phalanx_telemetry::logs::{self, LogFormat, LogLevel};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{cli::ApiArguments, exit::Failure, signals::Signals};
+use crate::{cli::ApiArguments, exit::Failure, runtime, signals::Signals};
 
 /// Serves until TERM or INT, then drains.
 pub(crate) fn run(arguments: &ApiArguments) -> Result<(), Failure> {
@@ -17,12 +17,7 @@ pub(crate) fn run(arguments: &ApiArguments) -> Result<(), Failure> {
     let _log =
         logs::init(LogFormat::Text, LogLevel::Info).context("start the log").map_err(Failure::Runtime)?;
     // One replica is one core's worth of work; more of it is more replicas. Hashing and storage have threads of their own.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("start the runtime")
-        .map_err(Failure::Runtime)?;
-    runtime.block_on(serve(settings, address))
+    runtime::on_this_thread()?.block_on(serve(settings, address))
 }
 
 /// What the environment says; `phalanx data` reads the same.

@@ -8,30 +8,18 @@ mod reshard;
 mod status;
 mod table;
 
-use std::future::Future;
-
-use anyhow::Context as _;
 use phalanx_data::StartError;
 
-use crate::{api, cli::DataOperation, exit::Failure};
+use crate::{api, cli::DataOperation, exit::Failure, runtime};
 
 /// Does what was asked for.
 pub(crate) fn run(operation: &DataOperation) -> Result<(), Failure> {
-    let settings = api::settings()?;
+    let (settings, runtime) = (api::settings()?, runtime::on_this_thread()?);
     match operation {
-        DataOperation::Status(arguments) => block_on(status::run(&settings, arguments)),
-        DataOperation::Migrate(arguments) => block_on(migrate::run(&settings, arguments)),
-        DataOperation::Reshard(arguments) => block_on(reshard::run(&settings, arguments)),
+        DataOperation::Status(arguments) => runtime.block_on(status::run(&settings, arguments)),
+        DataOperation::Migrate(arguments) => runtime.block_on(migrate::run(&settings, arguments)),
+        DataOperation::Reshard(arguments) => runtime.block_on(reshard::run(&settings, arguments)),
     }
-}
-
-fn block_on(operation: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("start the runtime")
-        .map_err(Failure::Runtime)?;
-    runtime.block_on(operation)
 }
 
 /// Why the servers cannot be used, with its exit code.

@@ -8,6 +8,7 @@ mod config_file;
 mod data;
 mod exit;
 mod operate;
+mod runtime;
 mod signals;
 mod status;
 mod terminal;

@@ -36,7 +36,6 @@ use reload::Reloader;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
-    runtime::{self, Runtime},
     task::{JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -45,6 +44,7 @@ use crate::{
     cli::{GatewayArguments, UpArguments},
     config_file::{self, Origin},
     exit::Failure,
+    runtime,
     signals::{Received, Signals},
 };
 
@@ -95,17 +95,11 @@ fn replicated(config: &Config) -> impl Iterator<Item = (&ServiceName, &Replicas)
 fn run(wanted: &Wanted) -> Result<(), Failure> {
     let printing = printing::start(wanted)?;
     raise_open_files_max();
-    runtime()?.block_on(async {
+    runtime::on_this_thread()?.block_on(async {
         let outcome = run_until_stopped(wanted, &printing).await;
         printing.finish().await;
         outcome
     })
-}
-
-/// Of one thread: what is on the hot path has threads of its own.
-fn runtime() -> Result<Runtime, Failure> {
-    let built = runtime::Builder::new_current_thread().enable_all().build();
-    built.context("start the runtime").map_err(Failure::Runtime)
 }
 
 /// Lets this process have as many connections as the system allows it: the usual soft limit of 1024 files is meant for

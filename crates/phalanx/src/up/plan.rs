@@ -11,15 +11,15 @@ use phalanx_config::{
 };
 use phalanx_scale::host::{Footprint, Host, host_limit};
 
-use super::{Wanted, autoscaling::this_machine, bind, runtime, workers};
-use crate::{config_file::Origin, exit::Failure, terminal};
+use super::{Wanted, autoscaling::this_machine, bind, workers};
+use crate::{config_file::Origin, exit::Failure, runtime, terminal};
 
 const INDENT: &str = "    ";
 
 /// Sees whether the addresses are free, and prints the plan.
 pub(super) fn run(wanted: &Wanted) -> Result<(), Failure> {
     // Bound, and free again in the same moment.
-    drop(runtime()?.block_on(bind(&wanted.config))?);
+    drop(runtime::on_this_thread()?.block_on(bind(&wanted.config))?);
     terminal::say(&text(wanted));
     Ok(())
 }
