@@ -12,10 +12,7 @@ use std::{
 
 use procfs::{FromRead, process::SmapsRollup};
 
-use super::table::{Entry, ProcessId, Table};
-
-/// How far above a process a known one is looked for: a table that was read while it changed could show a circle.
-const ANCESTORS_MAX: usize = 256;
+use super::table::{ANCESTORS_MAX, Entry, ProcessId, Table};
 
 const INSTANCE: &[u8] = b"PHALANX_INSTANCE=";
 

@@ -6,10 +6,13 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs, io,
+    fs, io, iter,
 };
 
 use procfs::{FromRead, ProcError, process::Stat};
+
+/// How far above a process anybody is looked for.
+pub(super) const ANCESTORS_MAX: usize = 256;
 
 /// A process that no other one can be taken for: the kernel gives an id again, but not within the tick of its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,15 +55,35 @@ impl Table {
         Ok(table)
     }
 
-    /// Ids are listed in ascending order, and children have higher ones than their parents until the numbers begin anew.
     fn read_children_last(&mut self) {
-        let read_early =
-            |entry: &&Entry| entry.parent > entry.id.pid && self.entries.contains_key(&entry.parent);
-        let early: Vec<_> = self.entries.values().filter(read_early).map(|entry| entry.id.pid).collect();
-        for pid in early {
+        for pid in self.read_too_early() {
             self.entries.remove(&pid);
             self.look_at(pid);
         }
+    }
+
+    /// Who has to be read again, parents first. Ids are listed in ascending order, and children have higher ones than their parents
+    /// until the numbers begin anew. Whoever is read again is then read after its descendants, who follow.
+    fn read_too_early(&self) -> Vec<i32> {
+        let is_early =
+            |entry: &Entry| entry.parent > entry.id.pid && self.entries.contains_key(&entry.parent);
+        if !self.entries.values().any(is_early) {
+            return Vec::new();
+        }
+        let mut parents_first: Vec<_> = self.entries.values().collect();
+        parents_first.sort_by_cached_key(|entry| (self.ancestors(entry), entry.id.pid));
+        let mut again = HashSet::new();
+        let follows = |entry: &&Entry| {
+            let follows = is_early(entry) || again.contains(&entry.parent);
+            follows && again.insert(entry.id.pid)
+        };
+        parents_first.into_iter().filter(follows).map(|entry| entry.id.pid).collect()
+    }
+
+    /// How many there are. Bounded, since a table that was read while it changed could show a circle.
+    fn ancestors(&self, entry: &Entry) -> usize {
+        let ancestors = iter::successors(self.entry(entry.parent), |entry| self.entry(entry.parent));
+        ancestors.take(ANCESTORS_MAX).count()
     }
 
     fn look_at(&mut self, pid: i32) {
@@ -122,5 +145,37 @@ fn is_gone(error: &ProcError) -> bool {
         ProcError::NotFound(_) => true,
         ProcError::Io(error, _) => rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::SRCH),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(pid: i32, parent: i32) -> Entry {
+        Entry {
+            id: ProcessId { pid, started: 0 },
+            parent,
+            group: pid,
+            has_ended: false,
+            own_ticks: 0,
+            reaped_ticks: 0,
+            resident_pages: 0,
+        }
+    }
+
+    #[test]
+    fn who_was_read_before_its_parent_is_read_again_with_its_descendants() {
+        let table =
+            |entries: &[(i32, i32)]| Table::of(entries.iter().map(|(pid, parent)| entry(*pid, *parent)));
+        for (entries, again) in [
+            (&[(1, 0), (10, 1), (11, 10)][..], &[][..]),
+            // The numbers began anew between 32,000 and its child 900.
+            (&[(1, 0), (32_000, 1), (900, 32_000), (905, 900), (906, 905), (7, 1)], &[900, 905, 906]),
+            (&[(20, 30), (30, 1), (25, 20), (5, 25)], &[20, 25, 5]),
+            (&[(4, 5), (5, 4)], &[4, 5]),
+        ] {
+            assert_eq!(table(entries).read_too_early(), again, "{entries:?}");
+        }
     }
 }
