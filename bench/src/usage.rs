@@ -62,6 +62,11 @@ impl CpuReading {
         Ok(Self { thread_nanoseconds: is_told.then_some(threads), ticks })
     }
 
+    /// Before the start of a process.
+    pub(crate) fn nothing() -> Self {
+        Self { thread_nanoseconds: Some(BTreeMap::new()), ticks: 0 }
+    }
+
     /// What was used from `earlier` to this reading.
     pub(crate) fn since(&self, earlier: &Self) -> CpuTime {
         if let (Some(before), Some(after)) = (&earlier.thread_nanoseconds, &self.thread_nanoseconds)
@@ -157,6 +162,8 @@ mod tests {
         let ticks = Duration::from_secs_f64(50.0 / procfs::ticks_per_second() as f64);
         assert_eq!(ended, CpuTime { used: ticks, source: CpuSource::Ticks });
         assert_eq!(untold, CpuTime { used: ticks, source: CpuSource::Ticks });
+        let whole = reading(Some(&[(1, 4_000), (2, 500)]), 0).since(&CpuReading::nothing());
+        assert_eq!(whole.used, Duration::from_nanos(4_500));
     }
 
     #[test]
