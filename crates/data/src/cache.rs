@@ -296,7 +296,8 @@ impl Cache {
                 Lookup::Found(entry) => {
                     let now = clock::now();
                     let verdict = self.process.judge(&lead.key, lead.ticket, &entry.reading, now);
-                    if verdict != Verdict::Old && entry.reading.reaches(after) {
+                    // An overtaken one may be older than what was known when this read began: that is not told any more.
+                    if verdict == Verdict::Current && entry.reading.reaches(after) {
                         return Consulted::Found(entry);
                     }
                     want = Want::Lease;

@@ -1,7 +1,8 @@
 //! The level in Redis, with a real server that works.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use phalanx_data::{CachePolicy, CacheSettings, Reading};
 use phalanx_test_servers::Redis;
 use tokio::{sync::Notify, task::JoinSet};
@@ -41,6 +42,28 @@ async fn an_invalidation_reaches_other_processes() {
     assert_eq!(other.get(&store, "a").await.unwrap(), "10");
     assert_eq!(one.get(&store, "a").await.unwrap(), "10");
     assert_eq!(store.loads(), 2);
+}
+
+#[tokio::test]
+async fn what_a_process_knows_of_a_key_holds_while_it_hears_of_more() {
+    let redis = Redis::start();
+    let (one, store) = (Node::connected(settings(&redis)).await, Store::default());
+    store.replay(store.write("a").lsn);
+    one.cache.invalidate("a", store.write("a")).await;
+    // Emptied, Redis has forgotten it, and takes the old value of a process that never heard of it.
+    redis.flush_all();
+    let late = Node::connected(settings(&redis)).await;
+    assert_eq!(late.get(&store, "a").await.unwrap(), "10");
+    one.get(&store, "none").await.unwrap();
+
+    redis.pause();
+    let mut read = pin!(one.get(&store, "a"));
+    assert!(read.as_mut().now_or_never().is_none());
+    let mut invalidation = pin!(one.cache.invalidate("a", store.write("a")));
+    assert_eq!(invalidation.as_mut().now_or_never(), None);
+    redis.resume();
+    let (read, ()) = tokio::join!(read, invalidation);
+    assert_eq!(read.unwrap(), "30");
 }
 
 #[tokio::test]

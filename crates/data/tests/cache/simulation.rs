@@ -214,9 +214,12 @@ impl Simulation {
         let written: u64 = written.parse().unwrap();
         assert!(
             written >= answer.expected,
-            "{}: {written} after {} was invalidated",
+            "{}: {written} after {} was invalidated; began in step {}, seen in {}, a load that ended in {:?}",
             answer.key,
-            answer.expected
+            answer.expected,
+            answer.begun,
+            self.step,
+            self.reckless.lock().unwrap().get(load),
         );
         if let Some(after) = answer.after {
             assert!(answer.reading.position.unwrap().reaches(after), "{}: {after:?}", answer.key);
